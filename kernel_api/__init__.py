@@ -1,0 +1,1 @@
+"""The Linux DMA API and its drivers. Never imports Amaranth: hardware is registers and memory."""

@@ -1,0 +1,1 @@
+"""Write-back cache controller with range maintenance."""

@@ -1,0 +1,1 @@
+"""Scatter-gather DMA engine (AXI CDMA registers and descriptors)."""

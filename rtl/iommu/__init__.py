@@ -1,0 +1,1 @@
+"""IOMMU with TLB (RISC-V IOMMU Architecture Specification)."""

@@ -1,0 +1,164 @@
+"""What a user may choose, what follows from it, and every check that ties parameters together."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["CacheParams", "DmaParams", "IommuParams", "SystemParams"]
+
+
+def _one_of(what: str, value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
+
+
+def _within(what: str, value, low: int, high: int):
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be an integer, not {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{what} must be from {low} to {high}, not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IommuParams:
+    """The IOMMU.
+
+    Parameters
+    ----------
+    phys_bits : int, 32 to 56
+        Width of physical addresses; ``capabilities.pas``.
+    data_width : int, power of two, 64 to 512
+        Width of the data buses, in bits.
+    id_width : int, 1 to 16
+        Width of AXI IDs on the device port and on the translated port.
+    tlb_entries : int, 1 to 64
+        Entries of the TLB, each for a page of any size.
+    context_entries : int, 1 to 16
+        Device contexts kept.
+    in_flight : int, power of two, 2 to 64
+        Translated bursts whose responses may be outstanding, for each of reads and writes.
+    """
+
+    phys_bits: int = 40
+    data_width: int = 64
+    id_width: int = 4
+    tlb_entries: int = 16
+    context_entries: int = 4
+    in_flight: int = 16
+
+    def __post_init__(self):
+        _within("Physical address width", self.phys_bits, 32, 56)
+        _one_of("Data width", self.data_width, (64, 128, 256, 512))
+        _within("ID width", self.id_width, 1, 16)
+        _within("TLB entries", self.tlb_entries, 1, 64)
+        _within("Context entries", self.context_entries, 1, 16)
+        _one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DmaParams:
+    """The DMA engine.
+
+    Parameters
+    ----------
+    addr_width : int, 32 to 64
+        Width of DMA addresses.
+    data_width : int, power of two, 32 to 512
+        Width of the data bus, in bits. Descriptors are fetched on the same bus.
+    id_width : int, 1 to 16
+        Width of AXI IDs.
+    reads_in_flight : int, power of two, 1 to 64
+        Read bursts that may be outstanding; room for their data is reserved first.
+    max_beats : int, power of two, 2 to 256
+        Longest burst, in beats.
+    device_id : int, 24 bits
+        Identity towards the IOMMU.
+    """
+
+    addr_width: int = 64
+    data_width: int = 64
+    id_width: int = 4
+    reads_in_flight: int = 4
+    max_beats: int = 16
+    device_id: int = 0x10
+
+    def __post_init__(self):
+        _within("DMA address width", self.addr_width, 32, 64)
+        _one_of("Data width", self.data_width, (32, 64, 128, 256, 512))
+        _within("ID width", self.id_width, 1, 16)
+        _one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
+        _one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
+        _within("Device ID", self.device_id, 0, 2**24 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheParams:
+    """The cache controller.
+
+    Parameters
+    ----------
+    phys_bits : int, 32 to 56
+        Width of physical addresses.
+    data_width : int, power of two, 32 to 128
+        Width of the data buses, in bits.
+    id_width : int, 1 to 16
+        Width of AXI IDs.
+    size_bytes, ways, line_bytes : int, powers of two
+        Geometry: up to 8 ways, lines of 16 to 128 bytes and at least two beats, at least two sets.
+    """
+
+    phys_bits: int = 40
+    data_width: int = 64
+    id_width: int = 4
+    size_bytes: int = 16384
+    ways: int = 4
+    line_bytes: int = 64
+
+    def __post_init__(self):
+        _within("Physical address width", self.phys_bits, 32, 56)
+        _one_of("Data width", self.data_width, (32, 64, 128))
+        _within("ID width", self.id_width, 1, 16)
+        _one_of("Ways", self.ways, (1, 2, 4, 8))
+        _one_of("Line bytes", self.line_bytes, (16, 32, 64, 128))
+        if self.line_bytes < 2 * self.data_width // 8:
+            raise ValueError(f"Line of {self.line_bytes} bytes must hold at least two beats of "
+                             f"{self.data_width // 8} bytes")
+        _one_of("Cache size", self.size_bytes, [2**n for n in range(5, 21)])
+        if self.sets < 2:
+            raise ValueError(f"Cache of {self.size_bytes} bytes must have at least two sets of "
+                             f"{self.ways} ways with lines of {self.line_bytes} bytes")
+
+    @property
+    def sets(self) -> int:
+        """Sets."""
+        return self.size_bytes // (self.ways * self.line_bytes)
+
+    @property
+    def beats(self) -> int:
+        """Bus beats in a line."""
+        return self.line_bytes * 8 // self.data_width
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemParams:
+    """The whole subsystem; its blocks must agree on the buses between them.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+
+    iommu: IommuParams = field(default_factory=IommuParams)
+    dma: DmaParams = field(default_factory=DmaParams)
+    cache: CacheParams = field(default_factory=CacheParams)
+
+    def __post_init__(self):
+        widths = {self.iommu.data_width, self.dma.data_width, self.cache.data_width}
+        if len(widths) > 1:
+            raise ValueError(f"Data widths must be equal, not IOMMU {self.iommu.data_width}, DMA "
+                             f"{self.dma.data_width}, cache {self.cache.data_width}")
+        if self.iommu.phys_bits != self.cache.phys_bits:
+            raise ValueError(f"Physical address widths must be equal, not IOMMU "
+                             f"{self.iommu.phys_bits}, cache {self.cache.phys_bits}")
+        if self.iommu.id_width != self.dma.id_width:
+            raise ValueError(f"ID widths must be equal, not IOMMU {self.iommu.id_width}, DMA "
+                             f"{self.dma.id_width}")

@@ -1,0 +1,166 @@
+"""A register file on AXI4-Lite, generated from a register map."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.axi import lite
+from rtl.spec.regmap import Access, RegisterMap
+
+__all__ = ["RegisterFile"]
+
+
+class RegisterFile(wiring.Component):
+    """Registers of ``regmap`` behind an AXI4-Lite port.
+
+    An access takes two cycles and is answered ``OKAY``. An offset that has no register reads zero and
+    ignores writes, as reserved space does. Writes are 32 bits wide: a write whose strobes are not all
+    set is answered ``SLVERR`` and changes nothing.
+
+    Parameters
+    ----------
+    regmap : RegisterMap
+        Description of the registers.
+    addr_width : int
+        Width of the port's byte addresses; 12 (a window of 4 KiB) by default.
+
+    Members
+    -------
+    bus : ``In(lite.Signature(...))``
+        Bus.
+    fields : ``Out(...)``
+        One member for each register, holding ``w_stb: Out(1)``, high for one cycle after a write to
+        the register, and for each field:
+
+        - :attr:`Access.RW`: ``Out(width)``, the stored value; new in the cycle of ``w_stb``;
+        - :attr:`Access.RO`: ``In(width)``, the value to read;
+        - :attr:`Access.W1C`: ``In(width)``, bits to set, and ``<field>_q: Out(width)``, the stored
+          value; a bit set and cleared at once stays set;
+        - :attr:`Access.WO`: ``Out(width)``, the value written, valid in the cycle of ``w_stb``;
+        - :attr:`Access.WARL`: ``In(width)``, the value to read, and ``<field>_w: Out(width)``, the
+          value written, valid in the cycle of ``w_stb``.
+
+    Raises
+    ------
+    ValueError
+        If the registers do not fit in ``addr_width``.
+    """
+
+    def __init__(self, regmap: RegisterMap, *, addr_width: int = 12):
+        if regmap.addr_width > addr_width:
+            raise ValueError(f"Register map {regmap.name!r} needs {regmap.addr_width} address bits, "
+                             f"not {addr_width!r}")
+        self.regmap = regmap
+        super().__init__({
+            "bus":    In(lite.Signature(addr_width=addr_width, data_width=regmap.width)),
+            "fields": Out(wiring.Signature({
+                register.name: Out(self._register_signature(register)) for register in regmap
+            })),
+        })
+
+    @staticmethod
+    def _register_signature(register) -> wiring.Signature:
+        members = {"w_stb": Out(1)}
+        for field in register:
+            match field.access:
+                case Access.RW:
+                    members[field.name] = Out(field.width, init=field.reset)
+                case Access.RO:
+                    members[field.name] = In(field.width)
+                case Access.W1C:
+                    members[field.name] = In(field.width)
+                    members[f"{field.name}_q"] = Out(field.width, init=field.reset)
+                case Access.WO:
+                    members[field.name] = Out(field.width)
+                case Access.WARL:
+                    members[field.name] = In(field.width)
+                    members[f"{field.name}_w"] = Out(field.width)
+        return wiring.Signature(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        bus = self.bus
+
+        # One access at a time, writes first; the response is registered.
+        write = Signal()
+        read = Signal()
+        free = Signal()
+        m.d.comb += [
+            free.eq(~bus.b.valid & ~bus.r.valid),
+            write.eq(free & bus.aw.valid & bus.w.valid),
+            read.eq(free & bus.ar.valid & ~write),
+            bus.aw.ready.eq(write),
+            bus.w.ready.eq(write),
+            bus.ar.ready.eq(read),
+        ]
+        addr = Signal.like(bus.ar.p.addr)
+        m.d.comb += addr.eq(Mux(write, bus.aw.p.addr, bus.ar.p.addr))
+        whole = bus.w.p.strb.all()
+
+        with m.If(bus.b.ready):
+            m.d.sync += bus.b.valid.eq(0)
+        with m.If(bus.r.ready):
+            m.d.sync += bus.r.valid.eq(0)
+        with m.If(write):
+            m.d.sync += bus.b.valid.eq(1)
+            m.d.sync += bus.b.p.resp.eq(Mux(whole, lite.Resp.OKAY, lite.Resp.SLVERR))
+        with m.If(read):
+            m.d.sync += bus.r.valid.eq(1)
+            m.d.sync += bus.r.p.data.eq(0)
+
+        # Written values that have no storage of their own are held for the cycle of the strobe.
+        written = Signal(self.regmap.width)
+        with m.If(write):
+            m.d.sync += written.eq(bus.w.p.data)
+
+        for register in self.regmap:
+            port = getattr(self.fields, register.name)
+            m.d.sync += port.w_stb.eq(0)
+            for field in register:
+                self._elaborate_default(m, port, field, written)
+
+        with m.Switch(addr[2:]):
+            for register in self.regmap:
+                with m.Case(register.offset >> 2):
+                    with m.If(write & whole):
+                        self._elaborate_write(m, register)
+                    with m.If(read):
+                        m.d.sync += bus.r.p.data.eq(self._word(register))
+        return m
+
+    def _elaborate_default(self, m, port, field, written):
+        """Outside any access: hardware sets, and the views of the value just written."""
+        value = getattr(port, field.name)
+        lanes = written[field.lsb:field.msb + 1]
+        match field.access:
+            case Access.W1C:
+                storage = getattr(port, f"{field.name}_q")
+                m.d.sync += storage.eq(storage | value)
+            case Access.WO:
+                m.d.comb += value.eq(lanes)
+            case Access.WARL:
+                m.d.comb += getattr(port, f"{field.name}_w").eq(lanes)
+
+    def _elaborate_write(self, m, register):
+        port = getattr(self.fields, register.name)
+        m.d.sync += port.w_stb.eq(1)
+        for field in register:
+            value = getattr(port, field.name)
+            lanes = self.bus.w.p.data[field.lsb:field.msb + 1]
+            match field.access:
+                case Access.RW:
+                    m.d.sync += value.eq(lanes)
+                case Access.W1C:
+                    storage = getattr(port, f"{field.name}_q")
+                    m.d.sync += storage.eq(storage & ~lanes | value)
+
+    def _word(self, register):
+        """Word to read."""
+        port = getattr(self.fields, register.name)
+        word = 0
+        for field in register:
+            if field.access is Access.WO:
+                continue
+            suffix = "_q" if field.access is Access.W1C else ""
+            word |= getattr(port, field.name + suffix) << field.lsb
+        return word

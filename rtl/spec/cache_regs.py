@@ -1,0 +1,70 @@
+"""Registers of the cache controller: range maintenance, and our extensions from 0x20.
+
+Source: Linux ``drivers/cache/starfive_starlink_cache.c`` for START, END and CTL (facts: offsets, mode
+values, polling of bit 0). A 64-bit write goes high half first; the low half of CTL starts.
+"""
+
+import enum
+
+from .regmap import Access, Field, Register, RegisterMap
+
+__all__ = ["CACHE_REGISTERS", "CacheMode"]
+
+RO, RW, W1C, WARL = Access.RO, Access.RW, Access.W1C, Access.WARL
+
+
+class CacheMode(enum.IntEnum):
+    """Value of ``ctl.mode``."""
+
+    CLEAN_INVALIDATE = 0
+    MAKE_INVALIDATE = 1
+    CLEAN_SHARED = 2
+
+
+def _counter(name: str, offset: int, doc: str) -> Register:
+    return Register(name, offset, f"Extension: {doc} since reset.", (
+        Field("count", 0, 32, RO, "Events, modulo 2**32."),))
+
+
+CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
+    Register("start", 0x00, "First byte of the range, low half.", (
+        Field("addr", 0, 32, RW, "Bits 31:0 of the physical address."),)),
+    Register("start_msb", 0x04, "First byte of the range, high half.", (
+        Field("addr", 0, 32, RW, "Bits 63:32 of the physical address."),)),
+    Register("end", 0x08, "First byte after the range, low half.", (
+        Field("addr", 0, 32, RW, "Bits 31:0 of the physical address."),)),
+    Register("end_msb", 0x0C, "First byte after the range, high half.", (
+        Field("addr", 0, 32, RW, "Bits 63:32 of the physical address."),)),
+    Register("ctl", 0x10, "Maintenance command; the write starts it.", (
+        Field("enable", 0, 1, WARL, "Write 1 to start; reads 1 until the last write was acknowledged."),
+        Field("mode", 1, 2, RW, "Operation; 3 is refused: status.refused.", values=CacheMode),
+        Field("whole", 3, 1, RW, "Extension: the whole cache, whatever START and END say."),
+    )),
+    Register("cap", 0x20, "Extension: geometry.", (
+        Field("version", 0, 8, RO, "Version of the extensions: 1."),
+        Field("line_bytes_log2", 8, 4, RO, "Line, log2 of bytes."),
+        Field("ways", 12, 4, RO, "Ways."),
+        Field("sets_log2", 16, 8, RO, "Sets, log2."),
+    )),
+    Register("status", 0x24, "Extension: errors.", (
+        Field("refill_error", 0, 1, W1C, "A refill was answered with an error; the line was not kept."),
+        Field("write_error", 1, 1, W1C, "A write-back was answered with an error; the line stayed dirty."),
+        Field("refused", 2, 1, W1C, "A maintenance command had a reserved mode or END below START."),
+    )),
+    Register("err_addr", 0x28, "Extension: line of the first error since status was cleared, low half.", (
+        Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
+    Register("err_addr_msb", 0x2C, "Extension: line of the first error, high half.", (
+        Field("addr", 0, 32, RO, "Bits 63:32 of the physical address."),)),
+    Register("irq_en", 0x30, "Extension: interrupt enable, by bit of status.", (
+        Field("refill_error", 0, 1, RW, "Interrupt on refill_error."),
+        Field("write_error", 1, 1, RW, "Interrupt on write_error."),
+        Field("refused", 2, 1, RW, "Interrupt on refused."),
+    )),
+    _counter("read_hits", 0x40, "read bursts or parts of one, within a line, that hit"),
+    _counter("read_misses", 0x44, "those that missed"),
+    _counter("write_hits", 0x48, "write bursts or parts of one, within a line, that hit"),
+    _counter("write_misses", 0x4C, "those that missed"),
+    _counter("evictions", 0x50, "dirty lines written back to make room"),
+    _counter("cleaned", 0x54, "dirty lines written back by maintenance"),
+    _counter("invalidated", 0x58, "valid lines dropped by maintenance"),
+))

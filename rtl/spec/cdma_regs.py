@@ -1,0 +1,89 @@
+"""Registers of the DMA engine: AXI CDMA, and our extensions from 0x80.
+
+Source: AMD PG034, "AXI Central Direct Memory Access", section "Register Space".
+"""
+
+from .regmap import Access, Field, Register, RegisterMap
+
+__all__ = ["CDMA_REGISTERS"]
+
+RO, RW, W1C, WARL = Access.RO, Access.RW, Access.W1C, Access.WARL
+
+CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memory.", (
+    Register("cr", 0x00, "Control.", (
+        Field("tail_pntr_en", 1, 1, RO, "Tail pointer mode is always on: reads 1."),
+        Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until outstanding accesses drained."),
+        Field("sg_mode", 3, 1, RW, "0 simple transfers, 1 scatter-gather."),
+        Field("key_hole_read", 4, 1, WARL, "Fixed source address; not in this build, keeps 0."),
+        Field("key_hole_write", 5, 1, WARL, "Fixed destination address; not in this build, keeps 0."),
+        Field("cyclic_bd", 6, 1, WARL, "Cyclic descriptors; not in this build, keeps 0."),
+        Field("ioc_irq_en", 12, 1, RW, "Interrupt on completion (threshold in scatter-gather)."),
+        Field("dly_irq_en", 13, 1, WARL, "Interrupt on delay timer; not in this build, keeps 0."),
+        Field("err_irq_en", 14, 1, RW, "Interrupt on error."),
+        Field("irq_threshold", 16, 8, WARL, "Descriptors for each interrupt; 1 after reset, 0 is not kept."),
+        Field("irq_delay", 24, 8, WARL, "Delay timer; not in this build, keeps 0."),
+    )),
+    Register("sr", 0x04, "Status.", (
+        Field("idle", 1, 1, RO, "No transfer is under way and the tail was reached."),
+        Field("sg_incld", 3, 1, RO, "Scatter-gather is in this build: reads 1."),
+        Field("dma_int_err", 4, 1, RO, "Transfer of zero bytes, or past the end of addresses."),
+        Field("dma_slv_err", 5, 1, RO, "SLVERR on a data access."),
+        Field("dma_dec_err", 6, 1, RO, "DECERR on a data access."),
+        Field("sg_int_err", 8, 1, RO, "Stale descriptor: it was complete when fetched."),
+        Field("sg_slv_err", 9, 1, RO, "SLVERR on a descriptor access."),
+        Field("sg_dec_err", 10, 1, RO, "DECERR on a descriptor access."),
+        Field("ioc_irq", 12, 1, W1C, "Completion interrupt."),
+        Field("dly_irq", 13, 1, W1C, "Delay interrupt."),
+        Field("err_irq", 14, 1, W1C, "Error interrupt."),
+        Field("irq_threshold_sts", 16, 8, RO, "Descriptors left until the next interrupt."),
+        Field("irq_delay_sts", 24, 8, RO, "Delay timer, not in this build."),
+    )),
+    Register("curdesc", 0x08, "Current descriptor, low half; writable when idle.", (
+        Field("addr", 6, 26, WARL, "Bits 31:6 of the address; the descriptor under way."),
+    )),
+    Register("curdesc_msb", 0x0C, "Current descriptor, high half.", (
+        Field("addr", 0, 32, WARL, "Bits 63:32 of the address."),
+    )),
+    Register("taildesc", 0x10, "Last descriptor, low half; the write starts scatter-gather.", (
+        Field("addr", 6, 26, RW, "Bits 31:6 of the address."),
+    )),
+    Register("taildesc_msb", 0x14, "Last descriptor, high half; write it first.", (
+        Field("addr", 0, 32, RW, "Bits 63:32 of the address."),
+    )),
+    Register("sa", 0x18, "Source of a simple transfer, low half.", (
+        Field("addr", 0, 32, RW, "Bits 31:0 of the address."),
+    )),
+    Register("sa_msb", 0x1C, "Source of a simple transfer, high half.", (
+        Field("addr", 0, 32, RW, "Bits 63:32 of the address."),
+    )),
+    Register("da", 0x20, "Destination of a simple transfer, low half.", (
+        Field("addr", 0, 32, RW, "Bits 31:0 of the address."),
+    )),
+    Register("da_msb", 0x24, "Destination of a simple transfer, high half.", (
+        Field("addr", 0, 32, RW, "Bits 63:32 of the address."),
+    )),
+    Register("btt", 0x28, "Bytes to transfer; the write starts a simple transfer.", (
+        Field("bytes", 0, 26, RW, "Bytes."),
+    )),
+    Register("cap", 0x80, "Extension: what this build has.", (
+        Field("version", 0, 8, RO, "Version of the extensions: 1."),
+        Field("data_bytes_log2", 8, 4, RO, "Width of the data bus, log2 of bytes."),
+        Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
+        Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
+    )),
+    Register("device_id", 0x84, "Extension: identity towards the IOMMU.", (
+        Field("did", 0, 24, RO, "device_id of every access."),
+    )),
+    Register("err_addr", 0x88, "Extension: address of the first failed access, low half.", (
+        Field("addr", 0, 32, RO, "Bits 31:0 of the burst's address."),
+    )),
+    Register("err_addr_msb", 0x8C, "Extension: address of the first failed access, high half.", (
+        Field("addr", 0, 32, RO, "Bits 63:32 of the burst's address."),
+    )),
+    Register("done_descs", 0x90, "Extension: descriptors completed since reset.", (
+        Field("count", 0, 32, RO, "Descriptors, modulo 2**32."),
+    )),
+    Register("done_bytes", 0x94, "Extension: bytes whose write was acknowledged since reset.", (
+        Field("count", 0, 32, RO, "Bytes, modulo 2**32."),
+    )),
+))

@@ -1,0 +1,63 @@
+"""Device contexts, page-table entries, and the arithmetic of their levels.
+
+Source: RISC-V IOMMU Architecture Specification, chapter "Data Structures" (device directory, device
+context); RISC-V Privileged Architecture, chapters "Sv39" to "Sv57", "Svnapot", "Svpbmt" (entries).
+"""
+
+import enum
+
+from .bits import BitLayout
+
+__all__ = ["DC_BYTES", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE", "DDTE", "IOSATP", "PAGE_BITS",
+           "PAGE_BYTES", "PTE", "PTE_BYTES", "VPN_BITS", "DdtpMode", "IosatpMode", "level_bytes"]
+
+PAGE_BITS = 12
+PAGE_BYTES = 1 << PAGE_BITS
+VPN_BITS = 9                            # bits of virtual page number that index one level
+PTE_BYTES = 8
+DC_BYTES = 32                           # base format: tc, iohgatp, ta, fsc
+DDI_BITS_BASE = (7, 9, 8)               # device_id bits for each directory level, base format
+
+
+class DdtpMode(enum.IntEnum):
+    """Value of ``ddtp.iommu_mode``."""
+
+    OFF = 0
+    BARE = 1
+    LVL1 = 2
+    LVL2 = 3
+    LVL3 = 4
+
+
+class IosatpMode(enum.IntEnum):
+    """Value of ``iosatp.mode`` (with DC.tc.SXL = 0)."""
+
+    BARE = 0
+    SV39 = 8
+    SV48 = 9
+    SV57 = 10
+
+
+#: Dword 0 of a device context: translation control.
+DC_TC = BitLayout("dc_tc", 64, {
+    "v": (0, 1), "en_ats": (1, 1), "en_pri": (2, 1), "t2gpa": (3, 1), "dtf": (4, 1),
+    "pdtv": (5, 1), "prpr": (6, 1), "gade": (7, 1), "sade": (8, 1), "dpe": (9, 1), "sbe": (10, 1),
+    "sxl": (11, 1)})
+#: Dword 1: second-stage root.
+DC_IOHGATP = BitLayout("dc_iohgatp", 64, {"ppn": (0, 44), "gscid": (44, 16), "mode": (60, 4)})
+#: Dword 2: translation attributes.
+DC_TA = BitLayout("dc_ta", 64, {"pscid": (12, 20), "rcid": (40, 12), "mcid": (52, 12)})
+#: Dword 3 (fsc) when ``tc.pdtv`` is 0: first-stage root.
+IOSATP = BitLayout("iosatp", 64, {"ppn": (0, 44), "mode": (60, 4)})
+#: Non-leaf entry of the device directory.
+DDTE = BitLayout("ddte", 64, {"v": (0, 1), "ppn": (10, 44)})
+#: Page-table entry of Sv39, Sv48 and Sv57; leaf if any of ``r``, ``w``, ``x``.
+PTE = BitLayout("pte", 64, {
+    "v": (0, 1), "r": (1, 1), "w": (2, 1), "x": (3, 1), "u": (4, 1), "g": (5, 1), "a": (6, 1),
+    "d": (7, 1), "rsw": (8, 2), "ppn": (10, 44), "rsw60t59b": (59, 2), "pbmt": (61, 2),
+    "n": (63, 1)})
+
+
+def level_bytes(level: int) -> int:
+    """Bytes that one entry of ``level`` maps: 4 KiB at level 0, 2 MiB at 1, 1 GiB at 2."""
+    return 1 << PAGE_BITS + VPN_BITS * level

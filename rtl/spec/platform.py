@@ -1,0 +1,71 @@
+"""What software may assume of the platform: where registers and memory are, and interrupt lines."""
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "SIMULATION_BASE", "WINDOW_BYTES",
+           "BusError", "Irq", "Platform"]
+
+#: Register windows, 4 KiB each.
+WINDOW_BYTES = 0x1000
+IOMMU_BASE = 0x1000_0000
+CDMA_BASE = 0x1001_0000
+CACHE_BASE = 0x1004_0000
+SIMULATION_BASE = 0x1005_0000           # absent on an FPGA
+MEMORY_BASE = 0x8000_0000
+
+
+class Irq(enum.IntEnum):
+    """Interrupt lines, level-sensitive, active high."""
+
+    IOMMU0 = 0                          # the four vectors of the IOMMU
+    IOMMU1 = 1
+    IOMMU2 = 2
+    IOMMU3 = 3
+    CDMA = 4
+    CACHE = 5
+
+
+class BusError(Exception):
+    """A load, store or register access was answered with an error.
+
+    Parameters
+    ----------
+    addr : int
+        Physical address of the access.
+    resp : str
+        Response of the bus: ``"SLVERR"`` or ``"DECERR"``.
+    """
+
+    def __init__(self, addr: int, resp: str):
+        super().__init__(f"{resp} at {addr:#x}")
+        self.addr, self.resp = addr, resp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Description of one machine, as a device tree would give it.
+
+    Parameters
+    ----------
+    memory_base, memory_size : int
+        Range of memory, in bytes.
+    line_bytes : int
+        Cache line, in bytes.
+    phys_bits : int
+        Width of physical addresses.
+    cdma_device_id : int
+        ``device_id`` with which the DMA engine's accesses reach the IOMMU.
+    coherent : bool
+        Whether DMA sees the contents of the CPU's cache.
+    has_iommu : bool
+        Whether DMA passes through an IOMMU.
+    """
+
+    memory_base: int = MEMORY_BASE
+    memory_size: int = 4 << 20
+    line_bytes: int = 64
+    phys_bits: int = 40
+    cdma_device_id: int = 0x10
+    coherent: bool = False
+    has_iommu: bool = True

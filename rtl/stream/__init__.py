@@ -1,0 +1,1 @@
+"""Streams: register slice, queue, arbiter, fork and join."""

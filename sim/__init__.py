@@ -1,0 +1,1 @@
+"""Simulation: benches, bus models, machines, and the command line."""

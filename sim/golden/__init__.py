@@ -1,0 +1,1 @@
+"""The golden model, written from the documents, blind to the RTL."""

@@ -12,9 +12,9 @@ __all__ = ["BusError", "Machine"]
 class Machine(Protocol):
     """A hart with its memory and registers: the simulated RTL, the golden model, a board.
 
-    Time passes only inside the methods. Interrupts are level-sensitive: when a method ends and a line
-    is high, the machine calls the interrupt handler once with the lines, until it returns with none
-    of the enabled ones high. It is not called again from within itself.
+    Time passes only inside the methods. Interrupts are level-sensitive: when a method ends and a
+    line is high, the machine calls the interrupt handler once with the lines, until it returns with
+    none of the enabled ones high. It is not called again from within itself.
     """
 
     platform: Platform

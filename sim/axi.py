@@ -28,9 +28,9 @@ def beat_addresses(addr: int, length: int, size: int, burst: Burst) -> list[int]
 class Memory:
     """AXI4 subordinate over ``size`` bytes from ``base``, at most one beat a cycle each way.
 
-    The first beat of a read comes ``latency`` cycles after its address is taken, B as many after the
-    last beat of data. Responses of one ID stay in order; with ``reorder``, those of different IDs do
-    not. Accesses outside the memory are answered DECERR.
+    The first beat of a read comes ``latency`` cycles after its address is taken, B as many after
+    the last beat of data. Responses of one ID stay in order; with ``reorder``, those of different
+    IDs do not. Accesses outside the memory are answered DECERR.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class Manager:
                 **self._attributes, **attributes}
 
     async def read(self, addr: int, beats: int = 1, **attributes) -> tuple[list[int], list[Resp]]:
-        """Data and response of each beat of one burst."""
+        """Read one burst; return data and response of each beat."""
         await put(self._ctx, self._bus.ar, self._address(addr, beats, attributes))
         got = [await get(self._ctx, self._bus.r) for _ in range(beats)]
         assert [beat.last for beat in got] == [0] * (beats - 1) + [1]

@@ -29,8 +29,8 @@ PROT_PRIVILEGED, PROT_NONSECURE, PROT_INSTRUCTION = 1, 2, 4
 def dma_user_layout() -> data.StructLayout:
     """AxUSER of a device's access: who it is, as the IOMMU must know it.
 
-    ``device_id`` (24 bits), ``process_id`` (20 bits) and ``process_valid``. Privilege and execute are
-    in AxPROT.
+    ``device_id`` (24 bits), ``process_id`` (20 bits) and ``process_valid``. Privilege and execute
+    are in AxPROT.
     """
     return data.StructLayout({"device_id": 24, "process_id": 20, "process_valid": 1})
 
@@ -78,7 +78,8 @@ class Signature(wiring.Signature):
             if not isinstance(width, int) or width <= 0:
                 raise TypeError(f"{what} width must be a positive integer, not {width!r}")
         if data_width not in (8, 16, 32, 64, 128, 256, 512, 1024):
-            raise ValueError(f"Data width must be a power of two from 8 to 1024, not {data_width!r}")
+            raise ValueError(f"Data width must be a power of two from 8 to 1024, "
+                             f"not {data_width!r}")
         self._addr_width = addr_width
         self._data_width = data_width
         self._id_width = id_width

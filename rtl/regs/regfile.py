@@ -13,9 +13,9 @@ __all__ = ["RegisterFile"]
 class RegisterFile(wiring.Component):
     """Registers of ``regmap`` behind an AXI4-Lite port.
 
-    An access takes two cycles and is answered ``OKAY``. An offset that has no register reads zero and
-    ignores writes, as reserved space does. Writes are 32 bits wide: a write whose strobes are not all
-    set is answered ``SLVERR`` and changes nothing.
+    An access takes two cycles and is answered ``OKAY``. An offset that has no register reads zero
+    and ignores writes, as reserved space does. Writes are 32 bits wide: a write whose strobes are
+    not all set is answered ``SLVERR`` and changes nothing.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class RegisterFile(wiring.Component):
 
     def __init__(self, regmap: RegisterMap, *, addr_width: int = 12):
         if regmap.addr_width > addr_width:
-            raise ValueError(f"Register map {regmap.name!r} needs {regmap.addr_width} address bits, "
-                             f"not {addr_width!r}")
+            raise ValueError(f"Register map {regmap.name!r} needs {regmap.addr_width} address "
+                             f"bits, not {addr_width!r}")
         self.regmap = regmap
         super().__init__({
             "bus":    In(lite.Signature(addr_width=addr_width, data_width=regmap.width)),

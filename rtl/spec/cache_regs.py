@@ -1,7 +1,7 @@
 """Registers of the cache controller: range maintenance, and our extensions from 0x20.
 
-Source: Linux ``drivers/cache/starfive_starlink_cache.c`` for START, END and CTL (facts: offsets, mode
-values, polling of bit 0). A 64-bit write goes high half first; the low half of CTL starts.
+Source: Linux ``drivers/cache/starfive_starlink_cache.c`` for START, END and CTL (facts: offsets,
+mode values, polling of bit 0). A 64-bit write goes high half first; the low half of CTL starts.
 """
 
 import enum
@@ -36,7 +36,7 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
     Register("end_msb", 0x0C, "First byte after the range, high half.", (
         Field("addr", 0, 32, RW, "Bits 63:32 of the physical address."),)),
     Register("ctl", 0x10, "Maintenance command; the write starts it.", (
-        Field("enable", 0, 1, WARL, "Write 1 to start; reads 1 until the last write was acknowledged."),
+        Field("enable", 0, 1, WARL, "Write 1 to start; reads 1 until the last write is answered."),
         Field("mode", 1, 2, RW, "Operation; 3 is refused: status.refused.", values=CacheMode),
         Field("whole", 3, 1, RW, "Extension: the whole cache, whatever START and END say."),
     )),
@@ -47,11 +47,11 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("sets_log2", 16, 8, RO, "Sets, log2."),
     )),
     Register("status", 0x24, "Extension: errors.", (
-        Field("refill_error", 0, 1, W1C, "A refill was answered with an error; the line was not kept."),
-        Field("write_error", 1, 1, W1C, "A write-back was answered with an error; the line stayed dirty."),
-        Field("refused", 2, 1, W1C, "A maintenance command had a reserved mode or END below START."),
+        Field("refill_error", 0, 1, W1C, "A refill failed; the line was not kept."),
+        Field("write_error", 1, 1, W1C, "A write-back failed; the line stayed dirty."),
+        Field("refused", 2, 1, W1C, "A command had a reserved mode, or END below START."),
     )),
-    Register("err_addr", 0x28, "Extension: line of the first error since status was cleared, low half.", (
+    Register("err_addr", 0x28, "Extension: line of the first error since status was 0, low half.", (
         Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
     Register("err_addr_msb", 0x2C, "Extension: line of the first error, high half.", (
         Field("addr", 0, 32, RO, "Bits 63:32 of the physical address."),)),

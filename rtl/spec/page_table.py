@@ -8,8 +8,9 @@ import enum
 
 from .bits import BitLayout
 
-__all__ = ["DC_BYTES", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE", "DDTE", "IOSATP", "PAGE_BITS",
-           "PAGE_BYTES", "PTE", "PTE_BYTES", "VPN_BITS", "DdtpMode", "IosatpMode", "level_bytes"]
+__all__ = ["DC_BYTES", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE", "DDTE", "IOSATP",
+           "PAGE_BITS", "PAGE_BYTES", "PTE", "PTE_BYTES", "VPN_BITS", "DdtpMode", "IosatpMode",
+           "level_bytes"]
 
 PAGE_BITS = 12
 PAGE_BYTES = 1 << PAGE_BITS

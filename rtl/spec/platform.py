@@ -3,8 +3,8 @@
 import enum
 from dataclasses import dataclass
 
-__all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "SIMULATION_BASE", "WINDOW_BYTES",
-           "BusError", "Irq", "Platform"]
+__all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "SIMULATION_BASE",
+           "WINDOW_BYTES", "BusError", "Irq", "Platform"]
 
 #: Register windows, 4 KiB each.
 WINDOW_BYTES = 0x1000

@@ -20,7 +20,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("ioc_irq_en", 12, 1, RW, "Interrupt on completion (threshold in scatter-gather)."),
         Field("dly_irq_en", 13, 1, WARL, "Interrupt on delay timer; not in this build, keeps 0."),
         Field("err_irq_en", 14, 1, RW, "Interrupt on error."),
-        Field("irq_threshold", 16, 8, WARL, "Descriptors an interrupt; 1 after reset, 0 is not kept."),
+        Field("irq_threshold", 16, 8, WARL, "Descriptors an interrupt; 1 at reset, 0 is not kept."),
         Field("irq_delay", 24, 8, WARL, "Delay timer; not in this build, keeps 0."),
     )),
     Register("sr", 0x04, "Status.", (

@@ -1,0 +1,82 @@
+"""Round-robin choice among streams."""
+
+from amaranth import *
+from amaranth.hdl import ShapeLike
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Arbiter"]
+
+
+class Arbiter(wiring.Component):
+    """Pass on one of ``n`` streams at a time, in turn.
+
+    After a payload of input ``k`` was taken, the search for the next one starts at input ``k + 1``.
+    A grant is held from ``valid`` until the payload is taken, so what ``o`` offers never changes.
+    Every input is served before any other is served twice. Combinational: no latency, one payload a
+    cycle; put a :class:`~rtl.stream.buffer.Buffer` behind it where timing asks for one.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Payload.
+    n : int
+        Number of inputs; at least 1.
+
+    Members
+    -------
+    i : ``In(stream.Signature(shape)).array(n)``
+        Inputs.
+    o : ``Out(stream.Signature(shape))``
+        Output.
+    grant : ``Out(range(n))``
+        Input that ``o`` shows while ``o.valid``.
+
+    Raises
+    ------
+    TypeError
+        If ``n`` is not an integer.
+    ValueError
+        If ``n`` is less than 1.
+    """
+
+    def __init__(self, shape: ShapeLike, n: int):
+        if not isinstance(n, int):
+            raise TypeError(f"Number of inputs must be an integer, not {n!r}")
+        if n < 1:
+            raise ValueError(f"Number of inputs must be at least 1, not {n!r}")
+        self.shape, self.n = shape, n
+        super().__init__({
+            "i": In(stream.Signature(shape)).array(n),
+            "o": Out(stream.Signature(shape)),
+            "grant": Out(range(n)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        last = Signal(range(self.n))        # input of the grant that is held, or was taken last
+        held = Signal()
+        m.d.comb += self.grant.eq(last)
+        with m.If(~held):
+            with m.Switch(last):
+                for k in range(self.n):
+                    with m.Case(k):
+                        # Of several assignments the final one counts: the nearest input after k.
+                        for distance in reversed(range(1, self.n)):
+                            other = (k + distance) % self.n
+                            with m.If(self.i[other].valid):
+                                m.d.comb += self.grant.eq(other)
+
+        with m.Switch(self.grant):
+            for k in range(self.n):
+                with m.Case(k):
+                    m.d.comb += [
+                        self.o.valid.eq(self.i[k].valid),
+                        self.o.payload.eq(self.i[k].payload),
+                        self.i[k].ready.eq(self.o.ready),
+                    ]
+        with m.If(self.o.valid):
+            m.d.sync += last.eq(self.grant)
+        m.d.sync += held.eq(self.o.valid & ~self.o.ready)
+        return m

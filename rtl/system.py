@@ -1,0 +1,92 @@
+"""The reference system: cache, DMA engine and IOMMU before one memory port."""
+
+from collections.abc import Callable
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi import arbiter, lite, lite_demux
+from rtl.axi import signature as axi
+from rtl.cache.cache import Cache
+from rtl.dma.dma import Dma
+from rtl.iommu.iommu import Iommu
+from rtl.params import SystemParams
+from rtl.spec.platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, SIMULATION_BASE, Irq
+
+__all__ = ["System"]
+
+
+class System(wiring.Component):
+    """The whole DMA path; wires only.
+
+    Parameters
+    ----------
+    params : SystemParams
+        Parameters of the blocks.
+    wrap : callable
+        Applied to each block, with the block and its name; simulation puts protocol checkers around.
+
+    Members
+    -------
+    cpu : ``In(axi.Signature(...))``
+        The CPU's loads and stores, through the cache.
+    regs : ``In(lite.Signature(addr_width=32))``
+        Registers of all blocks, at the addresses of :mod:`rtl.spec.platform`; DECERR elsewhere.
+    memory : ``Out(axi.Signature(...))``
+        Memory. IDs are two bits wider than those of the blocks.
+    external : ``Out(lite.Signature(addr_width=12))``
+        Registers at ``SIMULATION_BASE``, for what stands around the system.
+    irqs : ``Out(len(Irq))``
+        Interrupt lines, by :class:`rtl.spec.platform.Irq`.
+
+    Source
+    ------
+    README, block diagram.
+    """
+
+    def __init__(self, params: SystemParams,
+                 wrap: Callable[[wiring.Component, str], wiring.Component] = lambda dut, name: dut):
+        self.params, self.wrap = params, wrap
+        cache = params.cache
+        self._bus = axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
+                                  id_width=max(cache.id_width, params.iommu.id_width))
+        super().__init__({
+            "cpu": In(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
+                                    id_width=cache.id_width)),
+            "regs": In(lite.Signature(addr_width=32)),
+            "memory": Out(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
+                                        id_width=self._bus.id_width + 2)),
+            "external": Out(lite.Signature(addr_width=12)),
+            "irqs": Out(len(Irq)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.cache = cache = self.wrap(Cache(self.params.cache), "cache")
+        m.submodules.dma = dma = self.wrap(Dma(self.params.dma), "dma")
+        m.submodules.iommu = iommu = self.wrap(Iommu(self.params.iommu), "iommu")
+        m.submodules.to_memory = to_memory = arbiter.Arbiter(self._bus, 3)
+        m.submodules.to_regs = to_regs = lite_demux.Demux(addr_width=32, windows={
+            "iommu": IOMMU_BASE, "dma": CDMA_BASE, "cache": CACHE_BASE,
+            "external": SIMULATION_BASE})
+
+        connect(m, flipped(self.cpu), cache.cpu)
+        connect(m, dma.bus, iommu.device)
+        connect(m, cache.memory, to_memory.managers[0])
+        connect(m, iommu.memory, to_memory.managers[1])
+        connect(m, iommu.tables, to_memory.managers[2])
+        connect(m, to_memory.bus, flipped(self.memory))
+
+        connect(m, flipped(self.regs), to_regs.bus)
+        connect(m, to_regs.ports.iommu, iommu.regs)
+        connect(m, to_regs.ports.dma, dma.regs)
+        connect(m, to_regs.ports.cache, cache.regs)
+        connect(m, to_regs.ports.external, flipped(self.external))
+
+        m.d.comb += [
+            self.irqs[Irq.IOMMU0:Irq.IOMMU3 + 1].eq(iommu.irq),
+            self.irqs[Irq.CDMA].eq(dma.irq),
+            self.irqs[Irq.CACHE].eq(cache.irq),
+        ]
+        return m

@@ -1,0 +1,267 @@
+"""The simulated RTL as a machine that drivers run on."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+from amaranth.sim import Simulator
+
+from rtl.axi.signature import Resp
+from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
+from rtl.spec.memory_regs import MEMORY_REGISTERS
+from rtl.spec.platform import SIMULATION_BASE, BusError, Platform
+
+from .host_port import BUFFER_BYTES, Op
+from .pysim import QuietPySimEngine
+from .top import Top
+
+__all__ = ["RtlMachine", "params_for"]
+
+PERIOD = 10e-9
+
+
+def params_for(platform: Platform) -> SystemParams:
+    """Parameters of a system as ``platform`` describes it."""
+    return SystemParams(
+        iommu=IommuParams(phys_bits=platform.phys_bits),
+        dma=DmaParams(device_id=platform.cdma_device_id),
+        cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes))
+
+
+class RtlMachine:
+    """A :class:`kernel_api.machine.Machine` whose hardware is the RTL in a simulator.
+
+    Each method is one command of :class:`sim.host_port.HostPort` (or a few), and simulated time
+    passes only inside it. Use it as a context manager, or call :meth:`close`.
+
+    Parameters
+    ----------
+    platform : Platform
+        The machine's description.
+    params : SystemParams or None
+        Parameters of the blocks; derived from ``platform`` by default.
+    make : callable
+        Makes a simulator of a design; Amaranth's own by default.
+    vcd : Path or None
+        Waveform to write.
+
+    Raises
+    ------
+    BusError
+        From the access that the bus answered with an error.
+    AssertionError
+        From the access during which a protocol checker failed (the message begins with the rule), or
+        that had no answer in ``sim.top.HANG_CYCLES``.
+    """
+
+    def __init__(self, platform: Platform | None = None, *, params: SystemParams | None = None,
+                 make: Callable = lambda dut: Simulator(dut, engine=QuietPySimEngine),
+                 vcd: Path | None = None):
+        self.platform = platform or Platform()
+        self.top = Top(params or params_for(self.platform), memory_base=self.platform.memory_base,
+                       memory_size=self.platform.memory_size)
+        self._word = self.top.host.word_bytes
+        self._handler, self._in_handler, self._enabled = None, False, 0
+        self._program = self._ctx = self._coroutine = None
+        self._stack = ExitStack()
+        self._simulator = make(self.top)
+        self._simulator.add_clock(PERIOD)
+        self._simulator.add_testbench(self._own, background=True)
+        self._stack.callback(self._end)
+        if vcd is not None:
+            self._stack.enter_context(self._simulator.write_vcd(str(vcd)))
+        while self._ctx is None:
+            self._simulator.advance()
+
+    # Running the simulator
+
+    async def _own(self, ctx):
+        self._coroutine = self._serve(ctx)
+        await self._coroutine
+
+    async def _serve(self, ctx):
+        self._ctx = ctx
+        ctx.set(self.top.done.ready, 1)
+        while True:
+            await ctx.tick()
+            if self._program is not None:
+                with ctx.critical():
+                    await self._command(ctx, *self._program)
+                self._program = None
+
+    async def _command(self, ctx, op, addr, size, cached):
+        top = self.top
+        ctx.set(top.command.payload, {"op": op, "addr": addr, "size": size, "cached": cached})
+        ctx.set(top.command.valid, 1)
+        await ctx.tick().until(top.command.ready)
+        ctx.set(top.command.valid, 0)
+        (self._done,) = await ctx.tick().sample(top.done.payload).until(top.done.valid)
+
+    def _run(self, op: Op, addr: int = 0, size: int = 0, *, cached: bool = False) -> int:
+        """Run one command to its end. Returns the register that it read."""
+        self._program = (op, addr, size, cached)
+        while self._program is not None:
+            self._simulator.run()
+        if self._done.resp is not Resp.OKAY:
+            raise BusError(addr if op in (Op.READ, Op.WRITE) else self._done.addr,
+                           self._done.resp.name)
+        return self._done.data
+
+    def _end(self):
+        # Up to Python 3.12, a coroutine parked in `until()` raises when the collector closes it.
+        if self._coroutine is not None:
+            with suppress(RuntimeError):
+                self._coroutine.close()
+
+    def close(self) -> None:
+        """End the simulation and finish the waveform."""
+        self._stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    # Machine
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since reset."""
+        return self._ctx.get(self.top.cycles)
+
+    def readl(self, addr: int) -> int:
+        """Read a 32-bit register."""
+        value = self._run(Op.READ, addr)
+        self._interrupt()
+        return value
+
+    def writel(self, value: int, addr: int) -> None:
+        """Write a 32-bit register."""
+        self._run(Op.WRITE, addr, value)
+        self._interrupt()
+
+    def readq(self, addr: int) -> int:
+        """Read a 64-bit register, low half first."""
+        low = self._run(Op.READ, addr)
+        value = low | self._run(Op.READ, addr + 4) << 32
+        self._interrupt()
+        return value
+
+    def writeq(self, value: int, addr: int) -> None:
+        """Write a 64-bit register, high half first."""
+        self._run(Op.WRITE, addr + 4, value >> 32)
+        self._run(Op.WRITE, addr, value & 0xFFFF_FFFF)
+        self._interrupt()
+
+    def load(self, addr: int, size: int, *, cached: bool = True) -> bytes:
+        """Load bytes."""
+        parts = []
+        for at, count in self._chunks(addr, size):
+            self._run(Op.LOAD, at, count, cached=cached)
+            skip = at % self._word
+            rows = [self._ctx.get(self.top.host.buffer[row])
+                    for row in range(-(-(skip + count) // self._word))]
+            parts.append(self._to_bytes(rows)[skip:skip + count])
+        self._interrupt()
+        return b"".join(parts)
+
+    def store(self, addr: int, data: bytes, *, cached: bool = True) -> None:
+        """Store bytes."""
+        for at, count in self._chunks(addr, len(data)):
+            skip, offset = at % self._word, at - addr
+            padded = bytes(skip) + data[offset:offset + count]
+            padded += bytes(-len(padded) % self._word)
+            for row, start in enumerate(range(0, len(padded), self._word)):
+                self._ctx.set(self.top.host.buffer[row],
+                              int.from_bytes(padded[start:start + self._word], "little"))
+            self._run(Op.STORE, at, count, cached=cached)
+        self._interrupt()
+
+    def barrier(self) -> None:
+        """Nothing to wait for: every store and register write ends with its response."""
+
+    def wait(self, cycles: int) -> None:
+        """Let cycles pass, until an enabled line is high."""
+        if cycles > 0:
+            self._run(Op.WAIT, size=cycles)
+        self._interrupt()
+
+    def on_interrupt(self, handler: Callable[[int], None] | None) -> None:
+        """Set the interrupt handler."""
+        self._handler = handler
+
+    def enable_interrupts(self, lines: int) -> None:
+        """Choose the lines that may interrupt."""
+        self._ctx.set(self.top.enabled, lines)
+        self._enabled = lines
+
+    def _interrupt(self):
+        if self._in_handler or self._handler is None:
+            return
+        self._in_handler = True
+        try:
+            while lines := self._ctx.get(self.top.irqs) & self._enabled:
+                self._handler(lines)
+        finally:
+            self._in_handler = False
+
+    @staticmethod
+    def _chunks(addr: int, size: int):
+        """Cut a range at multiples of the host port's buffer."""
+        end = addr + size
+        while addr < end:
+            cut = min(end, addr // BUFFER_BYTES * BUFFER_BYTES + BUFFER_BYTES)
+            yield addr, cut - addr
+            addr = cut
+
+    def _to_bytes(self, rows: list[int]) -> bytes:
+        return b"".join(row.to_bytes(self._word, "little") for row in rows)
+
+    # Back door: no time passes
+
+    def peek(self, addr: int, size: int) -> bytes:
+        """Contents of memory, whatever the cache holds."""
+        low, high = self._rows(addr, size)
+        get, rows = self._ctx.get, self.top.dram.rows
+        skip = (addr - self.platform.memory_base) % self._word
+        return self._to_bytes([get(rows[row]) for row in range(low, high)])[skip:skip + size]
+
+    def poke(self, addr: int, data: bytes) -> None:
+        """Set the contents of memory, whatever the cache holds."""
+        low, high = self._rows(addr, len(data))
+        base = self.platform.memory_base + low * self._word
+        image = bytearray(self.peek(base, (high - low) * self._word))
+        image[addr - base:addr - base + len(data)] = data
+        for row in range(low, high):
+            at = (row - low) * self._word
+            self._ctx.set(self.top.dram.rows[row],
+                          int.from_bytes(image[at:at + self._word], "little"))
+
+    def image(self) -> np.ndarray:
+        """All of memory, as bytes."""
+        return np.frombuffer(self.peek(self.platform.memory_base, self.platform.memory_size),
+                             dtype=np.uint8)
+
+    def _rows(self, addr: int, size: int) -> tuple[int, int]:
+        offset = addr - self.platform.memory_base
+        if offset < 0 or size < 0 or offset + size > self.platform.memory_size:
+            raise ValueError(f"Range must lie in memory at {self.platform.memory_base:#x}, not "
+                             f"{addr:#x} with {size} bytes")
+        return offset // self._word, -(-(offset + size) // self._word)
+
+    # Controls of the simulated memory
+
+    def set_memory(self, register: str, **fields: int) -> None:
+        """Write a register of :data:`rtl.spec.memory_regs.MEMORY_REGISTERS`."""
+        description = MEMORY_REGISTERS[register]
+        self._run(Op.WRITE, SIMULATION_BASE + description.offset,
+                  description.pack(fields, description.reset))
+
+    def inject(self, low: int, high: int, access: str) -> None:
+        """Answer accesses (``"r"``, ``"w"`` or ``"rw"``; ``""`` for none) in a range with SLVERR."""
+        for name, addr in (("error_low", low), ("error_high", high)):
+            self.set_memory(f"{name}_msb", addr=addr >> 32)
+            self.set_memory(name, addr=addr & 0xFFFF_FFFF)
+        self.set_memory("error", read="r" in access, write="w" in access)

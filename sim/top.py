@@ -1,0 +1,79 @@
+"""The simulated machine as one design: system, memory, CPU, protocol checkers."""
+
+from amaranth import *
+from amaranth.hdl import Assert
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out, connect, flipped
+
+from rtl.axi import signature as axi
+from rtl.params import SystemParams
+from rtl.spec.platform import Irq
+from rtl.system import System
+
+from .checked import Checked
+from .dram import Dram
+from .host_port import HostPort
+
+__all__ = ["HANG_CYCLES", "Top"]
+
+#: A command that takes longer has hung.
+HANG_CYCLES = 1_000_000
+
+
+class Top(wiring.Component):
+    """System, memory and host port; wires only, and a watchdog.
+
+    Parameters
+    ----------
+    params : SystemParams
+        Parameters of the blocks.
+    memory_base, memory_size : int
+        Range of memory, in bytes.
+
+    Members
+    -------
+    command, done, enabled, cycles
+        As of :class:`sim.host_port.HostPort`.
+    irqs : ``Out(len(Irq))``
+        Interrupt lines.
+
+    Attributes
+    ----------
+    system, dram, host
+        What is inside.
+    """
+
+    def __init__(self, params: SystemParams, *, memory_base: int, memory_size: int):
+        cache = params.cache
+        self.system = System(params, wrap=Checked)
+        self.dram = Dram(self.system.memory.signature, base=memory_base, size=memory_size)
+        self.host = HostPort(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
+                                           id_width=cache.id_width),
+                             line_bytes=cache.line_bytes, irqs=len(Irq))
+        host = self.host.signature.members
+        super().__init__({
+            "command": host["command"], "done": host["done"], "enabled": host["enabled"],
+            "cycles": host["cycles"], "irqs": Out(len(Irq)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.host, m.submodules.system = host, system = self.host, self.system
+        m.submodules.dram = dram = Checked(self.dram, "dram")
+        connect(m, flipped(self.command), host.command)
+        connect(m, host.done, flipped(self.done))
+        connect(m, host.bus, system.cpu)
+        connect(m, host.regs, system.regs)
+        connect(m, system.memory, dram.bus)
+        connect(m, system.external, dram.regs)
+        m.d.comb += [
+            host.irqs.eq(system.irqs),
+            host.enabled.eq(self.enabled),
+            self.cycles.eq(host.cycles),
+            self.irqs.eq(system.irqs),
+        ]
+        stuck = Signal(range(HANG_CYCLES + 1))
+        m.d.sync += stuck.eq(Mux(self.command.ready | self.done.valid, 0, stuck + 1))
+        m.d.sync += Assert(stuck != HANG_CYCLES,
+                           Format("HOST_TIMEOUT: no answer in {} cycles", HANG_CYCLES))
+        return m

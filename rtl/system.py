@@ -25,7 +25,7 @@ class System(wiring.Component):
     params : SystemParams
         Parameters of the blocks.
     wrap : callable
-        Applied to each block, with the block and its name; simulation puts protocol checkers around.
+        Applied to each block and its name; simulation puts protocol checkers around it.
 
     Members
     -------

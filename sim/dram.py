@@ -2,7 +2,7 @@
 
 from amaranth import *
 from amaranth.lib import data, memory, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.axi import lite

@@ -51,8 +51,8 @@ class RtlMachine:
     BusError
         From the access that the bus answered with an error.
     AssertionError
-        From the access during which a protocol checker failed (the message begins with the rule), or
-        that had no answer in ``sim.top.HANG_CYCLES``.
+        From the access during which a protocol checker failed (the message begins with the
+        rule), or that had no answer in ``sim.top.HANG_CYCLES``.
     """
 
     def __init__(self, platform: Platform | None = None, *, params: SystemParams | None = None,
@@ -260,7 +260,7 @@ class RtlMachine:
                   description.pack(fields, description.reset))
 
     def inject(self, low: int, high: int, access: str) -> None:
-        """Answer accesses (``"r"``, ``"w"`` or ``"rw"``; ``""`` for none) in a range with SLVERR."""
+        """Answer ``access`` ("r", "w", "rw" or "" for none) to the range ``[low, high)`` SLVERR."""
         for name, addr in (("error_low", low), ("error_high", high)):
             self.set_memory(f"{name}_msb", addr=addr >> 32)
             self.set_memory(name, addr=addr & 0xFFFF_FFFF)

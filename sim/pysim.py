@@ -16,8 +16,8 @@ TRACED_ROWS = 64
 class QuietPySimEngine(PySimEngine):
     """For ``Simulator(engine=...)``: a waveform of a system with megabytes of memory stays usable.
 
-    The simulator lists each row of each memory as a variable of its own. Here, memories of more than
-    :data:`TRACED_ROWS` rows are left out; everything else is as in the base class.
+    The simulator lists each row of each memory as a variable of its own. Here, memories of more
+    than :data:`TRACED_ROWS` rows are left out; everything else is as in the base class.
     """
 
     @contextmanager

@@ -8,9 +8,9 @@ RO, RW = Access.RO, Access.RW
 
 MEMORY_REGISTERS = RegisterMap("memory", "Simulated memory: latency and error injection.", (
     Register("latency", 0x00, "Latency.", (
-        Field("cycles", 0, 16, RW, "Cycles from an address to its first beat, and from the last beat "
-              "of data to B; 0 counts as 1.", reset=8),
-        Field("jitter", 16, 16, RW, "Up to this many cycles more, at random; of the form 2**n - 1."),
+        Field("cycles", 0, 16, RW, "Cycles from an address to its first beat, and from the last "
+              "beat of data to B; 0 counts as 1.", reset=8),
+        Field("jitter", 16, 16, RW, "Up to this many cycles more, at random; 2**n - 1."),
     )),
     Register("limit", 0x04, "Outstanding bursts.", (
         Field("reads", 0, 8, RW, "Reads taken before the first is answered, at most.", reset=16),

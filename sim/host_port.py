@@ -29,8 +29,8 @@ class HostPort(wiring.Component):
 
     A load or store of up to :data:`BUFFER_BYTES` bytes at any alignment is cut at cache lines into
     bursts, which are issued one a cycle without waiting for each other's response, and ends with
-    the last response. Bytes pass through ``buffer``, whose row ``i`` is the ``i``-th bus word from the
-    one that holds the first byte.
+    the last response. Bytes pass through ``buffer``, whose row ``i`` is the ``i``-th bus word from
+    the one that holds the first byte.
 
     Parameters
     ----------

@@ -1,0 +1,113 @@
+"""The golden IOMMU."""
+
+from rtl.spec.page_table import PAGE_BYTES
+
+from ..memory import Memory
+from .commands import CommandQueue
+from .faults import FaultQueue
+from .interrupts import Interrupts
+from .registers import TR_REQ_CTL, Registers
+from .translator import Translator
+from .types import Access, Fault, Features, Request, Result
+
+__all__ = ["Iommu"]
+
+
+class Iommu:
+    """A RISC-V IOMMU, from the specification.
+
+    Register writes take effect at once: commands are executed, and translations requested through
+    the debug registers are made, before :meth:`write` returns.
+
+    Parameters
+    ----------
+    memory : Memory
+        Where directories, tables and queues are, and where messages go.
+    capabilities : int
+        Value of the register, which decides what there is. Big-endian structures, Sv32, ATS, MRIF,
+        performance counters and QoS identifiers cannot be had.
+    cache : bool
+        Whether to keep contexts and translations until software invalidates them.
+    vectors : int, power of two, at most 16
+        Interrupt vectors.
+    max_log2sz : int, at most 32
+        log2 of the entries of the longest queue.
+
+    Raises
+    ------
+    ValueError
+        If ``capabilities`` or ``vectors`` asks for what there is not.
+    """
+
+    def __init__(self, memory: Memory, capabilities: int, *, cache: bool = True, vectors: int = 4,
+                 max_log2sz: int = 16):
+        if vectors not in (1, 2, 4, 8, 16):
+            raise ValueError(f"Vectors must be a power of two up to 16, not {vectors!r}")
+        self._memory, self._cache = memory, cache
+        self._vectors, self._max_log2sz = vectors, max_log2sz
+        self.features = Features(capabilities)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state after power-on."""
+        self.registers = Registers(self.features, vectors=self._vectors,
+                                   max_log2sz=self._max_log2sz, changed=self._changed)
+        self._translator = Translator(self._memory, self.features, cache=self._cache)
+        self._faults = FaultQueue(self._memory, self.registers,
+                                  recorded=lambda: self._interrupts.recorded(),
+                                  failed=lambda: self._interrupts.update())
+        self._interrupts = Interrupts(self._memory, self.registers, self._faults)
+        self._commands = CommandQueue(self._memory, self.registers, self.features,
+                                      self._translator, changed=self._interrupts.update)
+
+    @property
+    def wires(self) -> int:
+        """Level of each vector's wire."""
+        return self._interrupts.wires
+
+    def read(self, offset: int, size: int = 4) -> int:
+        """Read a register of 4 or 8 bytes."""
+        counters = self._translator.counters
+        for name in ("tlb_hits", "tlb_misses", "walks"):
+            setattr(self.registers, name, getattr(counters, name))
+        return sum(self.registers.read(offset + half) << 8 * half for half in range(0, size, 4))
+
+    def write(self, offset: int, value: int, size: int = 4) -> None:
+        """Write a register of 4 or 8 bytes, high half first."""
+        for half in reversed(range(0, size, 4)):
+            self.registers.write(offset + half, value >> 8 * half & 0xFFFF_FFFF)
+
+    def translate(self, request: Request) -> Result:
+        """Answer a device's access, and record its fault if it has one."""
+        try:
+            return self._translator.translate(request, self.registers.mode, self.registers.root)
+        except Fault as fault:
+            reported = not fault.silent and self._faults.request_failed(request, fault)
+            return Result(cause=fault.cause, reported=reported)
+
+    def _changed(self, name: str, value: int) -> None:
+        """Do what a write to a register asks for."""
+        match name:
+            case "cqt":
+                self._commands.run()
+            case "cqcsr":
+                self._commands.run()
+                self._interrupts.update()
+            case "fqcsr" | "ipsr":
+                self._interrupts.update()
+            case "messages":
+                self._interrupts.unmask()
+            case "tr_req_ctl" if value & 1:
+                self._request()
+
+    def _request(self) -> None:
+        """Translate what the debug registers ask for."""
+        regs = self.registers
+        field = TR_REQ_CTL.unpack(regs.tr_req_ctl)
+        access = (Access.EXECUTE if field["exe"] else
+                  Access.READ if field["nw"] else Access.WRITE)
+        result = self.translate(Request(
+            field["did"], regs.tr_req_iova, access, field["pid"] if field["pv"] else None,
+            bool(field["priv"])))
+        regs.tr_response = 1 if not result.ok else (
+            result.addr // PAGE_BYTES << 10 | result.pbmt << 7)

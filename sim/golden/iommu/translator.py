@@ -1,0 +1,202 @@
+"""From a device's request to a physical address or a fault."""
+
+from rtl.spec.bits import BitLayout
+from rtl.spec.faults import DTF_KEEPS, Cause
+from rtl.spec.page_table import IOSATP, PAGE_BITS, PAGE_BYTES, DdtpMode
+from rtl.spec.platform import BusError
+
+from ..memory import Memory, PoisonError
+from .cache import ContextCache, Entry, TranslationCache
+from .context import DeviceContext, Directory
+from .types import (
+    ACCESS_FAULT,
+    GUEST_PAGE_FAULT,
+    PAGE_FAULT,
+    Access,
+    Fault,
+    Features,
+    Request,
+    Result,
+)
+from .walker import BARE, Stage1, Stage2, Walker
+
+__all__ = ["Counters", "Translator"]
+
+_MSI_PTE = BitLayout("msi_pte", 64, {"v": (0, 1), "m": (1, 2), "ppn": (10, 44), "c": (63, 1)})
+_MSI_PTE_BYTES = 16
+_MSI_BASIC = 3
+
+
+class Counters:
+    """Custom counters: lookups that hit or missed, and first-stage walks."""
+
+    def __init__(self):
+        self.tlb_hits = self.tlb_misses = self.walks = 0
+
+
+class Translator:
+    """The process to translate an IOVA.
+
+    A translation that succeeds is kept for the smaller page of both stages, with the permissions
+    of each; a hit is checked against them like a walk. A write that hits an entry without D walks
+    again if the device context lets hardware set D, and faults otherwise.
+
+    Parameters
+    ----------
+    memory : Memory
+        Where directories and tables are.
+    features : Features
+        What the IOMMU has.
+    cache : bool
+        Whether to keep contexts and translations until they are invalidated.
+
+    Source
+    ------
+    RISC-V IOMMU Architecture Specification, "Process to translate an IOVA", "Process to translate
+    addresses of MSIs".
+    """
+
+    def __init__(self, memory: Memory, features: Features, *, cache: bool = True):
+        self._memory, self._features = memory, features
+        self._walker = Walker(memory, features)
+        self.directory = Directory(memory, features, self._walker)
+        self.contexts = ContextCache(cache)
+        self.translations = TranslationCache(cache)
+        self.counters = Counters()
+
+    def translate(self, request: Request, mode: int, root: int) -> Result:
+        """Answer ``request``, with ``ddtp.iommu_mode`` and the page number of the root directory.
+
+        Raises
+        ------
+        Fault
+            If the access must not go on; ``silent`` if DC.tc.DTF suppresses its record.
+        """
+        quiet = False                   # DTF of the device context, once there is one
+        try:
+            if mode == DdtpMode.OFF:
+                raise Fault(Cause.ALL_INBOUND_DISALLOWED)
+            if mode == DdtpMode.BARE:
+                if request.translated:
+                    raise Fault(Cause.TYPE_DISALLOWED)
+                return Result(addr=self._physical(request.iova, request))
+            if not self.directory.fits(request.device_id, mode):
+                raise Fault(Cause.TYPE_DISALLOWED)
+            dc = self.contexts.device(request.device_id, lambda: self.directory.device(
+                request.device_id, mode, root))
+            quiet = dc.has("dtf")
+            return self._locate(request, dc)
+        except Fault as fault:
+            fault.silent = quiet and fault.cause not in DTF_KEEPS
+            raise
+
+    def _locate(self, request: Request, dc: DeviceContext) -> Result:
+        """Find both stages, by process if there is one, and translate."""
+        process_id = request.process_id
+        if request.translated:          # no ATS here: EN_ATS is always 0
+            raise Fault(Cause.TYPE_DISALLOWED)
+        if process_id is not None and not (
+                dc.has("pdtv") and self.directory.process_fits(dc, process_id)):
+            raise Fault(Cause.TYPE_DISALLOWED)
+        if not dc.has("pdtv"):
+            stage1 = dc.stage1(dc.fsc, dc.ta >> 12 & 0xFFFFF)
+            return self._translate(request, dc, stage1)
+        if process_id is None and dc.has("dpe"):
+            process_id = 0
+        if process_id is None or IOSATP.get(dc.fsc, "mode") == BARE:
+            return self._translate(request, dc, Stage1())
+        pc = self.contexts.process(request.device_id, process_id, lambda: self.directory.process(
+            dc, process_id, request))
+        if request.supervisor and not pc.get("ens"):
+            raise Fault(Cause.TYPE_DISALLOWED)
+        stage1 = dc.stage1(pc.fsc, pc.get("pscid"), bool(pc.get("sum")))
+        return self._translate(request, dc, stage1)
+
+    def _translate(self, request: Request, dc: DeviceContext, stage1: Stage1) -> Result:
+        stage2 = dc.stage2
+        if stage1.mode == BARE and stage2.mode == BARE and dc.msi is None:
+            return Result(addr=self._physical(request.iova, request))
+        entry = self.translations.lookup(stage2.gscid, stage1.pscid, request.iova, dc.msi)
+        if entry and self._usable(entry, request, stage1, stage2):
+            self.counters.tlb_hits += 1
+        else:
+            self.counters.tlb_misses += 1
+            entry = self._walk(request, dc, stage1, stage2)
+            self.translations.insert(entry)
+        pbmt = next((leaf.pbmt for leaf in (entry.first, entry.second) if leaf and leaf.pbmt), 0)
+        return Result(addr=entry.at(request.iova), pbmt=pbmt)
+
+    def _walk(self, request: Request, dc: DeviceContext, stage1: Stage1, stage2: Stage2) -> Entry:
+        gpa, first, second = request.iova, None, None
+        if stage1.mode != BARE:
+            self.counters.walks += 1
+            first = self._walker.first(stage1, stage2, request)
+            gpa = addr = first.addr
+        if dc.msi and _is_msi(gpa, dc.msi):
+            addr = self._msi(gpa, dc.msi, request)
+        elif stage2.mode != BARE:
+            second = self._walker.second(stage2, gpa, request.access)
+            addr = second.addr
+        return Entry(request.iova, gpa, self._physical(addr, request), first, second,
+                     stage2.gscid, stage1.pscid, dc.msi)
+
+    def _usable(self, entry: Entry, request: Request, stage1: Stage1, stage2: Stage2) -> bool:
+        """Check the permissions of a hit. False asks for a walk, which will set D."""
+        write = request.access is Access.WRITE
+        if entry.first:
+            self._walker.check_first(entry.first, stage1, request)
+            if write and not entry.first.has("d"):
+                if stage1.update:
+                    return False
+                raise Fault(PAGE_FAULT[request.access])
+        if entry.is_msi and request.access is Access.EXECUTE:
+            raise Fault(Cause.EXEC_ACCESS_FAULT)
+        if entry.second:
+            fault = Fault(GUEST_PAGE_FAULT[request.access], entry.guest(request.iova) & ~3)
+            self._walker.check_second(entry.second, request.access, fault)
+            if write and not entry.second.has("d"):
+                if stage2.update:
+                    return False
+                raise fault
+        return True
+
+    def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request) -> int:
+        """Physical address behind a virtual interrupt file."""
+        table, mask, _ = msi
+        try:
+            pte = self._memory.load(
+                table * PAGE_BYTES | _extract(gpa >> PAGE_BITS, mask) * _MSI_PTE_BYTES, 16)
+        except PoisonError:
+            raise Fault(Cause.MSI_PT_CORRUPTION) from None
+        except BusError:
+            raise Fault(Cause.MSI_PTE_LOAD_FAULT) from None
+        pte &= (1 << 64) - 1            # the second dword is software's
+        if not _MSI_PTE.get(pte, "v"):
+            raise Fault(Cause.MSI_PTE_INVALID)
+        if (_MSI_PTE.get(pte, "m") != _MSI_BASIC or pte & _MSI_PTE.reserved or
+                _MSI_PTE.get(pte, "c")):
+            raise Fault(Cause.MSI_PTE_MISCONFIGURED)
+        if request.access is Access.EXECUTE:
+            raise Fault(Cause.EXEC_ACCESS_FAULT)
+        return _MSI_PTE.get(pte, "ppn") * PAGE_BYTES | gpa & PAGE_BYTES - 1
+
+    def _physical(self, addr: int, request: Request) -> int:
+        """Refuse what is wider than ``capabilities.pas``."""
+        if addr >> self._features.pas:
+            raise Fault(ACCESS_FAULT[request.access])
+        return addr
+
+
+def _is_msi(gpa: int, msi: tuple[int, int, int]) -> bool:
+    _, mask, pattern = msi
+    return not ((gpa >> PAGE_BITS) ^ pattern) & ~mask
+
+
+def _extract(value: int, mask: int) -> int:
+    """Bits of ``value`` where ``mask`` has ones, packed towards bit 0."""
+    packed = place = 0
+    while mask:
+        lowest = mask & -mask
+        packed |= bool(value & lowest) << place
+        place, mask = place + 1, mask & ~lowest
+    return packed

@@ -1,0 +1,215 @@
+"""The write-back cache between the CPU and memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+from rtl.spec.platform import BusError
+
+from .memory import Memory
+from .replacement import TreePlru
+
+__all__ = ["Cache", "Line"]
+
+_VERSION = 1
+_WORD = (1 << 32) - 1
+_CTL, _CAP, _STATUS = (CACHE_REGISTERS[name] for name in ("ctl", "cap", "status"))
+_COUNTERS = ("read_hits", "read_misses", "write_hits", "write_misses", "evictions", "cleaned",
+             "invalidated")
+_OFFSETS = {register.offset: register.name for register in CACHE_REGISTERS}
+
+
+@dataclass
+class Line:
+    """Contents of one way of a set. ``addr`` is that of its first byte."""
+
+    valid: bool = False
+    dirty: bool = False
+    addr: int = 0
+    data: bytearray = field(default_factory=bytearray)
+
+
+class Cache:
+    """Set-associative, write-back, write-allocate; refills on demand only.
+
+    Every access must stay within a line. Maintenance is done when :meth:`write` returns, from the
+    lowest address to the highest. A line that cannot be written back stays valid and dirty; an
+    access that needed its place is answered with that error and takes no place.
+
+    Parameters
+    ----------
+    memory : Memory
+        Behind the cache.
+    size_bytes, ways, line_bytes : int, powers of two
+        Geometry.
+    """
+
+    def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
+                 line_bytes: int = 64):
+        self._memory = memory
+        self.line_bytes = line_bytes
+        sets = size_bytes // (ways * line_bytes)
+        self._cap = _CAP.pack({
+            "version": _VERSION, "line_bytes_log2": line_bytes.bit_length() - 1, "ways": ways,
+            "sets_log2": sets.bit_length() - 1})
+        self._sets = [[Line() for _ in range(ways)] for _ in range(sets)]
+        self._order = [TreePlru(ways) for _ in range(sets)]
+        self._words = dict.fromkeys(("start", "end", "err_addr"), 0)
+        self._mode = self._whole = self._status = self._enable = 0
+        self.counters = dict.fromkeys(_COUNTERS, 0)
+
+    @property
+    def irq(self) -> bool:
+        """Level of the interrupt line."""
+        return bool(self._status & self._enable)
+
+    def load(self, addr: int, size: int) -> bytes:
+        """Load from within a line. Raises :exc:`BusError` if the refill fails."""
+        line = self._demand(addr, "read")
+        offset = addr % self.line_bytes
+        return bytes(line.data[offset:offset + size])
+
+    def store(self, addr: int, data: bytes) -> None:
+        """Store within a line. Raises :exc:`BusError` if the refill fails."""
+        line = self._demand(addr, "write")
+        offset = addr % self.line_bytes
+        line.data[offset:offset + len(data)] = data
+        line.dirty = True
+
+    def load_uncached(self, addr: int, size: int) -> bytes:
+        """Load from memory; a line that is present is written back and dropped first."""
+        self._bypass(addr)
+        return self._memory.read(addr, size)
+
+    def store_uncached(self, addr: int, data: bytes) -> None:
+        """Store to memory; a line that is present is written back and dropped first."""
+        self._bypass(addr)
+        self._memory.write(addr, data)
+
+    def snoop(self, addr: int, size: int, *, drop: bool) -> None:
+        """Make memory up to date for a coherent device, and drop the lines it will write."""
+        for line in self._range(addr, addr + size):
+            self._clean(line)
+            line.valid = line.valid and not (drop and not line.dirty)
+
+    def line(self, addr: int) -> tuple[bool, bool, bytes]:
+        """Whether the line of ``addr`` is valid and dirty, and its bytes; for diagnosis."""
+        line = self._find(addr)
+        return (True, line.dirty, bytes(line.data)) if line else (False, False, b"")
+
+    def read(self, offset: int) -> int:
+        """Read the 32-bit register at ``offset``; zero where there is none."""
+        name = _OFFSETS.get(offset, "")
+        base = name.removesuffix("_msb")
+        if base in self._words:
+            return self._words[base] >> (32 if name != base else 0) & _WORD
+        if name in self.counters:
+            return self.counters[name] & _WORD
+        return {"ctl": _CTL.pack({"mode": self._mode, "whole": self._whole}), "cap": self._cap,
+                "status": self._status, "irq_en": self._enable}.get(name, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        """Write the 32-bit register at ``offset``; ignored where there is none."""
+        name = _OFFSETS.get(offset, "")
+        base = name.removesuffix("_msb")
+        if base in ("start", "end"):
+            shift = 32 if name != base else 0
+            self._words[base] = self._words[base] & ~(_WORD << shift) | value << shift
+        elif name == "ctl":
+            self._mode, self._whole = _CTL["mode"].get(value), _CTL["whole"].get(value)
+            if _CTL["enable"].get(value):
+                self._maintain()
+        elif name == "status":
+            self._status &= ~value
+        elif name == "irq_en":
+            self._enable = value & 0b111
+
+    def _maintain(self) -> None:
+        start, end = self._words["start"], self._words["end"]
+        if self._mode not in list(CacheMode) or (not self._whole and end < start):
+            self._status |= _STATUS["refused"].mask
+            return
+        lines = self._all() if self._whole else self._range(start, end)
+        for line in lines:
+            covered = self._whole or (start <= line.addr and line.addr + self.line_bytes <= end)
+            if self._mode != CacheMode.MAKE_INVALIDATE or not covered:
+                self.counters["cleaned"] += self._clean(line)
+                if line.dirty or self._mode == CacheMode.CLEAN_SHARED:
+                    continue            # not written back, or to be kept
+            line.valid = line.dirty = False
+            self.counters["invalidated"] += 1
+
+    def _demand(self, addr: int, kind: str) -> Line:
+        """Line of ``addr``, brought in if it is not there."""
+        line = self._find(addr)
+        self.counters[f"{kind}_{'hits' if line else 'misses'}"] += 1
+        index = self._index(addr)
+        ways = self._sets[index]
+        if not line:
+            line = ways[self._order[index].victim([way.valid for way in ways])]
+            self._refill(line, addr - addr % self.line_bytes)
+        self._order[index].touch(ways.index(line))
+        return line
+
+    def _refill(self, line: Line, addr: int) -> None:
+        if line.valid:
+            self.counters["evictions"] += self._clean(line)
+            if line.dirty:
+                raise BusError(addr, "SLVERR")
+            line.valid = False
+        try:
+            line.data = bytearray(self._memory.read(addr, self.line_bytes))
+        except BusError as error:
+            self._fail("refill_error", addr)
+            raise BusError(addr, error.resp) from None
+        line.valid, line.dirty, line.addr = True, False, addr
+
+    def _bypass(self, addr: int) -> None:
+        line = self._find(addr)
+        if line:
+            self._clean(line)
+            if line.dirty:
+                raise BusError(addr, "SLVERR")
+            line.valid = False
+
+    def _clean(self, line: Line) -> bool:
+        """Write a dirty line back. Returns whether that was done."""
+        if not line.dirty:
+            return False
+        try:
+            self._memory.write(line.addr, bytes(line.data))
+        except BusError:
+            self._fail("write_error", line.addr)
+            return False
+        line.dirty = False
+        return True
+
+    def _fail(self, bit: str, addr: int) -> None:
+        if not self._status & (_STATUS["refill_error"].mask | _STATUS["write_error"].mask):
+            self._words["err_addr"] = addr
+        self._status |= _STATUS[bit].mask
+
+    def _index(self, addr: int) -> int:
+        return addr // self.line_bytes % len(self._sets)
+
+    def _find(self, addr: int) -> Line | None:
+        first = addr - addr % self.line_bytes
+        for line in self._sets[self._index(addr)]:
+            if line.valid and line.addr == first:
+                return line
+        return None
+
+    def _all(self) -> list[Line]:
+        lines = (line for ways in self._sets for line in ways if line.valid)
+        return sorted(lines, key=lambda line: line.addr)
+
+    def _range(self, start: int, end: int) -> Iterator[Line]:
+        """Lines that are present and hold a byte of ``[start, end)``."""
+        if end - start > self.line_bytes * len(self._sets):
+            yield from (line for line in self._all()
+                        if line.addr < end and start < line.addr + self.line_bytes)
+            return
+        for addr in range(start - start % self.line_bytes, end, self.line_bytes):
+            line = self._find(addr)
+            if line and start < end:
+                yield line

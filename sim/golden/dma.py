@@ -1,0 +1,236 @@
+"""The scatter-gather DMA engine, memory to memory."""
+
+from rtl.spec.cdma_regs import CDMA_REGISTERS
+from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CDMA_STATUS, CdmaWord
+from rtl.spec.platform import BusError
+
+from .bus import Bursts, DeviceBus
+
+__all__ = ["Dma"]
+
+_VERSION = 1
+_ADDRESSES = 1 << 64
+_CR, _SR = CDMA_REGISTERS["cr"], CDMA_REGISTERS["sr"]
+_WORD = (1 << 32) - 1
+#: 64-bit registers by the offset of each half: name, and shift of the half.
+_HALVES = {CDMA_REGISTERS[name + half].offset: (name, shift)
+           for name in ("curdesc", "taildesc", "sa", "da", "err_addr")
+           for half, shift in (("", 0), ("_msb", 32))}
+_OTHERS = {register.offset: register.name for register in CDMA_REGISTERS
+           if register.offset not in _HALVES}
+
+
+class _Failed(Exception):
+    """A transfer stops: error bit of the status register, and address of the access."""
+
+    def __init__(self, bit: str, addr: int = 0):
+        super().__init__(bit)
+        self.bit, self.addr = bit, addr
+
+
+class Dma:
+    """AXI CDMA: simple and scatter-gather transfers.
+
+    A transfer is done by :meth:`step`: one descriptor, or one simple transfer, each time. The first
+    access that is refused stops the engine until it is reset. Reads go before the writes of the
+    same data, burst by burst; hardware has several bursts in flight, so after an error only this is
+    the same on every machine: the status register and word, the page of ``err_addr``, the first
+    fault record of each direction, and memory outside the destination of the failed transfer.
+
+    Parameters
+    ----------
+    bus : DeviceBus
+        Descriptors and data.
+    device_id : int
+        Value of the register of that name.
+    data_bytes, max_beats, reads_in_flight : int
+        Width of the bus in bytes, longest burst in beats, and read bursts that may be outstanding.
+
+    Source
+    ------
+    AMD PG034, "AXI Central Direct Memory Access", sections "Register Space", "Scatter Gather Mode",
+    "Scatter Gather Transfer Descriptor Definition", "Interrupts".
+    """
+
+    def __init__(self, bus: DeviceBus, *, device_id: int = 0x10, data_bytes: int = 8,
+                 max_beats: int = 16, reads_in_flight: int = 4):
+        self._bus, self._device_id = bus, device_id
+        self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
+        self._cap = CDMA_REGISTERS["cap"].pack({
+            "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
+            "reads_in_flight": reads_in_flight, "max_beats_log2": max_beats.bit_length() - 1})
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state after power-on, as ``cr.reset`` does."""
+        self._control = {"sg_mode": 0, "ioc_irq_en": 0, "err_irq_en": 0}
+        self._threshold = self._left = 1
+        self._errors: set[str] = set()
+        self._irqs: set[str] = set()
+        self._addrs = dict.fromkeys(("curdesc", "taildesc", "sa", "da", "err_addr"), 0)
+        self._btt = self._done_descs = self._done_bytes = 0
+        self._running = False
+        self._next: int | None = None   # descriptor after the last one done
+
+    @property
+    def irq(self) -> bool:
+        """Level of the interrupt line."""
+        return any(self._control[f"{irq}_en"] for irq in self._irqs)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self._running
+
+    def read(self, offset: int) -> int:
+        """Read the 32-bit register at ``offset``; zero where there is none."""
+        if offset in _HALVES:
+            name, shift = _HALVES[offset]
+            return self._addrs[name] >> shift & _WORD
+        match _OTHERS.get(offset):
+            case "cr":
+                return _CR.pack({"tail_pntr_en": 1, "irq_threshold": self._threshold,
+                                 **self._control})
+            case "sr":
+                return _SR.pack({
+                    "idle": int(self.idle), "sg_incld": 1, "irq_threshold_sts": self._left,
+                    **dict.fromkeys(self._errors | self._irqs, 1)})
+            case "btt":
+                return self._btt
+            case "cap":
+                return self._cap
+            case "device_id":
+                return self._device_id
+            case "done_descs":
+                return self._done_descs & _WORD
+            case "done_bytes":
+                return self._done_bytes & _WORD
+            case _:
+                return 0
+
+    def write(self, offset: int, value: int) -> None:
+        """Write the 32-bit register at ``offset``; ignored where there is none."""
+        if offset in _HALVES:
+            self._write_address(*_HALVES[offset], value)
+            return
+        match _OTHERS.get(offset):
+            case "cr":
+                self._write_control(value)
+            case "sr":
+                self._irqs -= {irq for irq in self._irqs if _SR[irq].get(value)}
+            case "btt":
+                self._btt = CDMA_REGISTERS["btt"]["bytes"].get(value)
+                if not self._control["sg_mode"]:
+                    self._start()
+
+    def step(self) -> bool:
+        """Do one transfer, if there is one to do. Returns whether there was."""
+        if not self._running:
+            return False
+        try:
+            if self._control["sg_mode"]:
+                self._descriptor()
+            else:
+                self._copy(self._addrs["sa"], self._addrs["da"], self._btt)
+                self._running = False
+                self._irqs.add("ioc_irq")
+        except _Failed as failure:
+            self._running = False
+            self._errors.add(failure.bit)
+            self._irqs.add("err_irq")
+            self._addrs["err_addr"] = failure.addr
+        return True
+
+    def _write_control(self, value: int) -> None:
+        if _CR["reset"].get(value):
+            self.reset()
+            return
+        if not self._running:
+            self._control["sg_mode"] = _CR["sg_mode"].get(value)
+        for name in ("ioc_irq_en", "err_irq_en"):
+            self._control[name] = _CR[name].get(value)
+        if _CR["irq_threshold"].get(value):
+            self._threshold = self._left = _CR["irq_threshold"].get(value)
+        if not self._control["sg_mode"]:
+            self._addrs["curdesc"] = self._addrs["taildesc"] = 0
+            self._next = None
+
+    def _write_address(self, name: str, shift: int, value: int) -> None:
+        new = self._addrs[name] & ~(_WORD << shift) | value << shift
+        scatter = bool(self._control["sg_mode"])
+        match name:
+            case "sa" | "da":
+                self._addrs[name] = new
+            case "curdesc" if scatter and not self._running:
+                self._addrs[name] = new & ~0x3F
+                self._next = None
+            case "taildesc" if scatter:
+                self._addrs[name] = new & ~0x3F
+                if shift == 0:
+                    self._start()
+
+    def _start(self) -> None:
+        self._running = self._running or not self._errors
+
+    def _descriptor(self) -> None:
+        """Fetch a descriptor, do what it says, and tell how it went."""
+        where = self._addrs["curdesc"] if self._next is None else self._next
+        self._addrs["curdesc"] = where
+        words = self._access_descriptor(where, lambda: self._bus.read(where, CDMA_BYTES))
+        word = {key: int.from_bytes(words[key:key + 4], "little") for key in CdmaWord}
+        if CDMA_STATUS.get(word[CdmaWord.STATUS], "cmplt"):
+            raise _Failed("sg_int_err", where)
+        failure = None
+        try:
+            self._copy(word[CdmaWord.SA_MSB] << 32 | word[CdmaWord.SA],
+                       word[CdmaWord.DA_MSB] << 32 | word[CdmaWord.DA],
+                       CDMA_CONTROL.get(word[CdmaWord.CONTROL], "btt"))
+        except _Failed as error:
+            failure = error
+        status = CDMA_STATUS.pack(cmplt=1, **({failure.bit: 1} if failure else {}))
+        status_addr = where + CdmaWord.STATUS
+        self._access_descriptor(
+            status_addr, lambda: self._bus.write(status_addr, status.to_bytes(4, "little")))
+        if failure:
+            raise failure
+        self._next = (word[CdmaWord.NXTDESC_MSB] << 32 | word[CdmaWord.NXTDESC]) & ~0x3F
+        self._running = where != self._addrs["taildesc"]
+        self._count()
+
+    def _count(self) -> None:
+        self._done_descs += 1
+        self._left -= 1
+        if not self._left:
+            self._left = self._threshold
+            self._irqs.add("ioc_irq")
+
+    @staticmethod
+    def _access_descriptor(addr: int, access):
+        try:
+            return access()
+        except BusError as error:
+            raise _Failed(f"sg_{_bit(error)}", addr) from None
+
+    def _copy(self, source: int, target: int, size: int) -> None:
+        if not size or source + size > _ADDRESSES or target + size > _ADDRESSES:
+            raise _Failed("dma_int_err")
+        writes = self._bursts.cut(target, size)
+        where, room = next(writes)
+        held = b""
+        for addr, count in self._bursts.cut(source, size):
+            try:
+                held += self._bus.read(addr, count)
+            except BusError as error:
+                raise _Failed(f"dma_{_bit(error)}", addr) from None
+            while room and len(held) >= room:
+                try:
+                    self._bus.write(where, held[:room])
+                except BusError as error:
+                    raise _Failed(f"dma_{_bit(error)}", where) from None
+                self._done_bytes += room
+                held = held[room:]
+                where, room = next(writes, (0, 0))
+
+
+def _bit(error: BusError) -> str:
+    return "dec_err" if error.resp == "DECERR" else "slv_err"

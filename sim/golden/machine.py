@@ -1,0 +1,217 @@
+"""The golden machine: a hart with cache, IOMMU and DMA engine, in plain Python."""
+
+from collections.abc import Callable, Iterator
+
+from rtl.spec.iommu_regs import CAPABILITIES
+from rtl.spec.platform import (
+    CACHE_BASE,
+    CDMA_BASE,
+    IOMMU_BASE,
+    WINDOW_BYTES,
+    BusError,
+    Irq,
+    Platform,
+)
+
+from .bus import DeviceBus
+from .cache import Cache
+from .dma import Dma
+from .iommu import Iommu
+from .memory import Memory
+
+__all__ = ["GoldenMachine"]
+
+_STORM = 10_000                         # calls of the handler for one step
+
+
+class GoldenMachine:
+    """The same machine as the RTL, with the same registers, and no clock.
+
+    Every method that touches the bus is one step, and so is each cycle of :meth:`wait`. In a step
+    the DMA engine does one transfer (a descriptor, or a simple transfer), after which interrupts
+    are delivered. Registers take effect at once.
+
+    Parameters
+    ----------
+    platform : Platform
+        What software is told.
+    capabilities : int or None
+        Of the IOMMU; by default Sv39 and interrupts by wire, like the RTL.
+    cache_translations : bool
+        Whether the IOMMU keeps translations and contexts until they are invalidated, so that a
+        forgotten invalidation shows.
+    cache_bytes, cache_ways : int, powers of two
+        Geometry of the CPU's cache; ``platform.line_bytes`` is its line.
+    data_bytes, max_beats, reads_in_flight : int
+        Of the DMA engine.
+    seed : int or None
+        Contents of memory at power-on: zeros, or a pattern that depends on ``seed``.
+    """
+
+    def __init__(self, platform: Platform | None = None, *, capabilities: int | None = None,
+                 cache_translations: bool = True, cache_bytes: int = 16384, cache_ways: int = 4,
+                 data_bytes: int = 8, max_beats: int = 16, reads_in_flight: int = 4,
+                 seed: int | None = None):
+        self.platform = platform or Platform()
+        if capabilities is None:
+            capabilities = CAPABILITIES.pack(version=0x10, sv39=1, igs=1,
+                                             pas=self.platform.phys_bits)
+        self.memory = Memory(self.platform.memory_base, self.platform.memory_size, seed=seed)
+        self.cache = Cache(self.memory, size_bytes=cache_bytes, ways=cache_ways,
+                           line_bytes=self.platform.line_bytes)
+        self.iommu = Iommu(self.memory, capabilities, cache=cache_translations)
+        device_id = self.platform.cdma_device_id
+        self.dma = Dma(
+            DeviceBus(self.memory, device_id=device_id,
+                      iommu=self.iommu if self.platform.has_iommu else None,
+                      cache=self.cache if self.platform.coherent else None),
+            device_id=device_id, data_bytes=data_bytes, max_beats=max_beats,
+            reads_in_flight=reads_in_flight)
+        self._windows = {CDMA_BASE: self.dma, CACHE_BASE: self.cache}
+        if self.platform.has_iommu:
+            self._windows[IOMMU_BASE] = self.iommu
+        self._cycles = 0
+        self._handler: Callable[[int], None] | None = None
+        self._enabled = 0
+        self._handling = False
+
+    @property
+    def cycles(self) -> int:
+        """Steps since reset."""
+        return self._cycles
+
+    @property
+    def lines(self) -> int:
+        """Levels of the interrupt lines; bit ``n`` is line ``n`` of :class:`Irq`."""
+        wires = self.iommu.wires if self.platform.has_iommu else 0
+        return wires << Irq.IOMMU0 | self.dma.irq << Irq.CDMA | self.cache.irq << Irq.CACHE
+
+    def readl(self, addr: int) -> int:
+        """Read the 32-bit register at ``addr``.
+
+        Raises
+        ------
+        BusError
+            ``DECERR`` if no block is there.
+        ValueError
+            If ``addr`` is not aligned.
+        """
+        block, offset = self._window(addr)
+        value = block.read(offset)
+        self._step()
+        return value
+
+    def writel(self, value: int, addr: int) -> None:
+        """Write the 32-bit register at ``addr``. Raises as :meth:`readl`."""
+        block, offset = self._window(addr)
+        block.write(offset, value & 0xFFFF_FFFF)
+        self._step()
+
+    def readq(self, addr: int) -> int:
+        """Read the 64-bit register at ``addr``, low half first. Raises as :meth:`readl`."""
+        return self.readl(addr) | self.readl(addr + 4) << 32
+
+    def writeq(self, value: int, addr: int) -> None:
+        """Write the 64-bit register at ``addr``, high half first. Raises as :meth:`readl`."""
+        self.writel(value >> 32, addr + 4)
+        self.writel(value, addr)
+
+    def load(self, addr: int, size: int, *, cached: bool = True) -> bytes:
+        """Load ``size`` bytes, one access for each cache line touched.
+
+        Raises
+        ------
+        BusError
+            If one of the accesses is answered with an error.
+        """
+        load = self.cache.load if cached else self.cache.load_uncached
+        data = b"".join(load(part, count) for part, count in self._parts(addr, size))
+        self._step()
+        return data
+
+    def store(self, addr: int, data: bytes, *, cached: bool = True) -> None:
+        """Store ``data``, one access for each cache line touched. Raises as :meth:`load`."""
+        store = self.cache.store if cached else self.cache.store_uncached
+        for part, count in self._parts(addr, len(data)):
+            store(part, bytes(data[part - addr:part - addr + count]))
+        self._step()
+
+    def barrier(self) -> None:
+        """Wait for earlier accesses; here they are all done."""
+        self._step()
+
+    def wait(self, cycles: int) -> None:
+        """Let up to ``cycles`` steps pass; return early when an enabled line is high."""
+        for _ in range(cycles):
+            if self.lines & self._enabled:
+                self._deliver()
+                return
+            self._step()
+
+    def on_interrupt(self, handler: Callable[[int], None] | None) -> None:
+        """Call ``handler(lines)`` for interrupts."""
+        self._handler = handler
+
+    def enable_interrupts(self, lines: int) -> None:
+        """Lines that may interrupt, as a mask."""
+        self._enabled = lines
+        self._deliver()
+
+    def inject(self, lo: int, hi: int, access: str = "rw") -> None:
+        """Answer ``SLVERR`` to reads, writes or both (``"rw"``) that touch memory ``[lo, hi)``."""
+        self.memory.inject(lo, hi, access)
+
+    def clear_injected(self) -> None:
+        """Forget every injected range."""
+        self.memory.clear_injected()
+
+    def peek(self, addr: int, size: int) -> bytes:
+        """Read memory by the back door: not through the cache, in no time."""
+        return self.memory.peek(addr, size)
+
+    def poke(self, addr: int, data: bytes) -> None:
+        """Write memory by the back door."""
+        self.memory.poke(addr, data)
+
+    def image(self) -> bytes:
+        """All of memory, without what only the cache holds."""
+        return self.memory.image()
+
+    def cache_line(self, addr: int) -> tuple[bool, bool, bytes]:
+        """Whether the cache line of ``addr`` is valid and dirty, and its bytes."""
+        return self.cache.line(addr)
+
+    def _window(self, addr: int) -> tuple[Iommu | Dma | Cache, int]:
+        if addr % 4:
+            raise ValueError(f"Register address must be a multiple of 4, not {addr:#x}")
+        block = self._windows.get(addr - addr % WINDOW_BYTES)
+        if block is None:
+            raise BusError(addr, "DECERR")
+        return block, addr % WINDOW_BYTES
+
+    def _parts(self, addr: int, size: int) -> Iterator[tuple[int, int]]:
+        line, end = self.platform.line_bytes, addr + size
+        while addr < end:
+            count = min(line - addr % line, end - addr)
+            yield addr, count
+            addr += count
+
+    def _step(self) -> None:
+        self._cycles += 1
+        self.dma.step()
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Call the handler until no enabled line is high."""
+        if self._handler is None or self._handling:
+            return
+        for _ in range(_STORM):
+            pending = self.lines & self._enabled
+            if not pending:
+                return
+            self._handling = True
+            try:
+                self._handler(pending)
+            finally:
+                self._handling = False
+        raise RuntimeError(f"Interrupt handler left lines {pending:#x} high after {_STORM} calls")

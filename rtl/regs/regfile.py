@@ -28,6 +28,8 @@ class RegisterFile(wiring.Component):
     -------
     bus : ``In(lite.Signature(...))``
         Bus.
+    clear : ``In(1)``
+        Return every stored field to its reset value; an access that is under way ends as usual.
     fields : ``Out(...)``
         One member for each register, holding ``w_stb: Out(1)``, high for one cycle after a write to
         the register, and for each field:
@@ -53,6 +55,7 @@ class RegisterFile(wiring.Component):
         self.regmap = regmap
         super().__init__({
             "bus":    In(lite.Signature(addr_width=addr_width, data_width=regmap.width)),
+            "clear":  In(1),
             "fields": Out(wiring.Signature({
                 register.name: Out(self._register_signature(register)) for register in regmap
             })),
@@ -126,6 +129,10 @@ class RegisterFile(wiring.Component):
                         self._elaborate_write(m, register)
                     with m.If(read):
                         m.d.sync += bus.r.p.data.eq(self._word(register))
+
+        with m.If(self.clear):
+            for register in self.regmap:
+                self._elaborate_clear(m, register)
         return m
 
     def _elaborate_default(self, m, port, field, written):
@@ -153,6 +160,15 @@ class RegisterFile(wiring.Component):
                 case Access.W1C:
                     storage = getattr(port, f"{field.name}_q")
                     m.d.sync += storage.eq(storage & ~lanes | value)
+
+    def _elaborate_clear(self, m, register):
+        port = getattr(self.fields, register.name)
+        for field in register:
+            match field.access:
+                case Access.RW:
+                    m.d.sync += getattr(port, field.name).eq(field.reset)
+                case Access.W1C:
+                    m.d.sync += getattr(port, f"{field.name}_q").eq(field.reset)
 
     def _word(self, register):
         """Word to read."""

@@ -9,6 +9,7 @@ from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.regmap import Access, Field, Register, RegisterMap
 from sim.axi_lite import BusError, Manager
+from sim.streams import get
 
 REGMAP = RegisterMap("example", "One register of each kind.", (
     Register("control", 0x00, "Control.", (
@@ -97,6 +98,31 @@ def test_warl_reads_what_hardware_keeps(bench, dut):
         assert await bus.readl(0x10) == 5 << 2
         await bus.writel(0xFFFF_FFFF, 8)
         assert await bus.readl(8) == 0              # write-only
+
+    this.run()
+
+
+def test_clear(bench, dut):
+    """Stored values return to reset, and a read that waits for its turn is still answered."""
+    this = bench(dut)
+
+    @this.testbench
+    async def driver(ctx):
+        bus = Manager(ctx, dut.bus)
+        await bus.writel(0x0501, 0)
+        ctx.set(dut.fields.status.done, 0b11)
+        await ctx.tick()
+        ctx.set(dut.fields.status.done, 0)
+        assert await bus.readl(4) == 0b110
+        ctx.set(dut.bus.ar.p.addr, 4)
+        ctx.set(dut.bus.ar.valid, 1)
+        ctx.set(dut.clear, 1)
+        await ctx.tick().until(dut.bus.ar.ready)
+        ctx.set(dut.bus.ar.valid, 0)
+        ctx.set(dut.clear, 0)
+        await get(ctx, dut.bus.r)
+        assert await bus.readl(0) == REGMAP["control"].reset
+        assert await bus.readl(4) == 0
 
     this.run()
 

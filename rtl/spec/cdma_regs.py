@@ -1,6 +1,16 @@
 """Registers of the DMA engine: AXI CDMA, and our extensions from 0x80.
 
-Source: AMD PG034, "AXI Central Direct Memory Access", section "Register Space".
+A 64-bit address is written high half first, and its low half takes effect. A driver that writes low
+halves first (Linux with ``xlnx,addrwidth`` above 32) is understood too: if ``curdesc_msb`` was
+written after ``curdesc``, then the write of ``taildesc_msb`` starts, and not that of ``taildesc``.
+
+Completion interrupts are coalesced: ``ioc_irq`` is set when ``irq_threshold`` descriptors have
+completed since the last one, and also when the engine becomes idle with fewer of them unreported,
+because there is no delay timer that would report those. A descriptor has completed when its status
+is in memory. An error sets ``err_irq`` alone and halts the engine until ``reset``.
+
+Source: AMD PG034, "AXI Central Direct Memory Access", sections "Register Space", "Error Interrupts"
+and "SG Interrupt Threshold and Interrupt Coalescing".
 """
 
 from .regmap import Access, Field, Register, RegisterMap
@@ -13,7 +23,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
     Register("cr", 0x00, "Control.", (
         Field("tail_pntr_en", 1, 1, RO, "Tail pointer mode is always on: reads 1."),
         Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until outstanding accesses drained."),
-        Field("sg_mode", 3, 1, RW, "0 simple transfers, 1 scatter-gather."),
+        Field("sg_mode", 3, 1, RW, "0 simple transfers, 1 scatter-gather. 0 clears curdesc."),
         Field("key_hole_read", 4, 1, WARL, "Fixed source address; not in this build: 0."),
         Field("key_hole_write", 5, 1, WARL, "Fixed destination address; not in this build: 0."),
         Field("cyclic_bd", 6, 1, WARL, "Cyclic descriptors; not in this build, keeps 0."),
@@ -24,7 +34,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("irq_delay", 24, 8, WARL, "Delay timer; not in this build, keeps 0."),
     )),
     Register("sr", 0x04, "Status.", (
-        Field("idle", 1, 1, RO, "No transfer is under way and the tail was reached."),
+        Field("idle", 1, 1, RO, "Nothing is under way: done, at the tail, or halted."),
         Field("sg_incld", 3, 1, RO, "Scatter-gather is in this build: reads 1."),
         Field("dma_int_err", 4, 1, RO, "Transfer of zero bytes, or past the end of addresses."),
         Field("dma_slv_err", 5, 1, RO, "SLVERR on a data access."),
@@ -39,7 +49,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("irq_delay_sts", 24, 8, RO, "Delay timer, not in this build."),
     )),
     Register("curdesc", 0x08, "Current descriptor, low half; writable when idle.", (
-        Field("addr", 6, 26, WARL, "Bits 31:6 of the address; the descriptor under way."),
+        Field("addr", 6, 26, WARL, "Bits 31:6; the oldest descriptor under way, or the failed."),
     )),
     Register("curdesc_msb", 0x0C, "Current descriptor, high half.", (
         Field("addr", 0, 32, WARL, "Bits 63:32 of the address."),

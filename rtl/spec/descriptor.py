@@ -2,6 +2,10 @@
 
 Source: AMD PG034, "AXI Central Direct Memory Access", section "Scatter Gather Transfer Descriptor
 Definition". A descriptor is aligned to 64 bytes; its words are 32-bit little-endian.
+
+The engine reads a descriptor once, any time between the write of TAILDESC that hands it over and
+its execution. NXTDESC counts as it was read then, that of the tail too. Copies start and complete
+in order but overlap in time: a copy that reads what an earlier one writes belongs in a later start.
 """
 
 import enum
@@ -29,6 +33,7 @@ class CdmaWord(enum.IntEnum):
 
 
 CDMA_CONTROL = BitLayout("cdma_control", 32, {"btt": (0, 26)})
-#: Written by the engine. A descriptor that already reads ``cmplt`` is stale: SGIntErr.
+#: Written by the engine: ``cmplt`` when all data is in memory, else the errors without ``cmplt``.
+#: A descriptor that already reads ``cmplt`` is stale: SGIntErr, and its status stays as it is.
 CDMA_STATUS = BitLayout("cdma_status", 32, {
     "dma_int_err": (28, 1), "dma_slv_err": (29, 1), "dma_dec_err": (30, 1), "cmplt": (31, 1)})

@@ -1,0 +1,117 @@
+"""Devices that do DMA: ``struct device``, as far as DMA goes."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .attrs import DMA_BIT_MASK
+from .current import current_kernel
+from .errno import EINVAL
+
+if TYPE_CHECKING:
+    from .dma_ops import DmaOps
+    from .iommu_domain import IommuDomain
+    from .kernel import Kernel
+
+__all__ = ["Device", "DmaParms", "dev_is_dma_coherent", "dev_name", "device_register",
+           "device_unregister"]
+
+
+@dataclass
+class DmaParms:
+    """What the device's scatter-gather unit can take.
+
+    Parameters
+    ----------
+    max_segment_size : int
+        Longest segment, in bytes.
+    segment_boundary_mask : int
+        A segment lies within one block of ``mask + 1`` bytes.
+    """
+
+    max_segment_size: int = 65536
+    segment_boundary_mask: int = DMA_BIT_MASK(64)
+
+
+class Device:
+    """A device of the current kernel. It is known to the IOMMU after :func:`device_register`.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    device_id : int
+        Identity with which its accesses reach the IOMMU.
+    dma_mask, coherent_dma_mask : int or None
+        Addresses that it can reach; 32 bits each, as bus code sets them up (R9). None: no DMA.
+    dma_coherent : bool or None
+        Whether it sees the CPU's cache; as the platform says by default.
+    bus_dma_limit : int
+        Highest address that the bus before it can carry; 0 if there is no such limit.
+    is_pci : bool
+        Whether it is on PCI: then addresses below 4 GiB are tried first although the mask is wider.
+
+    Attributes
+    ----------
+    dma_parms : DmaParms or None
+        Limits of its scatter-gather unit.
+    dma_ops : DmaOps
+        How its mappings are made: directly, or through the IOMMU.
+    iommu_domain : IommuDomain or None
+        Address space that the IOMMU gives it.
+    try_32bit_first : bool
+        Whether short addresses are still tried first; they are not once they ran out.
+    """
+
+    def __init__(self, name: str, device_id: int = 0, *,
+                 dma_mask: int | None = DMA_BIT_MASK(32),
+                 coherent_dma_mask: int = DMA_BIT_MASK(32), dma_coherent: bool | None = None,
+                 bus_dma_limit: int = 0, is_pci: bool = False):
+        if not 0 <= device_id < 1 << 24:
+            raise ValueError(f"Device ID must fit in 24 bits, not {device_id!r}")
+        self.kernel: Kernel = current_kernel()
+        self.name, self.device_id = name, device_id
+        self.dma_mask, self.coherent_dma_mask = dma_mask, coherent_dma_mask
+        self.dma_parms: DmaParms | None = DmaParms()
+        self.dma_coherent = self.kernel.platform.coherent if dma_coherent is None else dma_coherent
+        self.bus_dma_limit, self.try_32bit_first = bus_dma_limit, is_pci
+        self.dma_ops: DmaOps = self.kernel.direct_ops
+        self.iommu_domain: IommuDomain | None = None
+
+    def __repr__(self):
+        return f"Device({self.name!r}, {self.device_id:#x})"
+
+
+def dev_name(dev: Device) -> str:
+    """Name of a device."""
+    return dev.name
+
+
+def dev_is_dma_coherent(dev: Device) -> bool:
+    """Whether the device sees the CPU's cache."""
+    return dev.dma_coherent
+
+
+def device_register(dev: Device) -> int:
+    """Make a device known, and give it an address space of its own in the IOMMU.
+
+    Returns
+    -------
+    int
+        0; ``-EINVAL`` if it is registered or another device has its ID; the error of the IOMMU.
+    """
+    kernel = dev.kernel
+    if any(other.device_id == dev.device_id for other in kernel.devices):
+        return -EINVAL
+    rc = kernel.iommu.probe_device(dev) if kernel.iommu else 0
+    if rc == 0:
+        kernel.devices.append(dev)
+    return rc
+
+
+def device_unregister(dev: Device) -> None:
+    """Forget a device; the IOMMU refuses its accesses from now on."""
+    kernel = dev.kernel
+    if dev in kernel.devices:
+        kernel.devices.remove(dev)
+        if kernel.iommu:
+            kernel.iommu.release_device(dev)

@@ -1,0 +1,208 @@
+"""Mapping through an IOMMU: every mapping gets I/O virtual pages of its own.
+
+Invalidation is strict: when an unmap call returns, the device no longer reaches the memory (R128).
+
+Source: Linux ``drivers/iommu/dma-iommu.c`` (behaviour), sections 4.2 and 4.3 of the DMA API study.
+"""
+
+from typing import TYPE_CHECKING
+
+from .addresses import PAGE_SIZE, DmaAddr, PhysAddr, offset_in_page, page_align
+from .attrs import (
+    DMA_ATTR_MMIO,
+    DMA_ATTR_SKIP_CPU_SYNC,
+    DMA_BIDIRECTIONAL,
+    DMA_BIT_MASK,
+    DMA_FROM_DEVICE,
+    DMA_MAPPING_ERROR,
+    DMA_TO_DEVICE,
+    Dir,
+)
+from .buddy import Page
+from .bug import WARN, WARN_ON
+from .dma_ops import sync_for_cpu, sync_for_device
+from .errno import ENOMEM
+from .iommu_domain import PagingDomain
+from .masks import dma_get_mask, dma_get_max_seg_size, dma_get_seg_boundary
+from .page_table import IOMMU_READ, IOMMU_WRITE
+from .pages import alloc_pages
+from .sg_merge import join_segments, layout_spans
+
+if TYPE_CHECKING:
+    from .device import Device
+    from .kernel import Kernel
+    from .scatterlist import Scatterlist
+
+__all__ = ["IommuOps"]
+
+#: What the device may do (R59).
+_PROT = {DMA_TO_DEVICE: IOMMU_READ, DMA_FROM_DEVICE: IOMMU_WRITE,
+         DMA_BIDIRECTIONAL: IOMMU_READ | IOMMU_WRITE}
+#: The longest range that is recycled without a search.
+_OPTIMUM = 32 * PAGE_SIZE
+
+
+class IommuOps:
+    """See :class:`kernel_api.dma_ops.DmaOps`."""
+
+    def __init__(self, kernel: "Kernel"):
+        self._kernel = kernel
+
+    @staticmethod
+    def _domain(dev: "Device") -> PagingDomain:
+        return dev.iommu_domain
+
+    # I/O virtual addresses
+
+    def _alloc_iova(self, dev: "Device", size: int, mask: int) -> int | None:
+        """Address of ``size`` free bytes within ``mask``, or None."""
+        domain = self._domain(dev)
+        limit = min(mask, dev.bus_dma_limit or mask, domain.aperture_end)
+        pages, low = size // PAGE_SIZE, DMA_BIT_MASK(32)
+        pfn, recycled = None, False
+        if dev.try_32bit_first and limit > low:
+            pfn, recycled = domain.iovas.alloc_fast(pages, low // PAGE_SIZE, flush=False)
+            dev.try_32bit_first = pfn is not None
+        if pfn is None:
+            pfn, recycled = domain.iovas.alloc_fast(pages, limit // PAGE_SIZE, flush=True)
+        if pfn is None:
+            return None
+        self._kernel.stats.iova_allocs += 1
+        self._kernel.stats.iova_cached += recycled
+        return pfn * PAGE_SIZE
+
+    def _free_iova(self, dev: "Device", iova: int, size: int) -> None:
+        self._domain(dev).iovas.free_fast(iova // PAGE_SIZE, size // PAGE_SIZE)
+
+    def _map(self, dev: "Device", phys: PhysAddr, size: int, prot: int, mask: int) -> DmaAddr:
+        offset = offset_in_page(phys)
+        size = page_align(size + offset)
+        iova = self._alloc_iova(dev, size, mask)
+        if iova is None:
+            return DMA_MAPPING_ERROR
+        if self._domain(dev).map(iova, phys - offset, size, prot):
+            self._free_iova(dev, iova, size)
+            return DMA_MAPPING_ERROR
+        return DmaAddr(iova + offset)
+
+    def _unmap(self, dev: "Device", dma: DmaAddr, size: int) -> None:
+        """Clear, invalidate, and only then let the addresses be used again."""
+        offset = offset_in_page(dma)
+        iova, size = int(dma) - offset, page_align(size + offset)
+        done = self._domain(dev).unmap(iova, size)
+        WARN(done != size, "%s: unmap of %d bytes at %#x removed %d", dev.name, size, iova, done)
+        self._free_iova(dev, iova, size)
+
+    # One range
+
+    def map_phys(self, dev: "Device", phys: PhysAddr, size: int, direction: Dir,
+                 attrs: int) -> DmaAddr:
+        """Clean the range from the cache, and map the pages that hold it."""
+        if not attrs & (DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_MMIO):
+            sync_for_device(dev, phys, size, direction)
+        return self._map(dev, phys, size, _PROT[direction], dma_get_mask(dev))
+
+    def unmap_phys(self, dev: "Device", dma: DmaAddr, size: int, direction: Dir,
+                   attrs: int) -> None:
+        """Invalidate the range if the device may have written it, and unmap its pages."""
+        phys = self.to_phys(dev, dma)
+        if WARN(phys is None, "%s: unmap of %#x, which is not mapped", dev.name, dma):
+            return
+        if not attrs & (DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_MMIO):
+            sync_for_cpu(dev, phys, size, direction)
+        self._unmap(dev, dma, size)
+
+    def to_phys(self, dev: "Device", dma: DmaAddr) -> PhysAddr | None:
+        """Ask the page tables."""
+        return self._domain(dev).to_phys(int(dma))
+
+    # Lists
+
+    def map_sg(self, dev: "Device", entries: list["Scatterlist"], direction: Dir,
+               attrs: int) -> int:
+        """Map a list as one range of I/O virtual pages, and join what is contiguous there."""
+        if not attrs & DMA_ATTR_SKIP_CPU_SYNC:
+            for sg in entries:
+                sync_for_device(dev, sg.phys, sg.length, direction)
+        boundary = dma_get_seg_boundary(dev)
+        pieces = [(offset_in_page(sg.offset), sg.length) for sg in entries]
+        spans = layout_spans(pieces, PAGE_SIZE, boundary)
+        iova = self._alloc_iova(dev, sum(spans), dma_get_mask(dev))
+        if iova is None:
+            return self._fail(entries)
+        if rc := self._map_entries(dev, iova, entries, spans, _PROT[direction]):
+            self._free_iova(dev, iova, sum(spans))
+            return self._fail(entries, rc)
+        segments = join_segments(iova, pieces, spans, boundary, dma_get_max_seg_size(dev))
+        for index, sg in enumerate(entries):
+            addr, length = segments[index] if index < len(segments) else (DMA_MAPPING_ERROR, 0)
+            sg.dma_address, sg.dma_length = DmaAddr(int(addr)), length
+        return len(segments)
+
+    def _map_entries(self, dev: "Device", iova: int, entries: list["Scatterlist"],
+                     spans: list[int], prot: int) -> int:
+        """Map each entry's pages; pages that follow each other in memory, too, go in one step."""
+        runs: list[list] = []
+        for sg, span in zip(entries, spans, strict=True):
+            start = sg.phys - offset_in_page(sg.phys)
+            if runs and start == runs[-1][1] + runs[-1][2]:
+                runs[-1][2] += span
+            else:
+                runs.append([iova, start, span])
+            iova += span
+        domain = self._domain(dev)
+        for index, (at, phys, size) in enumerate(runs):
+            if rc := domain.map(at, phys, size, prot):
+                done = sum(size for _, _, size in runs[:index])
+                if done:
+                    domain.unmap(runs[0][0], done)
+                return rc
+        return 0
+
+    @staticmethod
+    def _fail(entries: list["Scatterlist"], rc: int = -ENOMEM) -> int:
+        for sg in entries:
+            sg.dma_address, sg.dma_length = DMA_MAPPING_ERROR, 0
+        return rc
+
+    def unmap_sg(self, dev: "Device", entries: list["Scatterlist"], direction: Dir,
+                 attrs: int) -> None:
+        """Unmap from the first segment to the last that the entries hold (R109)."""
+        if not attrs & DMA_ATTR_SKIP_CPU_SYNC:
+            for sg in entries:
+                sync_for_cpu(dev, sg.phys, sg.length, direction)
+        used = [sg for sg in entries if sg.dma_length]
+        if WARN_ON(not used, f"{dev.name}: unmap of a list that is not mapped"):
+            return
+        start = used[0].dma_address
+        self._unmap(dev, start, used[-1].dma_address + used[-1].dma_length - start)
+
+    # Coherent buffers, and what the device needs
+
+    def alloc_pages(self, dev: "Device", order: int, gfp: int) -> Page | None:
+        """Take any pages: translation puts them within reach."""
+        return alloc_pages(gfp, order)
+
+    def map_coherent(self, dev: "Device", phys: PhysAddr, size: int) -> DmaAddr:
+        """Map for reading and writing, within the coherent mask."""
+        return self._map(dev, phys, size, IOMMU_READ | IOMMU_WRITE, dev.coherent_dma_mask)
+
+    def unmap_coherent(self, dev: "Device", dma: DmaAddr, size: int) -> None:
+        """Unmap."""
+        self._unmap(dev, dma, size)
+
+    def supported(self, dev: "Device", mask: int) -> bool:
+        """Any mask: translation puts memory within reach (R16)."""
+        return True
+
+    def required_mask(self, dev: "Device") -> int:
+        """32 bits (R18)."""
+        return DMA_BIT_MASK(32)
+
+    def opt_mapping_size(self, dev: "Device") -> int:
+        """Give the longest range whose addresses are recycled: 128 KiB (R22)."""
+        return _OPTIMUM
+
+    def merge_boundary(self, dev: "Device") -> int:
+        """Page size less 1 (R23)."""
+        return PAGE_SIZE - 1

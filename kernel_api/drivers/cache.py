@@ -1,0 +1,96 @@
+"""Driver of the cache controller: clean, invalidate and flush by physical range.
+
+Source: Linux ``drivers/cache/starfive_starlink_cache.c`` (the three operations, and polling).
+"""
+
+from typing import TYPE_CHECKING
+
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+from rtl.spec.platform import CACHE_BASE, Irq
+
+from ..addresses import PhysAddr
+from ..device import Device
+from ..errno import ENODEV
+from ..iopoll import poll_timeout
+from ..irq import IRQ_HANDLED, IRQ_NONE, IrqReturn, free_irq, request_irq
+from ..log import dev_err
+from ..registers import Registers
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+__all__ = ["CacheController"]
+
+#: How long an operation may take, in cycles.
+TIMEOUT_CYCLES = 1_000_000
+_ERRORS = "refill_error", "write_error", "refused"
+
+
+class CacheController:
+    """The CPU's cache. Ranges are rounded out to whole lines (R94).
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Kernel that drives it.
+    base : int
+        Address of its registers.
+    """
+
+    def __init__(self, kernel: "Kernel", base: int = CACHE_BASE):
+        self._kernel, self.line_bytes = kernel, kernel.platform.line_bytes
+        self.dev = Device("cache")
+        self.regs = Registers(CACHE_REGISTERS, kernel.machine, base)
+
+    def probe(self) -> int:
+        """Check the geometry, and have errors reported. 0 or a negative error number."""
+        line = 1 << self.regs.cap.read("line_bytes_log2")
+        if line != self.line_bytes:
+            dev_err(self.dev, "line of %d bytes, the platform says %d", line, self.line_bytes)
+            return -ENODEV
+        if rc := request_irq(Irq.CACHE, self._interrupt, 0, "cache", self):
+            return rc
+        self.regs.irq_en.write(**dict.fromkeys(_ERRORS, 1))
+        return 0
+
+    def remove(self) -> None:
+        """Silence the controller."""
+        self.regs.irq_en.write()
+        free_irq(Irq.CACHE, self)
+
+    def _interrupt(self, irq: int, dev_id: object) -> IrqReturn:
+        status = self.regs.status.fields()
+        found = [name for name in _ERRORS if status[name]]
+        if not found:
+            return IRQ_NONE
+        dev_err(self.dev, "%s at %#x", ", ".join(found), self.regs.err_addr.read())
+        self.regs.status.write(**dict.fromkeys(found, 1))
+        return IRQ_HANDLED
+
+    def wback(self, phys: PhysAddr, size: int) -> None:
+        """Write dirty lines back, and keep them: clean."""
+        self._kernel.stats.cache_cleans += self._run(CacheMode.CLEAN_SHARED, phys, size)
+
+    def inv(self, phys: PhysAddr, size: int) -> None:
+        """Drop lines, dirty or not: invalidate."""
+        self._kernel.stats.cache_invalidates += self._run(CacheMode.MAKE_INVALIDATE, phys, size)
+
+    def wback_inv(self, phys: PhysAddr, size: int) -> None:
+        """Write dirty lines back, and drop all: flush."""
+        self._kernel.stats.cache_flushes += self._run(CacheMode.CLEAN_INVALIDATE, phys, size)
+
+    def _run(self, mode: CacheMode, phys: PhysAddr, size: int) -> bool:
+        if size <= 0:
+            return False
+        line = self.line_bytes
+        start = int(PhysAddr.check(phys)) & -line
+        end = int(phys) + size + line - 1 & -line
+        self._kernel.cpu.mb()
+        self.regs.start.write(addr=start)
+        self.regs.end.write(addr=end)
+        self.regs.ctl.write(enable=1, mode=mode)
+        if not poll_timeout(self._kernel.machine, lambda: not self.regs.ctl.read("enable"),
+                            TIMEOUT_CYCLES):
+            dev_err(self.dev, "%s of %#x to %#x timed out", mode.name, start, end)
+        self._kernel.stats.cache_lines += (end - start) // line
+        return True

@@ -1,0 +1,42 @@
+"""How memory is to be allocated: ``gfp_t``."""
+
+import enum
+
+from .bug import WARN
+
+__all__ = ["GFP_ATOMIC", "GFP_DMA", "GFP_DMA32", "GFP_KERNEL", "GFP_NOWAIT", "__GFP_COMP",
+           "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "Gfp", "might_sleep_if"]
+
+
+class Gfp(enum.IntFlag):
+    """Allocation flags."""
+
+    NOWAIT = 0
+    #: The caller may sleep.
+    RECLAIM = 1
+    #: Emergency reserves may be used.
+    HIGH = 2
+    #: From the first 16 MiB. There is no such zone here: ignored, as on riscv.
+    DMA = 4
+    #: From the first 4 GiB.
+    DMA32 = 8
+    HIGHMEM = 16
+    ZERO = 32
+    NOWARN = 64
+    COMP = 128
+
+
+GFP_NOWAIT = Gfp.NOWAIT
+GFP_KERNEL = Gfp.RECLAIM
+GFP_ATOMIC = Gfp.HIGH
+GFP_DMA = Gfp.DMA
+GFP_DMA32 = Gfp.DMA32
+__GFP_HIGHMEM = Gfp.HIGHMEM
+__GFP_ZERO = Gfp.ZERO
+__GFP_NOWARN = Gfp.NOWARN
+__GFP_COMP = Gfp.COMP
+
+
+def might_sleep_if(gfp: int, *, atomic: bool) -> None:
+    """Complain if a caller that may not sleep (``atomic``) asks with flags that allow sleeping."""
+    WARN(atomic and gfp & Gfp.RECLAIM, "sleeping function called from invalid context")

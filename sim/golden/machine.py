@@ -1,6 +1,8 @@
 """The golden machine: a hart with cache, IOMMU and DMA engine, in plain Python."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+import numpy as np
 
 from rtl.spec.iommu_regs import CAPABILITIES
 from rtl.spec.platform import (
@@ -21,6 +23,7 @@ from .memory import Memory
 
 __all__ = ["GoldenMachine"]
 
+_COMMAND = 4096                         # bytes up to a multiple of which an error is not noticed
 _STORM = 10_000                         # calls of the handler for one step
 
 
@@ -75,6 +78,15 @@ class GoldenMachine:
         self._enabled = 0
         self._handling = False
 
+    def close(self) -> None:
+        """Do nothing; other machines have something to end."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
     @property
     def cycles(self) -> int:
         """Steps since reset."""
@@ -109,12 +121,17 @@ class GoldenMachine:
 
     def readq(self, addr: int) -> int:
         """Read the 64-bit register at ``addr``, low half first. Raises as :meth:`readl`."""
-        return self.readl(addr) | self.readl(addr + 4) << 32
+        (low, offset), (high, after) = self._window(addr), self._window(addr + 4)
+        value = low.read(offset) | high.read(after) << 32
+        self._step()
+        return value
 
     def writeq(self, value: int, addr: int) -> None:
         """Write the 64-bit register at ``addr``, high half first. Raises as :meth:`readl`."""
-        self.writel(value >> 32, addr + 4)
-        self.writel(value, addr)
+        (low, offset), (high, after) = self._window(addr), self._window(addr + 4)
+        high.write(after, value >> 32 & 0xFFFF_FFFF)
+        low.write(offset, value & 0xFFFF_FFFF)
+        self._step()
 
     def load(self, addr: int, size: int, *, cached: bool = True) -> bytes:
         """Load ``size`` bytes, one access for each cache line touched.
@@ -122,19 +139,19 @@ class GoldenMachine:
         Raises
         ------
         BusError
-            If one of the accesses is answered with an error.
+            The first error, after the other accesses up to the next multiple of 4 KiB. Its
+            ``addr`` is in the line of the access.
         """
         load = self.cache.load if cached else self.cache.load_uncached
-        data = b"".join(load(part, count) for part, count in self._parts(addr, size))
-        self._step()
-        return data
+        data = bytearray()
+        self._each_line(addr, size, lambda part, count: data.extend(load(part, count)))
+        return bytes(data)
 
     def store(self, addr: int, data: bytes, *, cached: bool = True) -> None:
         """Store ``data``, one access for each cache line touched. Raises as :meth:`load`."""
         store = self.cache.store if cached else self.cache.store_uncached
-        for part, count in self._parts(addr, len(data)):
-            store(part, bytes(data[part - addr:part - addr + count]))
-        self._step()
+        self._each_line(addr, len(data), lambda part, count: store(
+            part, bytes(data[part - addr:part - addr + count])))
 
     def barrier(self) -> None:
         """Wait for earlier accesses; here they are all done."""
@@ -157,13 +174,14 @@ class GoldenMachine:
         self._enabled = lines
         self._deliver()
 
-    def inject(self, lo: int, hi: int, access: str = "rw") -> None:
-        """Answer ``SLVERR`` to reads, writes or both (``"rw"``) that touch memory ``[lo, hi)``."""
-        self.memory.inject(lo, hi, access)
+    def inject(self, lo: int, hi: int, access: str) -> None:
+        """Answer ``access`` ("r", "w", "rw" or "" for none) to memory ``[lo, hi)`` SLVERR.
 
-    def clear_injected(self) -> None:
-        """Forget every injected range."""
+        There is one such range; ``memory.inject`` adds others.
+        """
         self.memory.clear_injected()
+        if access:
+            self.memory.inject(lo, hi, access)
 
     def peek(self, addr: int, size: int) -> bytes:
         """Read memory by the back door: not through the cache, in no time."""
@@ -173,8 +191,8 @@ class GoldenMachine:
         """Write memory by the back door."""
         self.memory.poke(addr, data)
 
-    def image(self) -> bytes:
-        """All of memory, without what only the cache holds."""
+    def image(self) -> np.ndarray:
+        """All of memory, as bytes, without what only the cache holds."""
         return self.memory.image()
 
     def cache_line(self, addr: int) -> tuple[bool, bool, bytes]:
@@ -189,12 +207,19 @@ class GoldenMachine:
             raise BusError(addr, "DECERR")
         return block, addr % WINDOW_BYTES
 
-    def _parts(self, addr: int, size: int) -> Iterator[tuple[int, int]]:
-        line, end = self.platform.line_bytes, addr + size
-        while addr < end:
+    def _each_line(self, addr: int, size: int, access: Callable[[int, int], None]) -> None:
+        """Call ``access`` for each part that lies within a line; raise the first error."""
+        line, end, error = self.platform.line_bytes, addr + size, None
+        while addr < end and (error is None or addr % _COMMAND):
             count = min(line - addr % line, end - addr)
-            yield addr, count
+            try:
+                access(addr, count)
+            except BusError as failed:
+                error = error or failed
             addr += count
+        self._step()
+        if error:
+            raise error
 
     def _step(self) -> None:
         self._cycles += 1

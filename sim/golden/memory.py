@@ -3,6 +3,8 @@
 import random
 from collections.abc import Iterator
 
+import numpy as np
+
 from rtl.spec.platform import BusError
 
 __all__ = ["Memory", "PoisonError"]
@@ -98,21 +100,21 @@ class Memory:
         self._faults.clear()
 
     def peek(self, addr: int, size: int) -> bytes:
-        """Read by the back door: no injected error. Raises :exc:`BusError` outside memory."""
+        """Read by the back door: no injected error. Raises :exc:`ValueError` outside memory."""
         self._check_range(addr, size)
         return b"".join(bytes(self._page(page)[lo:hi]) for page, lo, hi in _cut(addr, size))
 
     def poke(self, addr: int, data: bytes) -> None:
-        """Write by the back door. Raises :exc:`BusError` outside memory."""
+        """Write by the back door. Raises :exc:`ValueError` outside memory."""
         self._check_range(addr, len(data))
         done = 0
         for page, lo, hi in _cut(addr, len(data)):
             self._page(page)[lo:hi] = data[done:done + hi - lo]
             done += hi - lo
 
-    def image(self) -> bytes:
+    def image(self) -> np.ndarray:
         """All bytes, in address order."""
-        return self.peek(self.base, self.size)
+        return np.frombuffer(self.peek(self.base, self.size), dtype=np.uint8)
 
     def _page(self, page: int) -> bytearray:
         try:
@@ -123,11 +125,16 @@ class Memory:
             return self._pages.setdefault(page, fresh)
 
     def _check_range(self, addr: int, size: int) -> None:
-        if addr < self.base or addr + size > self.base + self.size:
-            raise BusError(addr, "DECERR")
+        if not self._holds(addr, size):
+            raise ValueError(f"Range must lie in memory at {self.base:#x}, not {addr:#x} with "
+                             f"{size} bytes")
+
+    def _holds(self, addr: int, size: int) -> bool:
+        return self.base <= addr and size >= 0 and addr + size <= self.base + self.size
 
     def _check(self, addr: int, size: int, direction: str) -> None:
-        self._check_range(addr, size)
+        if not self._holds(addr, size):
+            raise BusError(addr, "DECERR")
         hits = [poison for lo, hi, access, poison in self._faults
                 if direction in access and addr < hi and lo < addr + size]
         if not all(hits):

@@ -106,7 +106,7 @@ def test_chain_through_the_iommu(machine):
         driver.map(page, DATA + page * 0x1000)
     driver.flush()
     chain(driver, 5)
-    before = machine.image()
+    before = machine.image().tobytes()
     seen = []
 
     def handler(lines):
@@ -126,7 +126,7 @@ def test_chain_through_the_iommu(machine):
     after[target:target + 500] = before[source:source + 500]
     for n in range(5):
         after[DATA - BASE + n * 64 + 31] |= 0x80                   # Cmplt
-    assert machine.image() == bytes(after)
+    assert machine.image().tobytes() == bytes(after)
 
 
 def test_old_translation_until_invalidated(machine):

@@ -6,9 +6,9 @@ from rtl.spec.platform import BusError
 
 from .cache import Cache
 from .iommu import Access, Iommu, Request
-from .memory import Memory
+from .memory import Memory, Words
 
-__all__ = ["Bursts", "DeviceBus"]
+__all__ = ["Bursts", "CoherentMemory", "DeviceBus"]
 
 _PAGE = 4096                            # bytes that no AXI burst crosses
 
@@ -29,25 +29,38 @@ class Bursts:
             addr += room
 
 
+class CoherentMemory(Words):
+    """Memory with what the CPU's cache holds."""
+
+    def __init__(self, memory: Memory, cache: Cache):
+        self._memory, self._cache = memory, cache
+
+    def read(self, addr: int, size: int) -> bytes:
+        """Read ``size`` bytes. Raises :exc:`BusError` as :meth:`Memory.read`."""
+        self._cache.snoop(addr, size, drop=False)
+        return self._memory.read(addr, size)
+
+    def write(self, addr: int, data: bytes) -> None:
+        """Write ``data``. Raises :exc:`BusError` as :meth:`Memory.read`."""
+        self._cache.snoop(addr, len(data), drop=True)
+        self._memory.write(addr, data)
+
+
 class DeviceBus:
     """Accesses of one device. Each must stay within a page of 4 KiB.
 
     Parameters
     ----------
-    memory : Memory
+    memory : Memory or CoherentMemory
         Memory.
     iommu : Iommu or None
         Translates, if there is one.
-    cache : Cache or None
-        Kept coherent, if there is one.
     device_id : int
         Identity of the device.
     """
 
-    def __init__(self, memory: Memory, *, iommu: Iommu | None = None, cache: Cache | None = None,
-                 device_id: int = 0):
-        self._memory, self._iommu, self._cache = memory, iommu, cache
-        self._device_id = device_id
+    def __init__(self, memory: Words, *, iommu: Iommu | None = None, device_id: int = 0):
+        self._memory, self._iommu, self._device_id = memory, iommu, device_id
 
     def read(self, addr: int, size: int) -> bytes:
         """Read ``size`` bytes at DMA address ``addr``.
@@ -57,17 +70,11 @@ class DeviceBus:
         BusError
             ``SLVERR`` if the IOMMU refuses, or the error of memory.
         """
-        where = self._translate(addr, Access.READ)
-        if self._cache:
-            self._cache.snoop(where, size, drop=False)
-        return self._memory.read(where, size)
+        return self._memory.read(self._translate(addr, Access.READ), size)
 
     def write(self, addr: int, data: bytes) -> None:
         """Write ``data`` at DMA address ``addr``. Raises :exc:`BusError` as :meth:`read`."""
-        where = self._translate(addr, Access.WRITE)
-        if self._cache:
-            self._cache.snoop(where, len(data), drop=True)
-        self._memory.write(where, data)
+        self._memory.write(self._translate(addr, Access.WRITE), data)
 
     def _translate(self, addr: int, access: Access) -> int:
         if self._iommu is None:

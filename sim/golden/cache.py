@@ -87,10 +87,18 @@ class Cache:
         self._memory.write(addr, data)
 
     def snoop(self, addr: int, size: int, *, drop: bool) -> None:
-        """Make memory up to date for a coherent device, and drop the lines it will write."""
+        """Make memory up to date for a coherent device, and drop the lines that it will write.
+
+        Raises
+        ------
+        BusError
+            ``SLVERR`` if a line cannot be written back.
+        """
         for line in self._range(addr, addr + size):
             self._clean(line)
-            line.valid = line.valid and not (drop and not line.dirty)
+            if line.dirty:
+                raise BusError(addr, "SLVERR")
+            line.valid = not drop
 
     def line(self, addr: int) -> tuple[bool, bool, bytes]:
         """Whether the line of ``addr`` is valid and dirty, and its bytes; for diagnosis."""

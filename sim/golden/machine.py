@@ -15,7 +15,7 @@ from rtl.spec.platform import (
     Platform,
 )
 
-from .bus import DeviceBus
+from .bus import CoherentMemory, DeviceBus
 from .cache import Cache
 from .dma import Dma
 from .iommu import Iommu
@@ -62,12 +62,13 @@ class GoldenMachine:
         self.memory = Memory(self.platform.memory_base, self.platform.memory_size, seed=seed)
         self.cache = Cache(self.memory, size_bytes=cache_bytes, ways=cache_ways,
                            line_bytes=self.platform.line_bytes)
-        self.iommu = Iommu(self.memory, capabilities, cache=cache_translations)
+        seen = (CoherentMemory(self.memory, self.cache) if self.platform.coherent else
+                self.memory)
+        self.iommu = Iommu(seen, capabilities, cache=cache_translations)
         device_id = self.platform.cdma_device_id
         self.dma = Dma(
-            DeviceBus(self.memory, device_id=device_id,
-                      iommu=self.iommu if self.platform.has_iommu else None,
-                      cache=self.cache if self.platform.coherent else None),
+            DeviceBus(seen, device_id=device_id,
+                      iommu=self.iommu if self.platform.has_iommu else None),
             device_id=device_id, data_bytes=data_bytes, max_beats=max_beats,
             reads_in_flight=reads_in_flight)
         self._windows = {CDMA_BASE: self.dma, CACHE_BASE: self.cache}

@@ -7,7 +7,7 @@ import numpy as np
 
 from rtl.spec.platform import BusError
 
-__all__ = ["Memory", "PoisonError"]
+__all__ = ["Memory", "PoisonError", "Words"]
 
 _PAGE = 4096                            # bytes of one block of storage
 
@@ -16,7 +16,19 @@ class PoisonError(BusError):
     """Memory answered a read, but marked the data as corrupt."""
 
 
-class Memory:
+class Words:
+    """Little-endian words, on top of ``read`` and ``write``."""
+
+    def load(self, addr: int, size: int = 8) -> int:
+        """Read a word of ``size`` bytes. Raises as ``read``."""
+        return int.from_bytes(self.read(addr, size), "little")
+
+    def store(self, addr: int, value: int, size: int = 8) -> None:
+        """Write a word of ``size`` bytes. Raises as ``write``."""
+        self.write(addr, value.to_bytes(size, "little"))
+
+
+class Memory(Words):
     """Memory from ``base`` to ``base + size - 1``; everything else answers ``DECERR``.
 
     Storage is made when a byte of it is first used, so a large memory costs nothing.
@@ -65,14 +77,6 @@ class Memory:
         """
         self._check(addr, len(data), "w")
         self.poke(addr, data)
-
-    def load(self, addr: int, size: int = 8) -> int:
-        """Read a little-endian word. Raises as :meth:`read`."""
-        return int.from_bytes(self.read(addr, size), "little")
-
-    def store(self, addr: int, value: int, size: int = 8) -> None:
-        """Write a little-endian word. Raises as :meth:`write`."""
-        self.write(addr, value.to_bytes(size, "little"))
 
     def inject(self, lo: int, hi: int, access: str = "rw", *, poison: bool = False) -> None:
         """Refuse accesses that touch ``[lo, hi)``.

@@ -18,7 +18,7 @@ from rtl.spec.queues import (
     Opcode,
 )
 
-from ..memory import Memory
+from ..memory import Words
 from .cache import Range
 from .registers import CQCSR, QUEUE_BASE, Registers
 from .translator import Translator
@@ -39,7 +39,7 @@ class CommandQueue:
 
     Parameters
     ----------
-    memory : Memory
+    memory : Words
         Where the queue is.
     registers : Registers
         Its registers.
@@ -56,7 +56,7 @@ class CommandQueue:
     Invalidation Extension", "Address Range Invalidation Extension".
     """
 
-    def __init__(self, memory: Memory, registers: Registers, features: Features,
+    def __init__(self, memory: Words, registers: Registers, features: Features,
                  translator: Translator, changed: Callable[[], None]):
         self._memory, self._registers, self._features = memory, registers, features
         self._translator, self._changed = translator, changed

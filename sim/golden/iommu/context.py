@@ -18,7 +18,7 @@ from rtl.spec.page_table import (
 )
 from rtl.spec.platform import BusError
 
-from ..memory import Memory, PoisonError
+from ..memory import PoisonError, Words
 from .types import Access, Fault, Features, Request
 from .walker import BARE, Stage1, Stage2, Walker
 
@@ -92,7 +92,7 @@ class Directory:
     "Device-context configuration checks", and the same for the Process-context.
     """
 
-    def __init__(self, memory: Memory, features: Features, walker: Walker):
+    def __init__(self, memory: Words, features: Features, walker: Walker):
         self._memory, self._features, self._walker = memory, features, walker
         self._ddi = _DDI_BITS_EXTENDED if features.msi_flat else DDI_BITS_BASE
         self._dc_bytes = _DC_BYTES_EXTENDED if features.msi_flat else DC_BYTES

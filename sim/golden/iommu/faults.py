@@ -7,7 +7,7 @@ from rtl.spec.page_table import PAGE_BYTES
 from rtl.spec.platform import BusError
 from rtl.spec.queues import FAULT_BYTES, FAULT_DW0
 
-from ..memory import Memory
+from ..memory import Words
 from .registers import FQCSR, QUEUE_BASE, Registers
 from .types import Fault, Request
 
@@ -19,7 +19,7 @@ class FaultQueue:
 
     Parameters
     ----------
-    memory : Memory
+    memory : Words
         Where the queue is.
     registers : Registers
         Its registers.
@@ -31,7 +31,7 @@ class FaultQueue:
     RISC-V IOMMU Architecture Specification, "Fault/Event-Queue", "Fault queue CSR".
     """
 
-    def __init__(self, memory: Memory, registers: Registers, recorded: Callable[[], None],
+    def __init__(self, memory: Words, registers: Registers, recorded: Callable[[], None],
                  failed: Callable[[], None]):
         self._memory, self._registers = memory, registers
         self._recorded, self._failed = recorded, failed

@@ -2,7 +2,7 @@
 
 from rtl.spec.platform import BusError
 
-from ..memory import Memory
+from ..memory import Words
 from .faults import FaultQueue
 from .registers import CQCSR, FQCSR, Registers
 
@@ -22,7 +22,7 @@ class Interrupts:
     configuration table".
     """
 
-    def __init__(self, memory: Memory, registers: Registers, faults: FaultQueue):
+    def __init__(self, memory: Words, registers: Registers, faults: FaultQueue):
         self._memory, self._registers, self._faults = memory, registers, faults
         self._held: set[int] = set()    # vectors whose message waits for their mask
 

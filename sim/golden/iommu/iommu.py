@@ -2,7 +2,7 @@
 
 from rtl.spec.page_table import PAGE_BYTES
 
-from ..memory import Memory
+from ..memory import Words
 from .commands import CommandQueue
 from .faults import FaultQueue
 from .interrupts import Interrupts
@@ -21,7 +21,7 @@ class Iommu:
 
     Parameters
     ----------
-    memory : Memory
+    memory : Words
         Where directories, tables and queues are, and where messages go.
     capabilities : int
         Value of the register, which decides what there is. Big-endian structures, Sv32, ATS, MRIF,
@@ -39,7 +39,7 @@ class Iommu:
         If ``capabilities`` or ``vectors`` asks for what there is not.
     """
 
-    def __init__(self, memory: Memory, capabilities: int, *, cache: bool = True, vectors: int = 4,
+    def __init__(self, memory: Words, capabilities: int, *, cache: bool = True, vectors: int = 4,
                  max_log2sz: int = 16):
         if vectors not in (1, 2, 4, 8, 16):
             raise ValueError(f"Vectors must be a power of two up to 16, not {vectors!r}")
@@ -52,7 +52,8 @@ class Iommu:
         """Back to the state after power-on."""
         self.registers = Registers(self.features, vectors=self._vectors,
                                    max_log2sz=self._max_log2sz, changed=self._changed)
-        self._translator = Translator(self._memory, self.features, cache=self._cache)
+        self._translator = Translator(self._memory, self.features, self.registers.counters,
+                                      cache=self._cache)
         self._faults = FaultQueue(self._memory, self.registers,
                                   recorded=lambda: self._interrupts.recorded(),
                                   failed=lambda: self._interrupts.update())
@@ -67,9 +68,6 @@ class Iommu:
 
     def read(self, offset: int, size: int = 4) -> int:
         """Read a register of 4 or 8 bytes."""
-        counters = self._translator.counters
-        for name in ("tlb_hits", "tlb_misses", "walks"):
-            setattr(self.registers, name, getattr(counters, name))
         return sum(self.registers.read(offset + half) << 8 * half for half in range(0, size, 4))
 
     def write(self, offset: int, value: int, size: int = 4) -> None:

@@ -7,7 +7,7 @@ from rtl.spec.page_table import DdtpMode
 
 from .types import Features
 
-__all__ = ["CQCSR", "FQCSR", "QUEUE_BASE", "TR_REQ_CTL", "Registers"]
+__all__ = ["CQCSR", "FQCSR", "QUEUE_BASE", "TR_REQ_CTL", "Counters", "Registers"]
 
 CQCSR = BitLayout("cqcsr", 32, {"cqen": (0, 1), "cie": (1, 1), "cqmf": (8, 1), "cmd_to": (9, 1),
                                 "cmd_ill": (10, 1), "fence_w_ip": (11, 1), "cqon": (16, 1)})
@@ -28,6 +28,13 @@ _OFFSETS = {
     0x048: ("cqcsr", 4), 0x04C: ("fqcsr", 4), 0x054: ("ipsr", 4), 0x258: ("tr_req_iova", 8),
     0x260: ("tr_req_ctl", 8), 0x268: ("tr_response", 8), 0x2F8: ("icvec", 8)}
 _DEBUG = ("tr_req_iova", "tr_req_ctl", "tr_response")
+
+
+class Counters:
+    """Custom counters: lookups that hit or missed, and first-stage walks."""
+
+    def __init__(self):
+        self.tlb_hits = self.tlb_misses = self.walks = 0
 
 
 class Registers:
@@ -61,7 +68,7 @@ class Registers:
         self.cqh = self.cqt = self.fqh = self.fqt = 0
         self.cqcsr = self.fqcsr = self.ipsr = self.icvec = 0
         self.tr_req_iova = self.tr_req_ctl = self.tr_response = 0
-        self.tlb_hits = self.tlb_misses = self.walks = 0
+        self.counters = Counters()
         #: Address, data and mask of each message.
         self.messages = [[0, 0, 0] for _ in range(vectors if features.messages else 0)]
 
@@ -83,7 +90,7 @@ class Registers:
     def read(self, offset: int) -> int:
         """Read the 32-bit word at ``offset``; zero where there is no register."""
         if offset in _COUNTERS:
-            return getattr(self, _COUNTERS[offset]) & 0xFFFF_FFFF
+            return getattr(self.counters, _COUNTERS[offset]) & 0xFFFF_FFFF
         if offset in self._words:
             name, shift = self._words[offset]
             return getattr(self, name) >> shift & 0xFFFF_FFFF

@@ -5,9 +5,10 @@ from rtl.spec.faults import DTF_KEEPS, Cause
 from rtl.spec.page_table import IOSATP, PAGE_BITS, PAGE_BYTES, DdtpMode
 from rtl.spec.platform import BusError
 
-from ..memory import Memory, PoisonError
+from ..memory import PoisonError, Words
 from .cache import ContextCache, Entry, TranslationCache
 from .context import DeviceContext, Directory
+from .registers import Counters
 from .types import (
     ACCESS_FAULT,
     GUEST_PAGE_FAULT,
@@ -20,18 +21,11 @@ from .types import (
 )
 from .walker import BARE, Stage1, Stage2, Walker
 
-__all__ = ["Counters", "Translator"]
+__all__ = ["Translator"]
 
 _MSI_PTE = BitLayout("msi_pte", 64, {"v": (0, 1), "m": (1, 2), "ppn": (10, 44), "c": (63, 1)})
 _MSI_PTE_BYTES = 16
 _MSI_BASIC = 3
-
-
-class Counters:
-    """Custom counters: lookups that hit or missed, and first-stage walks."""
-
-    def __init__(self):
-        self.tlb_hits = self.tlb_misses = self.walks = 0
 
 
 class Translator:
@@ -43,10 +37,12 @@ class Translator:
 
     Parameters
     ----------
-    memory : Memory
+    memory : Words
         Where directories and tables are.
     features : Features
         What the IOMMU has.
+    counters : Counters
+        Counts lookups, one for each request with a page table, and walks of the first stage.
     cache : bool
         Whether to keep contexts and translations until they are invalidated.
 
@@ -56,13 +52,13 @@ class Translator:
     addresses of MSIs".
     """
 
-    def __init__(self, memory: Memory, features: Features, *, cache: bool = True):
-        self._memory, self._features = memory, features
+    def __init__(self, memory: Words, features: Features, counters: Counters, *,
+                 cache: bool = True):
+        self._memory, self._features, self._counters = memory, features, counters
         self._walker = Walker(memory, features)
         self.directory = Directory(memory, features, self._walker)
         self.contexts = ContextCache(cache)
         self.translations = TranslationCache(cache)
-        self.counters = Counters()
 
     def translate(self, request: Request, mode: int, root: int) -> Result:
         """Answer ``request``, with ``ddtp.iommu_mode`` and the page number of the root directory.
@@ -118,9 +114,9 @@ class Translator:
             return Result(addr=self._physical(request.iova, request))
         entry = self.translations.lookup(stage2.gscid, stage1.pscid, request.iova, dc.msi)
         if entry and self._usable(entry, request, stage1, stage2):
-            self.counters.tlb_hits += 1
+            self._counters.tlb_hits += 1
         else:
-            self.counters.tlb_misses += 1
+            self._counters.tlb_misses += 1
             entry = self._walk(request, dc, stage1, stage2)
             self.translations.insert(entry)
         pbmt = next((leaf.pbmt for leaf in (entry.first, entry.second) if leaf and leaf.pbmt), 0)
@@ -129,7 +125,7 @@ class Translator:
     def _walk(self, request: Request, dc: DeviceContext, stage1: Stage1, stage2: Stage2) -> Entry:
         gpa, first, second = request.iova, None, None
         if stage1.mode != BARE:
-            self.counters.walks += 1
+            self._counters.walks += 1
             first = self._walker.first(stage1, stage2, request)
             gpa = addr = first.addr
         if dc.msi and _is_msi(gpa, dc.msi):

@@ -7,7 +7,7 @@ from rtl.spec.faults import Cause
 from rtl.spec.page_table import PAGE_BITS, PAGE_BYTES, PTE, PTE_BYTES, VPN_BITS, IosatpMode
 from rtl.spec.platform import BusError
 
-from ..memory import Memory, PoisonError
+from ..memory import PoisonError, Words
 from .types import ACCESS_FAULT, GUEST_PAGE_FAULT, PAGE_FAULT, Access, Fault, Features, Request
 
 __all__ = ["BARE", "Leaf", "Stage1", "Stage2", "Walker"]
@@ -79,7 +79,7 @@ class Walker:
     to translate an IOVA".
     """
 
-    def __init__(self, memory: Memory, features: Features):
+    def __init__(self, memory: Words, features: Features):
         self._memory, self._features = memory, features
         self._reserved = PTE.reserved
         if not features.svrsw60t59b:

@@ -151,7 +151,7 @@ def _object(required: dict[str, Callable], optional: dict[str, Callable] | None 
 
 
 def _expect(value: Any, place: str) -> SimpleNamespace:
-    ok = isinstance(value, dict) and value.get("ok")
+    ok = isinstance(value, dict) and _flag(value.get("ok"), f"{place}.ok")
     fields = {"pa": _number, "pbmt": _number} if ok else {"cause": _number, "reported": _flag}
     return SimpleNamespace(**_object({"ok": _flag, **fields})(value, place))
 

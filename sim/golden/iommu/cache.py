@@ -47,8 +47,11 @@ class Entry:
 
     @property
     def bits(self) -> int:
-        """log2 of the bytes for which the entry serves: the smaller page of both stages."""
-        if self.is_msi:
+        """log2 of the bytes for which the entry serves: the smaller page of both stages.
+
+        Any page of a larger one may be an interrupt file, if the device has an MSI page table.
+        """
+        if self.msi:
             return PAGE_BITS
         return min(leaf.bits for leaf in (self.first, self.second) if leaf)
 

@@ -1,0 +1,1 @@
+"""Cycles of this build, counted in simulation, beside the figures of its peers."""

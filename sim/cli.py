@@ -1,0 +1,99 @@
+"""The command ``dmapath``."""
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+
+from rtl.spec.platform import Platform
+
+__all__ = ["main"]
+
+#: The file that the demo copies if none is named: every checkout and installation has it.
+DEFAULT_FILE = Path(__file__).with_name("demo.py")
+MAX_ENTRIES = 256
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dmapath")
+def cli() -> None:
+    """The DMA path of a system-on-chip: IOMMU, scatter-gather DMA, write-back cache.
+
+    Real RTL runs in a simulator, driven by the Linux DMA API in Python; a golden model written from
+    the specifications answers the same calls.
+    """
+
+
+def read_file(path: Path, platform: Platform) -> bytes:
+    """Read the file to copy.
+
+    Raises
+    ------
+    click.UsageError
+        If it is missing, unreadable, empty, or too large for the simulated memory.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"File {str(path)!r} cannot be read: {error.strerror}") from None
+    limit = platform.memory_size // 4
+    if not 0 < len(data) <= limit:
+        raise click.UsageError(
+            f"File must have from 1 to {limit} bytes (a quarter of the simulated memory), not "
+            f"{len(data)}: {str(path)!r}")
+    return data
+
+
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
+              help="Where the pieces lie, and how large they are.")
+@click.option("--entries", type=click.IntRange(1, MAX_ENTRIES), metavar="N",
+              help="Pieces of each buffer. [dim]\\[default: 16, or fewer for a tiny file][/dim]")
+@click.option("--forget", type=click.Choice(["map", "sync_for_device", "sync_for_cpu", "unmap"]),
+              help="Leave out one call, and see what it does to the data.")
+@click.option("--engine", type=click.Choice(["pysim"]), default="pysim", show_default=True,
+              help="Simulator of the RTL.")
+@click.option("--vcd", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write a waveform, and a GTKWave save file beside it.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
+              metavar="FILE", help="Write all figures.")
+def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, engine: str,
+         vcd: Path | None, json_path: Path | None) -> None:
+    """Map a FILE that lies scattered over memory, and let the RTL copy it.
+
+    The CPU writes the file through the cache as a scatterlist, [b]dma_map_sg[/b] maps it, the DMA
+    engine copies it through the IOMMU into a second scattered buffer, and the CPU reads it back. The
+    same program runs on the golden model, and both must agree. Without FILE, a source file of this
+    program is copied.
+
+    Exit status: 0 if all is as it must be (with [b]--forget[/b]: if the expected damage was seen), 1
+    if not, 2 for wrong arguments.
+    """
+    from .demo_report import run_demo
+
+    platform = Platform()
+    data = read_file(file or DEFAULT_FILE, platform)
+    if entries is not None and entries > len(data):
+        raise click.UsageError(f"Entries must be from 1 to {len(data)}, the bytes of the file, not "
+                               f"{entries}")
+    ok = run_demo(data, entries=entries or min(16, len(data)), seed=seed, forget=forget,
+                  engine=engine, vcd=vcd, json_path=json_path, platform=platform,
+                  console=Console(highlight=False))
+    sys.exit(0 if ok else 1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; wrong arguments are one line on standard error and exit status 2."""
+    try:
+        cli.main(arguments, prog_name="dmapath", standalone_mode=False)
+    except click.ClickException as error:
+        print(f"dmapath: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,16 +15,19 @@ from kernel_api import (
     DMA_FROM_DEVICE,
     DMA_TO_DEVICE,
     GFP_KERNEL,
+    DmaAddr,
     Kernel,
     alloc_pages,
     boot,
     dma_map_sg_attrs,
     dma_unmap_sg_attrs,
     for_each_sg,
+    get_order,
     page_address,
     sg_dma_address,
     sg_dma_len,
     sg_init_table,
+    sg_phys,
     sg_set_buf,
 )
 from rtl.spec.page_table import PAGE_BYTES
@@ -34,63 +37,110 @@ __all__ = ["FORGET", "Outcome", "Scatter", "run", "scatter"]
 #: Steps that the program can be told to leave out.
 FORGET = ("map", "sync_for_device", "sync_for_cpu", "unmap")
 
+#: Called with a step's name, the bytes done and the bytes in all.
+Progress = Callable[[str, int, int], None]
 
-@dataclass
+
+@dataclass(frozen=True)
 class Scatter:
     """Where the pieces of a buffer lie.
 
     Parameters
     ----------
-    places : list of (page, offset, size)
+    places : tuple of (block, offset, size)
         For each piece: index of the block of pages that holds it, offset of its first byte in it,
         bytes. Pieces may share a block, and be adjacent.
-    blocks : list of int
+    blocks : tuple of int
         Bytes of each block of pages.
     """
 
-    places: list[tuple[int, int, int]]
-    blocks: list[int]
+    places: tuple[tuple[int, int, int], ...]
+    blocks: tuple[int, ...]
 
 
 @dataclass
 class Outcome:
-    """What happened on one machine."""
+    """What happened on one machine.
 
-    counts: dict[str, int | float]
+    Parameters
+    ----------
+    figures : dict
+        Counts, by name.
+    handles : list of (address, bytes)
+        DMA segments of the source, then of the destination.
+    records : list of str
+        Fault records, decoded.
+    data : bytes
+        What the CPU read at the end.
+    damage : list of str
+        What went wrong, if anything did.
+    image : ndarray or None
+        All of memory after the cache was written back.
+    """
+
+    figures: dict[str, int]
     handles: list[tuple[int, int]]
     records: list[str]
     data: bytes
-    late_access: str = ""
     damage: list[str] = field(default_factory=list)
     image: np.ndarray | None = None
 
     @property
     def sha256(self) -> str:
-        """Digest of what the CPU read at the end."""
+        """Digest of :attr:`data`."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 def scatter(size: int, entries: int, random: Random) -> Scatter:
     """Cut ``size`` bytes into ``entries`` pieces of random sizes at random places.
 
-    A piece follows the one before at once in memory, or ends at the end of a page and the next begins
-    at the start of another (which the IOMMU can merge), or lies anywhere.
+    A piece follows the one before at once in memory, or ends at the end of a page while the next
+    begins at the start of another (which the IOMMU can merge), or lies anywhere.
     """
     cuts = sorted(random.sample(range(1, size), entries - 1))
     sizes = [b - a for a, b in zip([0, *cuts], [*cuts, size], strict=True)]
     places, blocks = [], []
-    joined = False                      # the piece before ends at the end of a page
-    for index, piece in enumerate(sizes):
-        if places and not joined and random.random() < 0.25:
+    merges = False                      # the piece before ends at the end of a page
+    for piece in sizes:
+        if places and not merges and random.random() < 0.25:
             block, offset, before = places[-1]
             if offset + before + piece <= blocks[block]:
                 places.append((block, offset + before, piece))
                 continue
-        join_next = index + 1 < len(sizes) and random.random() < 0.4
-        offset = 0 if joined else random.randrange(PAGE_BYTES)
-        if join_next and not joined:
+        offset = 0 if merges else random.randrange(PAGE_BYTES)
+        if not merges and random.random() < 0.4:
             offset = -piece % PAGE_BYTES
         blocks.append(-(-(offset + piece) // PAGE_BYTES) * PAGE_BYTES)
         places.append((len(blocks) - 1, offset, piece))
-        joined = (offset + piece) % PAGE_BYTES == 0
-    return Scatter(places, blocks)
+        merges = (offset + piece) % PAGE_BYTES == 0
+    return Scatter(tuple(places), tuple(blocks))
+
+
+class _Buffer:
+    """A scattered buffer and its scatterlist."""
+
+    def __init__(self, plan: Scatter, random: Random):
+        order = list(range(len(plan.blocks)))
+        random.shuffle(order)           # blocks lie in memory in another order than in the list
+        bases = {block: page_address(alloc_pages(GFP_KERNEL, get_order(plan.blocks[block])))
+                 for block in order}
+        self.pieces = [(bases[block] + offset, size) for block, offset, size in plan.places]
+        self.list = sg_init_table(len(self.pieces))
+        for sg, (va, size) in zip(self.list, self.pieces, strict=True):
+            sg_set_buf(sg, va, size)
+
+    def write(self, kernel: Kernel, data: bytes, step: str, progress: Progress) -> None:
+        """Store ``data`` by the CPU, through the cache."""
+        done = 0
+        for va, size in self.pieces:
+            kernel.cpu.store(va, data[done:done + size])
+            done += size
+            progress(step, done, len(data))
+
+    def read(self, kernel: Kernel, step: str, progress: Progress) -> bytes:
+        """Load everything by the CPU, through the cache."""
+        parts, total = [], sum(size for _, size in self.pieces)
+        for va, size in self.pieces:
+            parts.append(kernel.cpu.load(va, size))
+            progress(step, sum(map(len, parts)), total)
+        return b"".join(parts)

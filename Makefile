@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := build/venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
+comma  := ,
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-deep lint bench synth clean
@@ -13,10 +14,12 @@ help:             ## this list
 
 # One stamp for each set of extras: `make demo` does not wait for the FPGA tools.
 $(VENV)/installed.%: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(subst +,$(comma),$*)]"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python must be 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) ($*)" >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$(subst +,$(comma),$*)]"
 	@touch $@
-comma := ,
 
 demo: $(VENV)/installed.fast  ## map a file scattered over memory and copy it: make demo [FILE=...] [ARGS=...]
 	@$(BIN)/dmapath demo $(if $(FILE),"$(FILE)") $(ARGS)
@@ -25,16 +28,16 @@ test: $(VENV)/installed.test+formal+fast  ## all tests but the deep ones
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep"
 
 test-deep: $(VENV)/installed.test+formal+fast  ## the long random runs
-	$(BIN)/python -m pytest -q -n $(JOBS) -m deep
+	$(BIN)/python -m pytest -q -n $(JOBS) -m deep --deep
 
 lint: $(VENV)/installed.test+formal+fast  ## ruff
 	$(BIN)/ruff check --no-cache .
 
 bench: $(VENV)/installed.fast  ## cycles of this build beside its peers; writes build/bench.json
-	$(BIN)/python -m sim.benchmark
+	$(BIN)/dmapath bench
 
-synth: $(VENV)/installed.fpga  ## area and speed on an ECP5
-	$(BIN)/python -m sim.synth
+synth: $(VENV)/installed.fpga  ## area and speed on an ECP5: make synth [BLOCKS="dma cache"]
+	$(BIN)/dmapath synth $(BLOCKS)
 
 clean:            ## remove everything that was generated
 	rm -rf build

@@ -62,8 +62,7 @@ class RtlMachine:
         self.top = Top(params or params_for(self.platform), memory_base=self.platform.memory_base,
                        memory_size=self.platform.memory_size)
         self._word = self.top.host.word_bytes
-        self._handler, self._in_handler, self._enabled = None, False, 0
-        self._program = self._ctx = self._coroutine = None
+        self._ctx = self._coroutine = None
         self._stack = ExitStack()
         self._simulator = make(self.top)
         self._simulator.add_clock(PERIOD)
@@ -71,10 +70,21 @@ class RtlMachine:
         self._stack.callback(self._end)
         if vcd is not None:
             self._stack.enter_context(self._simulator.write_vcd(str(vcd)))
+        self._start()
+
+    # Running the simulator
+
+    def _start(self):
+        self._handler, self._in_handler, self._enabled, self._program = None, False, 0, None
         while self._ctx is None:
             self._simulator.advance()
 
-    # Running the simulator
+    def reset(self) -> None:
+        """Start over, as after construction: registers, cache, memory, time."""
+        self._end()
+        self._ctx = None
+        self._simulator.reset()
+        self._start()
 
     async def _own(self, ctx):
         self._coroutine = self._serve(ctx)

@@ -17,11 +17,12 @@ from kernel_api import (
     GFP_KERNEL,
     DmaAddr,
     Kernel,
+    Machine,
+    Scatterlist,
     alloc_pages,
     boot,
     dma_map_sg_attrs,
     dma_unmap_sg_attrs,
-    for_each_sg,
     get_order,
     page_address,
     sg_dma_address,
@@ -116,31 +117,56 @@ def scatter(size: int, entries: int, random: Random) -> Scatter:
     return Scatter(tuple(places), tuple(blocks))
 
 
-class _Buffer:
-    """A scattered buffer and its scatterlist."""
+class Buffer:
+    """A scattered buffer, its scatterlist, and its DMA segments while it is mapped.
 
-    def __init__(self, plan: Scatter, random: Random):
+    Parameters
+    ----------
+    kernel : Kernel
+        Where to allocate.
+    plan : Scatter
+        Where the pieces lie.
+    random : Random
+        For the order in which the blocks lie in memory.
+    """
+
+    def __init__(self, kernel: Kernel, plan: Scatter, random: Random):
+        self._kernel = kernel
         order = list(range(len(plan.blocks)))
-        random.shuffle(order)           # blocks lie in memory in another order than in the list
+        random.shuffle(order)
         bases = {block: page_address(alloc_pages(GFP_KERNEL, get_order(plan.blocks[block])))
                  for block in order}
         self.pieces = [(bases[block] + offset, size) for block, offset, size in plan.places]
-        self.list = sg_init_table(len(self.pieces))
-        for sg, (va, size) in zip(self.list, self.pieces, strict=True):
+        self.size = sum(size for _, size in self.pieces)
+        self.sgl = [Scatterlist() for _ in self.pieces]
+        sg_init_table(self.sgl, len(self.sgl))
+        for sg, (va, size) in zip(self.sgl, self.pieces, strict=True):
             sg_set_buf(sg, va, size)
+        self.segments: list[tuple[DmaAddr, int]] = []
 
-    def write(self, kernel: Kernel, data: bytes, step: str, progress: Progress) -> None:
-        """Store ``data`` by the CPU, through the cache."""
+    def write(self, data: bytes, step: str, progress: Progress) -> None:
+        """Store ``data`` by the CPU."""
         done = 0
         for va, size in self.pieces:
-            kernel.cpu.store(va, data[done:done + size])
+            self._kernel.cpu.store(va, data[done:done + size])
             done += size
-            progress(step, done, len(data))
+            progress(step, done, self.size)
 
-    def read(self, kernel: Kernel, step: str, progress: Progress) -> bytes:
-        """Load everything by the CPU, through the cache."""
-        parts, total = [], sum(size for _, size in self.pieces)
+    def read(self, step: str, progress: Progress) -> bytes:
+        """Load everything by the CPU."""
+        parts, done = [], 0
         for va, size in self.pieces:
-            parts.append(kernel.cpu.load(va, size))
-            progress(step, sum(map(len, parts)), total)
+            parts.append(self._kernel.cpu.load(va, size))
+            done += size
+            progress(step, done, self.size)
         return b"".join(parts)
+
+    def map(self, dev: Device, direction: int, attrs: int) -> None:
+        """Map the list; physical addresses stand in for handles if ``dev`` is None."""
+        if dev is None:
+            self.segments = [(DmaAddr(int(sg_phys(sg))), sg.length) for sg in self.sgl]
+            return
+        count = dma_map_sg_attrs(dev, self.sgl, len(self.sgl), direction, attrs)
+        if count == 0:
+            raise MemoryError("dma_map_sg failed: no room for the mapping")
+        self.segments = [(sg_dma_address(sg), sg_dma_len(sg)) for sg in self.sgl[:count]]

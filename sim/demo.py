@@ -162,11 +162,82 @@ class Buffer:
         return b"".join(parts)
 
     def map(self, dev: Device, direction: int, attrs: int) -> None:
-        """Map the list; physical addresses stand in for handles if ``dev`` is None."""
-        if dev is None:
-            self.segments = [(DmaAddr(int(sg_phys(sg))), sg.length) for sg in self.sgl]
-            return
+        """Map the list and note the segments. Raises :exc:`MemoryError` if there is no room."""
         count = dma_map_sg_attrs(dev, self.sgl, len(self.sgl), direction, attrs)
         if count == 0:
-            raise MemoryError("dma_map_sg failed: no room for the mapping")
+            raise MemoryError(f"{dev.name}: dma_map_sg of {self.size} bytes failed")
         self.segments = [(sg_dma_address(sg), sg_dma_len(sg)) for sg in self.sgl[:count]]
+
+    def unmap(self, dev: Device, direction: int, attrs: int) -> None:
+        """Unmap the list."""
+        dma_unmap_sg_attrs(dev, self.sgl, len(self.sgl), direction, attrs)
+
+    def mistake_for_segments(self) -> None:
+        """Take physical addresses for handles, as a driver does that forgets to map."""
+        self.segments = [(DmaAddr(int(sg_phys(sg))), sg.length) for sg in self.sgl]
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def run(machine: Machine, data: bytes, *, entries: int, seed: int, forget: str | None = None,
+        progress: Progress = lambda step, done, total: None) -> Outcome:
+    """Copy ``data`` from one scattered buffer to another by DMA.
+
+    Parameters
+    ----------
+    machine : Machine
+        Where to run.
+    data : bytes
+        The file.
+    entries : int, 1 to ``len(data)``
+        Pieces of each buffer.
+    seed : int
+        Where they lie.
+    forget : str or None
+        A step of :data:`FORGET` to leave out.
+    progress : callable
+        Told of each step.
+
+    Raises
+    ------
+    ValueError
+        If ``forget`` is not such a step.
+    MemoryError
+        If a buffer cannot be mapped.
+    """
+    if forget not in (None, *FORGET):
+        raise ValueError(f"Step to forget must be one of {', '.join(FORGET)}, not {forget!r}")
+    random = Random(seed)
+    plans = [scatter(len(data), entries, random) for _ in range(2)]
+    with boot(machine) as kernel:
+        cdma, dev = kernel.cdma, kernel.cdma.dev
+        source, target = (Buffer(kernel, plan, random) for plan in plans)
+        outcome = Outcome(source, target)
+
+        # What lay there before: no byte is right by chance. The CPU has looked at the target.
+        before = bytes(byte ^ 0xFF for byte in data)
+        for buffer in (source, target):
+            buffer.write(before, "fill buffers", progress)
+        kernel.cache.flush_all()
+        target.read("look at the target", progress)
+        source.write(data, "store the file", progress)
+        counters = _Counters(kernel)
+
+        if forget == "map":
+            source.mistake_for_segments()
+            target.mistake_for_segments()
+        else:
+            source.map(dev, DMA_TO_DEVICE, SKIP if forget == "sync_for_device" else 0)
+            target.map(dev, DMA_FROM_DEVICE, 0)
+        started = machine.cycles
+        error = cdma.copy(source.segments, target.segments)
+        outcome.dma_cycles = machine.cycles - started
+        if forget not in ("map", "unmap"):
+            source.unmap(dev, DMA_TO_DEVICE, 0)
+            target.unmap(dev, DMA_FROM_DEVICE, SKIP if forget == "sync_for_cpu" else 0)
+        outcome.data = target.read("load the copy", progress)
+        counters.into(outcome)
+        return outcome

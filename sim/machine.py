@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import numpy as np
 from amaranth.sim import Simulator
 
 from rtl.axi.signature import Resp
@@ -48,6 +47,8 @@ class RtlMachine:
 
     Raises
     ------
+    ValueError
+        If ``platform`` asks for what this build has not.
     BusError
         From the access that the bus answered with an error.
     AssertionError
@@ -59,6 +60,9 @@ class RtlMachine:
                  make: Callable = lambda dut: Simulator(dut, engine=QuietPySimEngine),
                  vcd: Path | None = None):
         self.platform = platform or Platform()
+        if self.platform.coherent or not self.platform.has_iommu:
+            raise ValueError(f"Platform must not be coherent and must have an IOMMU in this build, "
+                             f"not {self.platform!r}")
         self.top = Top(params or params_for(self.platform), memory_base=self.platform.memory_base,
                        memory_size=self.platform.memory_size)
         self._word = self.top.host.word_bytes
@@ -249,10 +253,9 @@ class RtlMachine:
             self._ctx.set(self.top.dram.rows[row],
                           int.from_bytes(image[at:at + self._word], "little"))
 
-    def image(self) -> np.ndarray:
-        """All of memory, as bytes."""
-        return np.frombuffer(self.peek(self.platform.memory_base, self.platform.memory_size),
-                             dtype=np.uint8)
+    def image(self) -> bytes:
+        """All of memory, without what only the cache holds."""
+        return self.peek(self.platform.memory_base, self.platform.memory_size)
 
     def _rows(self, addr: int, size: int) -> tuple[int, int]:
         offset = addr - self.platform.memory_base
@@ -269,9 +272,13 @@ class RtlMachine:
         self._run(Op.WRITE, SIMULATION_BASE + description.offset,
                   description.pack(fields, description.reset))
 
-    def inject(self, low: int, high: int, access: str) -> None:
-        """Answer ``access`` ("r", "w", "rw" or "" for none) to the range ``[low, high)`` SLVERR."""
+    def inject(self, low: int, high: int, access: str = "rw") -> None:
+        """Answer SLVERR to reads, writes or both ("rw") that touch memory ``[low, high)``."""
         for name, addr in (("error_low", low), ("error_high", high)):
             self.set_memory(f"{name}_msb", addr=addr >> 32)
             self.set_memory(name, addr=addr & 0xFFFF_FFFF)
         self.set_memory("error", read="r" in access, write="w" in access)
+
+    def clear_injected(self) -> None:
+        """Forget the injected range."""
+        self.set_memory("error", read=0, write=0)

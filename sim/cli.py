@@ -10,6 +10,8 @@ from rtl.spec.platform import Platform
 
 __all__ = ["main"]
 
+click.rich_click.TEXT_MARKUP = "rich"
+
 #: The file that the demo copies if none is named: every checkout and installation has it.
 DEFAULT_FILE = Path(__file__).with_name("demo.py")
 MAX_ENTRIES = 256
@@ -18,7 +20,7 @@ MAX_ENTRIES = 256
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dmapath")
 def cli() -> None:
-    """The DMA path of a system-on-chip: IOMMU, scatter-gather DMA, write-back cache.
+    """Simulate the DMA path of a system-on-chip: IOMMU, scatter-gather DMA, write-back cache.
 
     Real RTL runs in a simulator, driven by the Linux DMA API in Python; a golden model written from
     the specifications answers the same calls.
@@ -64,12 +66,12 @@ def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, 
     """Map a FILE that lies scattered over memory, and let the RTL copy it.
 
     The CPU writes the file through the cache as a scatterlist, [b]dma_map_sg[/b] maps it, the DMA
-    engine copies it through the IOMMU into a second scattered buffer, and the CPU reads it back. The
-    same program runs on the golden model, and both must agree. Without FILE, a source file of this
-    program is copied.
+    engine copies it through the IOMMU into a second scattered buffer, and the CPU reads it back.
+    The same program runs on the golden model, and both must agree. Without FILE, a source file of
+    this program is copied.
 
-    Exit status: 0 if all is as it must be (with [b]--forget[/b]: if the expected damage was seen), 1
-    if not, 2 for wrong arguments.
+    Exit status: 0 if all is as it must be (with [b]--forget[/b]: if the expected damage was seen),
+    1 if not, 2 for wrong arguments.
     """
     from .demo_report import run_demo
 

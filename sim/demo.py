@@ -1,14 +1,14 @@
 """The main job as a driver program: a file scattered over memory, copied by DMA.
 
-Written against :mod:`kernel_api` alone, so that it runs on any machine.
+Written against :mod:`kernel_api` alone, so that it runs on any machine; only the diagnosis of
+damage looks at memory by the back door.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-
-import numpy as np
+from typing import Protocol
 
 from kernel_api import (
     DMA_ATTR_SKIP_CPU_SYNC,
@@ -18,13 +18,15 @@ from kernel_api import (
     DmaAddr,
     Kernel,
     Machine,
-    Scatterlist,
     alloc_pages,
     boot,
     dma_map_sg_attrs,
     dma_unmap_sg_attrs,
     get_order,
     page_address,
+)
+from kernel_api.scatterlist import (
+    Scatterlist,
     sg_dma_address,
     sg_dma_len,
     sg_init_table,
@@ -32,8 +34,10 @@ from kernel_api import (
     sg_set_buf,
 )
 from rtl.spec.page_table import PAGE_BYTES
+from rtl.spec.platform import Irq
 
-__all__ = ["FORGET", "Outcome", "Scatter", "run", "scatter"]
+__all__ = ["FORGET", "Buffer", "Outcome", "Scatter", "SimulatedMachine", "digest", "run",
+           "scatter"]
 
 #: Steps that the program can be told to leave out.
 FORGET = ("map", "sync_for_device", "sync_for_cpu", "unmap")
@@ -59,6 +63,16 @@ class Scatter:
     blocks: tuple[int, ...]
 
 
+class SimulatedMachine(Machine, Protocol):
+    """A machine with a back door."""
+
+    def peek(self, addr: int, size: int) -> bytes:
+        """Contents of memory, whatever the cache holds."""
+
+    def image(self) -> bytes:
+        """All of memory, without what only the cache holds."""
+
+
 @dataclass
 class Outcome:
     """What happened on one machine.
@@ -73,23 +87,18 @@ class Outcome:
         Fault records, decoded.
     data : bytes
         What the CPU read at the end.
+    image : bytes
+        All of memory, after the cache was written back.
     damage : list of str
-        What went wrong, if anything did.
-    image : ndarray or None
-        All of memory after the cache was written back.
+        What went wrong, in words; empty if the copy is right.
     """
 
-    figures: dict[str, int]
-    handles: list[tuple[int, int]]
-    records: list[str]
-    data: bytes
+    figures: dict[str, int | float] = field(default_factory=dict)
+    handles: list[tuple[int, int]] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    data: bytes = b""
+    image: bytes = b""
     damage: list[str] = field(default_factory=list)
-    image: np.ndarray | None = None
-
-    @property
-    def sha256(self) -> str:
-        """Digest of :attr:`data`."""
-        return hashlib.sha256(self.data).hexdigest()
 
 
 def scatter(size: int, entries: int, random: Random) -> Scatter:
@@ -118,7 +127,7 @@ def scatter(size: int, entries: int, random: Random) -> Scatter:
 
 
 class Buffer:
-    """A scattered buffer, its scatterlist, and its DMA segments while it is mapped.
+    """A scattered buffer and its scatterlist.
 
     Parameters
     ----------
@@ -128,6 +137,11 @@ class Buffer:
         Where the pieces lie.
     random : Random
         For the order in which the blocks lie in memory.
+
+    Attributes
+    ----------
+    count : int
+        DMA segments, while it is mapped.
     """
 
     def __init__(self, kernel: Kernel, plan: Scatter, random: Random):
@@ -142,7 +156,7 @@ class Buffer:
         sg_init_table(self.sgl, len(self.sgl))
         for sg, (va, size) in zip(self.sgl, self.pieces, strict=True):
             sg_set_buf(sg, va, size)
-        self.segments: list[tuple[DmaAddr, int]] = []
+        self.count = 0
 
     def write(self, data: bytes, step: str, progress: Progress) -> None:
         """Store ``data`` by the CPU."""
@@ -161,20 +175,38 @@ class Buffer:
             progress(step, done, self.size)
         return b"".join(parts)
 
-    def map(self, dev: Device, direction: int, attrs: int) -> None:
-        """Map the list and note the segments. Raises :exc:`MemoryError` if there is no room."""
-        count = dma_map_sg_attrs(dev, self.sgl, len(self.sgl), direction, attrs)
-        if count == 0:
+    def in_memory(self) -> bytes:
+        """Look at memory by the back door: what a device sees."""
+        return b"".join(self._kernel.machine.peek(int(sg_phys(sg)), sg.length) for sg in self.sgl)
+
+    def place(self, index: int) -> int:
+        """Physical address of byte ``index``."""
+        for sg in self.sgl:
+            if index < sg.length:
+                return int(sg_phys(sg)) + index
+            index -= sg.length
+        raise IndexError(f"Byte must be one of {self.size}, not {index + self.size}")
+
+    def map(self, direction: int, attrs: int) -> None:
+        """Map the list. Raises :exc:`MemoryError` if there is no room."""
+        dev = self._kernel.cdma.dev
+        self.count = dma_map_sg_attrs(dev, self.sgl, len(self.sgl), direction, attrs)
+        if self.count == 0:
             raise MemoryError(f"{dev.name}: dma_map_sg of {self.size} bytes failed")
-        self.segments = [(sg_dma_address(sg), sg_dma_len(sg)) for sg in self.sgl[:count]]
 
-    def unmap(self, dev: Device, direction: int, attrs: int) -> None:
-        """Unmap the list."""
-        dma_unmap_sg_attrs(dev, self.sgl, len(self.sgl), direction, attrs)
-
-    def mistake_for_segments(self) -> None:
+    def pretend_mapped(self) -> None:
         """Take physical addresses for handles, as a driver does that forgets to map."""
-        self.segments = [(DmaAddr(int(sg_phys(sg))), sg.length) for sg in self.sgl]
+        self.count = len(self.sgl)
+        for sg in self.sgl:
+            sg.dma_address, sg.dma_length = DmaAddr(int(sg_phys(sg))), sg.length
+
+    def unmap(self, direction: int, attrs: int) -> None:
+        """Unmap the list."""
+        dma_unmap_sg_attrs(self._kernel.cdma.dev, self.sgl, len(self.sgl), direction, attrs)
+
+    def segments(self) -> list[tuple[int, int]]:
+        """DMA address and bytes of each segment."""
+        return [(int(sg_dma_address(sg)), sg_dma_len(sg)) for sg in self.sgl[:self.count]]
 
 
 def digest(data: bytes) -> str:
@@ -182,13 +214,28 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def run(machine: Machine, data: bytes, *, entries: int, seed: int, forget: str | None = None,
+def _counters(kernel: Kernel) -> dict[str, int]:
+    iommu, cache = kernel.iommu.regs, kernel.cache.regs
+    return {
+        "TLB hits": iommu.tlb_hits.read("count"),
+        "TLB misses": iommu.tlb_misses.read("count"),
+        "page walks": iommu.walks.read("count"),
+        "lines cleaned": cache.cleaned.read("count"),
+        "lines invalidated": cache.invalidated.read("count"),
+        "interrupts": sum(kernel.irq.count(line) for line in Irq),
+        "cycles, map to unmap": kernel.machine.cycles,
+        "descriptors": kernel.cdma.regs.done_descs.read("count"),
+    }
+
+
+def run(machine: SimulatedMachine, data: bytes, *, entries: int, seed: int,
+        forget: str | None = None,
         progress: Progress = lambda step, done, total: None) -> Outcome:
     """Copy ``data`` from one scattered buffer to another by DMA.
 
     Parameters
     ----------
-    machine : Machine
+    machine : SimulatedMachine
         Where to run.
     data : bytes
         The file.
@@ -212,32 +259,100 @@ def run(machine: Machine, data: bytes, *, entries: int, seed: int, forget: str |
         raise ValueError(f"Step to forget must be one of {', '.join(FORGET)}, not {forget!r}")
     random = Random(seed)
     plans = [scatter(len(data), entries, random) for _ in range(2)]
-    with boot(machine) as kernel:
-        cdma, dev = kernel.cdma, kernel.cdma.dev
-        source, target = (Buffer(kernel, plan, random) for plan in plans)
-        outcome = Outcome(source, target)
+    outcome = Outcome()
 
+    def skip_sync(step: str) -> int:
+        return DMA_ATTR_SKIP_CPU_SYNC if forget == step else 0
+
+    with boot(machine) as kernel:
+        source, target = (Buffer(kernel, plan, random) for plan in plans)
         # What lay there before: no byte is right by chance. The CPU has looked at the target.
         before = bytes(byte ^ 0xFF for byte in data)
         for buffer in (source, target):
-            buffer.write(before, "fill buffers", progress)
-        kernel.cache.flush_all()
-        target.read("look at the target", progress)
+            buffer.write(before, "what was there before", progress)
+            kernel.cache.wback_inv_all()
+        target.read("a look at the target", progress)
         source.write(data, "store the file", progress)
-        counters = _Counters(kernel)
 
+        first = _counters(kernel)
         if forget == "map":
-            source.mistake_for_segments()
-            target.mistake_for_segments()
+            source.pretend_mapped()
+            target.pretend_mapped()
         else:
-            source.map(dev, DMA_TO_DEVICE, SKIP if forget == "sync_for_device" else 0)
-            target.map(dev, DMA_FROM_DEVICE, 0)
+            source.map(DMA_TO_DEVICE, skip_sync("sync_for_device"))
+            target.map(DMA_FROM_DEVICE, 0)
+        outcome.handles = source.segments() + target.segments()
         started = machine.cycles
-        error = cdma.copy(source.segments, target.segments)
-        outcome.dma_cycles = machine.cycles - started
+        status = kernel.cdma.copy_sg(source.sgl, source.count, target.sgl, target.count)
+        copied, seen = machine.cycles, source.in_memory()
         if forget not in ("map", "unmap"):
-            source.unmap(dev, DMA_TO_DEVICE, 0)
-            target.unmap(dev, DMA_FROM_DEVICE, SKIP if forget == "sync_for_cpu" else 0)
+            source.unmap(DMA_TO_DEVICE, 0)
+            target.unmap(DMA_FROM_DEVICE, skip_sync("sync_for_cpu"))
+        last = _counters(kernel)
+
         outcome.data = target.read("load the copy", progress)
-        counters.into(outcome)
-        return outcome
+        outcome.records = [str(fault) for fault in kernel.iommu.faults]
+        outcome.damage = _damage(kernel, source, target, data, outcome, seen, status)
+        if forget == "unmap":
+            outcome.damage += _late_access(kernel, source, target, progress)
+        outcome.figures = {
+            "pieces, source and destination": 2 * entries,
+            "segments after merging": source.count + target.count,
+            "descriptors": last.pop("descriptors") - first["descriptors"],
+            "bytes": len(data),
+            "cycles, map to unmap": last.pop("cycles, map to unmap")
+            - first["cycles, map to unmap"],
+            "cycles, copy to interrupt": copied - started,
+            "bytes a cycle": len(data) / (copied - started),
+            **{name: value - first[name] for name, value in last.items()},
+        }
+        kernel.cache.wback_inv_all()
+        outcome.image = machine.image()
+    return outcome
+
+
+def _damage(kernel: Kernel, source: Buffer, target: Buffer, data: bytes, outcome: Outcome,
+            seen: bytes, status: int) -> list[str]:
+    """Explain the first byte that is wrong, and the error of the engine.
+
+    ``seen`` is what the source's memory held during the copy.
+    """
+    lines = []
+    if status:
+        lines.append(f"The DMA engine ended with error {status}.")
+    lines += [f"Fault record: {record}" for record in outcome.records]
+    if outcome.data == data:
+        return lines
+    index = next(i for i, (got, want) in enumerate(zip(outcome.data, data, strict=True))
+                 if got != want)
+    wrong = sum(got != want for got, want in zip(outcome.data, data, strict=True))
+    line = -kernel.platform.line_bytes
+    here, there = target.place(index), source.place(index)
+    lines.append(f"{wrong} of {len(data)} bytes are wrong; the first is byte {index} at {here:#x}: "
+                 f"{outcome.data[index]:#04x} instead of {data[index]:#04x}.")
+    if status:                          # the engine gave up: that says it all
+        return lines
+    if target.in_memory()[index] == data[index]:
+        lines.append(f"Stale cache line {here & line:#x}: memory holds {data[index]:#04x}, which "
+                     f"the device wrote; the CPU still reads what it had cached before.")
+    elif seen[index] != data[index]:
+        lines.append(f"Dirty cache line {there & line:#x} of the source: the CPU's store of "
+                     f"{data[index]:#04x} was not written back; the device read "
+                     f"{seen[index]:#04x} from memory.")
+    return lines
+
+
+def _late_access(kernel: Kernel, source: Buffer, target: Buffer,
+                 progress: Progress) -> list[str]:
+    """Give the target's memory to somebody else, and let the device use its old handles."""
+    owned = bytes(0x5A for _ in range(target.size))
+    target.write(owned, "the next owner's data", progress)
+    kernel.cache.wback_inv_all()
+    status = kernel.cdma.copy_sg(source.sgl, source.count, target.sgl, target.count)
+    found = target.in_memory()
+    changed = [i for i, (got, want) in enumerate(zip(found, owned, strict=True)) if got != want]
+    if status or not changed:
+        return []
+    return [f"Use after free: the handles still work. {len(changed)} bytes of the memory's next "
+            f"owner were overwritten through them, the first at {target.place(changed[0]):#x}: "
+            f"{owned[changed[0]]:#04x} became {found[changed[0]]:#04x}."]

@@ -79,18 +79,27 @@ class CacheController:
         """Write dirty lines back, and drop all: flush."""
         self._kernel.stats.cache_flushes += self._run(CacheMode.CLEAN_INVALIDATE, phys, size)
 
+    def wback_inv_all(self) -> None:
+        """Write every dirty line back, and drop all: flush the whole cache."""
+        self._kernel.stats.cache_flushes += 1
+        self._command("the whole cache", CacheMode.CLEAN_INVALIDATE, whole=1)
+
     def _run(self, mode: CacheMode, phys: PhysAddr, size: int) -> bool:
         if size <= 0:
             return False
         line = self.line_bytes
         start = int(PhysAddr.check(phys)) & -line
         end = int(phys) + size + line - 1 & -line
-        self._kernel.cpu.mb()
         self.regs.start.write(addr=start)
         self.regs.end.write(addr=end)
-        self.regs.ctl.write(enable=1, mode=mode)
-        if not poll_timeout(self._kernel.machine, lambda: not self.regs.ctl.read("enable"),
-                            TIMEOUT_CYCLES):
-            dev_err(self.dev, "%s of %#x to %#x timed out", mode.name, start, end)
+        self._command(f"{start:#x} to {end:#x}", mode, whole=0)
         self._kernel.stats.cache_lines += (end - start) // line
         return True
+
+    def _command(self, what: str, mode: CacheMode, *, whole: int) -> None:
+        """Start an operation after all earlier stores, and wait for its end."""
+        self._kernel.cpu.mb()
+        self.regs.ctl.write(enable=1, mode=mode, whole=whole)
+        if not poll_timeout(self._kernel.machine, lambda: not self.regs.ctl.read("enable"),
+                            TIMEOUT_CYCLES):
+            dev_err(self.dev, "%s of %s timed out", mode.name, what)

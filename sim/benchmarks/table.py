@@ -46,7 +46,8 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
     """Print rows as one table, block by block."""
     table = Table(title="Cycles from simulation (fewer is better)")
     for column in ("block", "what", "L", "cycles", "per", "best peer", "peer"):
-        table.add_column(column, justify="right" if column in ("L", "cycles", "best peer") else "left")
+        right = column in ("L", "cycles", "best peer")
+        table.add_column(column, justify="right" if right else "left")
     before = None
     for row in rows:
         if before not in (None, row.block):

@@ -78,6 +78,7 @@ class GoldenMachine:
         self._handler: Callable[[int], None] | None = None
         self._enabled = 0
         self._handling = False
+        self._delivered = 0                     # calls of the handler
 
     def close(self) -> None:
         """Do nothing; other machines have something to end."""
@@ -160,9 +161,10 @@ class GoldenMachine:
 
     def wait(self, cycles: int) -> None:
         """Let up to ``cycles`` steps pass; return early when an enabled line is high."""
+        self._deliver()
+        before = self._delivered
         for _ in range(cycles):
-            if self.lines & self._enabled:
-                self._deliver()
+            if self.lines & self._enabled or self._delivered != before:
                 return
             self._step()
 
@@ -236,6 +238,7 @@ class GoldenMachine:
             if not pending:
                 return
             self._handling = True
+            self._delivered += 1
             try:
                 self._handler(pending)
             finally:

@@ -1,0 +1,37 @@
+"""The command line: what it refuses, in one line and with exit status 2."""
+
+import pytest
+
+from sim.cli import main
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["demo", "no/such/file"], "File 'no/such/file' cannot be read: No such file or directory"),
+    (["demo", "{empty}"], "File must have from 1 to 1048576 bytes"),
+    (["demo", "{huge}"], "File must have from 1 to 1048576 bytes"),
+    (["demo", "{folder}"], "cannot be read: Is a directory"),
+    (["demo", "--seed", "x"], "Invalid value for '--seed': 'x' is not a valid"),
+    (["demo", "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range x>=0"),
+    (["demo", "--entries", "0"], "Invalid value for '--entries': 0 is not in the range 1<=x<=256"),
+    (["demo", "--entries", "9", "{tiny}"], "Entries must be from 1 to 3, the bytes of the file"),
+    (["demo", "--forget", "hat"], "Invalid value for '--forget': 'hat' is not one of 'map'"),
+    (["demo", "--engine", "steam"], "Invalid value for '--engine': 'steam' is not one of"),
+    (["dmeo"], "No such command 'dmeo'"),
+])
+def test_refused(arguments, message, tmp_path, capsys):
+    names = {"empty": b"", "huge": bytes((1 << 20) + 1), "tiny": b"abc"}
+    for name, content in names.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    places = {name: tmp_path / name for name in (*names, "folder")}
+    with pytest.raises(SystemExit) as end:
+        main([argument.format(**places) for argument in arguments])
+    assert end.value.code == 2
+    printed = capsys.readouterr()
+    assert message in printed.err and printed.err.count("\n") == 1 and "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["demo"]])
+def test_help(arguments, capsys):
+    main([*arguments, "--help"])
+    assert "Usage" in capsys.readouterr().out

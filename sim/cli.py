@@ -13,7 +13,7 @@ __all__ = ["main"]
 click.rich_click.TEXT_MARKUP = "rich"
 
 #: The file that the demo copies if none is named: every checkout and installation has it.
-DEFAULT_FILE = Path(__file__).with_name("demo.py")
+DEFAULT_FILE = Path(__file__).parent / "demo" / "program.py"
 MAX_ENTRIES = 256
 
 
@@ -73,13 +73,13 @@ def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, 
     Exit status: 0 if all is as it must be (with [b]--forget[/b]: if the expected damage was seen),
     1 if not, 2 for wrong arguments.
     """
-    from .demo_report import run_demo
-
     platform = Platform()
     data = read_file(file or DEFAULT_FILE, platform)
     if entries is not None and entries > len(data):
         raise click.UsageError(f"Entries must be from 1 to {len(data)}, the bytes of the file, not "
                                f"{entries}")
+    from .demo.report import run_demo  # slow to import: after the arguments are checked
+
     ok = run_demo(data, entries=entries or min(16, len(data)), seed=seed, forget=forget,
                   engine=engine, vcd=vcd, json_path=json_path, platform=platform,
                   console=Console(highlight=False))

@@ -9,10 +9,10 @@ from rich.table import Table
 
 from rtl.spec.platform import Platform
 
-from . import demo
-from .golden.machine import GoldenMachine
-from .machine import RtlMachine
-from .waves import write_save_file
+from ..golden.machine import GoldenMachine
+from ..machine import RtlMachine
+from ..waves import write_save_file
+from .program import Outcome, digest, run
 
 __all__ = ["BLOCKS", "run_demo"]
 
@@ -37,7 +37,7 @@ def run_demo(data: bytes, *, entries: int, seed: int, forget: str | None, engine
         Whether everything is as it must be: without ``forget``, the copy is right and both machines
         agree; with it, the damage that the missing call must do was seen.
     """
-    def run(machine, name):
+    def copy(machine, name):
         with Progress(TextColumn("{task.description:<28}"), BarColumn(), DownloadColumn(),
                       TimeElapsedColumn(), console=console, transient=True) as bars:
             tasks = {}
@@ -47,12 +47,12 @@ def run_demo(data: bytes, *, entries: int, seed: int, forget: str | None, engine
                     tasks[step] = bars.add_task(f"{name}: {step}", total=total)
                 bars.update(tasks[step], completed=done)
 
-            return demo.run(machine, data, entries=entries, seed=seed, forget=forget,
+            return run(machine, data, entries=entries, seed=seed, forget=forget,
                             progress=progress)
 
-    golden = run(GoldenMachine(platform), "golden model")
+    golden = copy(GoldenMachine(platform), "golden model")
     with RtlMachine(platform, vcd=vcd) as machine:
-        rtl = run(machine, f"RTL on {engine}")
+        rtl = copy(machine, f"RTL on {engine}")
     problems = _problems(data, rtl, golden, forget)
 
     console.print(_figures(rtl, data))
@@ -74,7 +74,7 @@ def run_demo(data: bytes, *, entries: int, seed: int, forget: str | None, engine
     return not problems
 
 
-def _problems(data: bytes, rtl: demo.Outcome, golden: demo.Outcome,
+def _problems(data: bytes, rtl: Outcome, golden: Outcome,
               forget: str | None) -> list[str]:
     """Everything that is not as it must be."""
     if forget:
@@ -89,7 +89,7 @@ def _problems(data: bytes, rtl: demo.Outcome, golden: demo.Outcome,
     return problems
 
 
-def _comparison(rtl: demo.Outcome, golden: demo.Outcome) -> dict[str, bool]:
+def _comparison(rtl: Outcome, golden: Outcome) -> dict[str, bool]:
     return {
         "memory image": rtl.image == golden.image,
         "handles": rtl.handles == golden.handles,
@@ -102,18 +102,18 @@ def _comparison(rtl: demo.Outcome, golden: demo.Outcome) -> dict[str, bool]:
     }
 
 
-def _figures(outcome: demo.Outcome, data: bytes) -> Table:
+def _figures(outcome: Outcome, data: bytes) -> Table:
     table = Table(title="One DMA copy through cache, IOMMU and DMA engine (RTL)", show_header=False)
     table.add_column("what")
     table.add_column("figure", justify="right")
     for name, value in outcome.figures.items():
         table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:.2f}")
-    table.add_row("SHA-256 of source", demo.digest(data))
-    table.add_row("SHA-256 of destination", demo.digest(outcome.data))
+    table.add_row("SHA-256 of source", digest(data))
+    table.add_row("SHA-256 of destination", digest(outcome.data))
     return table
 
 
-def _agreement(rtl: demo.Outcome, golden: demo.Outcome, forget: str | None) -> Table:
+def _agreement(rtl: Outcome, golden: Outcome, forget: str | None) -> Table:
     table = Table(title="RTL against golden model")
     table.add_column("compared")
     table.add_column("result", justify="right")
@@ -123,11 +123,11 @@ def _agreement(rtl: demo.Outcome, golden: demo.Outcome, forget: str | None) -> T
     return table
 
 
-def _as_json(rtl: demo.Outcome, golden: demo.Outcome, problems: list[str],
+def _as_json(rtl: Outcome, golden: Outcome, problems: list[str],
              forget: str | None) -> dict:
-    def one(outcome: demo.Outcome) -> dict:
+    def one(outcome: Outcome) -> dict:
         return {"figures": outcome.figures, "handles": outcome.handles,
-                "records": outcome.records, "sha256": demo.digest(outcome.data),
+                "records": outcome.records, "sha256": digest(outcome.data),
                 "damage": outcome.damage}
 
     return {"forget": forget, "rtl": one(rtl), "golden": one(golden),

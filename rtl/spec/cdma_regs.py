@@ -23,7 +23,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
     Register("cr", 0x00, "Control.", (
         Field("tail_pntr_en", 1, 1, RO, "Tail pointer mode is always on: reads 1."),
         Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until outstanding accesses drained."),
-        Field("sg_mode", 3, 1, RW, "0 simple transfers, 1 scatter-gather. 0 clears curdesc."),
+        Field("sg_mode", 3, 1, WARL, "1 scatter-gather; 0 simple, clears curdesc. Only if idle."),
         Field("key_hole_read", 4, 1, WARL, "Fixed source address; not in this build: 0."),
         Field("key_hole_write", 5, 1, WARL, "Fixed destination address; not in this build: 0."),
         Field("cyclic_bd", 6, 1, WARL, "Cyclic descriptors; not in this build, keeps 0."),
@@ -55,10 +55,10 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("addr", 0, 32, WARL, "Bits 63:32 of the address."),
     )),
     Register("taildesc", 0x10, "Last descriptor, low half; the write starts scatter-gather.", (
-        Field("addr", 6, 26, RW, "Bits 31:6 of the address."),
+        Field("addr", 6, 26, WARL, "Bits 31:6 of the address; only in scatter-gather mode."),
     )),
     Register("taildesc_msb", 0x14, "Last descriptor, high half; write it first.", (
-        Field("addr", 0, 32, RW, "Bits 63:32 of the address."),
+        Field("addr", 0, 32, WARL, "Bits 63:32 of the address; only in scatter-gather mode."),
     )),
     Register("sa", 0x18, "Source of a simple transfer, low half.", (
         Field("addr", 0, 32, RW, "Bits 31:0 of the address."),

@@ -33,7 +33,7 @@ class CdmaWord(enum.IntEnum):
 
 
 CDMA_CONTROL = BitLayout("cdma_control", 32, {"btt": (0, 26)})
-#: Written by the engine: ``cmplt`` when all data is in memory, else the errors without ``cmplt``.
+#: Written by the engine when it is done with the descriptor: ``cmplt``, and what went wrong, if so.
 #: A descriptor that already reads ``cmplt`` is stale: SGIntErr, and its status stays as it is.
 CDMA_STATUS = BitLayout("cdma_status", 32, {
     "dma_int_err": (28, 1), "dma_slv_err": (29, 1), "dma_dec_err": (30, 1), "cmplt": (31, 1)})

@@ -1,0 +1,161 @@
+"""Write the status of each copy back to its descriptor, and report it."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.layouts import struct
+from rtl.params import DmaParams
+from rtl.spec.descriptor import CDMA_STATUS, CdmaWord
+from rtl.stream.queue import Queue
+
+from .jobs import DESC_BITS, EntryLayout, Fault, FaultLayout, WriteSignature
+
+__all__ = ["Completion"]
+
+
+class Completion(wiring.Component):
+    """Complete copies in order.
+
+    When a copy has finished, its status is written, if it has a descriptor and if that could be
+    read and was not stale. When the status is acknowledged, the copy is ``completed``, or it is
+    ``faulty``; then nothing else is written or reported until reset. Several status writes may be
+    outstanding. The status is on the bus one cycle after the copy finished; throughput is one copy
+    every two cycles.
+
+    Parameters
+    ----------
+    params : DmaParams
+        Parameters.
+    depth : int
+        Copies that may be under way, and status writes that may be outstanding.
+
+    Members
+    -------
+    entries : ``In(stream.Signature(EntryLayout(...)))``
+        Copies that were started, and those that could not be.
+    finished : ``In(stream.Signature(FaultLayout(...)))``
+        Ends of those that were started. Stays as it is once it shows a fault.
+    bus : ``Out(WriteSignature(...))``
+        Bus.
+    completed : ``Out(1)``
+        High when a copy is complete.
+    faulty : ``Out(1)``, ``faults`` : ``Out(8)``, ``address`` : ``Out(addr_width)``
+        High when a copy ends with a fault; a bit for each :class:`Fault`; the burst that failed, or
+        zero if none did.
+    current : ``Out(1)``, ``desc`` : ``Out(addr_width - 6)``
+        High while ``desc`` is the oldest copy under way, or the faulty one when there is one.
+    stop : ``In(1)``
+        Start no further status write.
+    busy : ``Out(1)``
+        A status write is outstanding.
+    pending : ``Out(1)``
+        A copy is under way.
+    """
+
+    def __init__(self, params: DmaParams, *, depth: int):
+        self._params, self._depth = params, depth
+        super().__init__({
+            "entries":   In(stream.Signature(EntryLayout(params.addr_width))),
+            "finished":  In(stream.Signature(FaultLayout(params.addr_width))),
+            "bus":       Out(WriteSignature(addr_width=params.addr_width,
+                                            data_width=params.data_width)),
+            "completed": Out(1),
+            "faulty":    Out(1),
+            "faults":    Out(8),
+            "address":   Out(params.addr_width),
+            "current":   Out(1),
+            "desc":      Out(params.addr_width - DESC_BITS),
+            "stop":      In(1),
+            "busy":      Out(1),
+            "pending":   Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        aw, w, b = self.bus.aw, self.bus.w, self.bus.b
+        bus_bytes = self._params.data_width // 8
+        lane = CdmaWord.STATUS % bus_bytes
+        layout = self.entries.p.shape()
+        m.submodules.started = started = Queue(layout, self._depth)
+        m.submodules.written = written = Queue(data.StructLayout({
+            "desc": layout["desc"].shape, "writes": 1}), self._depth)
+        connect(m, flipped(self.entries), started.i)
+
+        # A fault found before the start, or the end of the copy.
+        entry = started.o.p
+        planned = entry.fault != Fault.NONE
+        fault = Signal(Fault)
+        with m.If(planned):
+            m.d.comb += fault.eq(entry.fault)
+        with m.Else():
+            m.d.comb += fault.eq(self.finished.p.fault)
+        writes = entry.sg & ~fault.as_value()[2]
+
+        take = Signal()
+        last = Signal(Fault)                # stays once it is not `NONE`, and lets nothing else pass
+        m.d.comb += [
+            take.eq(started.o.valid & (planned | self.finished.valid) & written.i.ready &
+                    ~aw.valid & ~w.valid & (last == Fault.NONE) & ~self.stop),
+            started.o.ready.eq(take),
+            self.finished.ready.eq(take & ~planned),
+            written.i.valid.eq(take),
+            written.i.p.desc.eq(entry.desc),
+            written.i.p.writes.eq(writes),
+        ]
+        status = struct(CDMA_STATUS)(w.p.data[lane * 8:][:32])
+        m.d.comb += [
+            aw.p.addr[:DESC_BITS].eq(CdmaWord.STATUS - lane),
+            w.p.strb.eq(0xF << lane),
+            w.p.last.eq(1),
+        ]
+        with m.If(aw.ready):
+            m.d.sync += aw.valid.eq(0)
+        with m.If(w.ready):
+            m.d.sync += w.valid.eq(0)
+        with m.If(take):
+            m.d.sync += [
+                aw.valid.eq(writes),
+                w.valid.eq(writes),
+                aw.p.addr[DESC_BITS:].eq(entry.desc),
+                last.eq(fault),
+                status.cmplt.eq(1),
+                status.dma_int_err.eq(fault == Fault.DMA_INT),
+                status.dma_slv_err.eq(fault == Fault.DMA_SLV),
+                status.dma_dec_err.eq(fault == Fault.DMA_DEC),
+            ]
+
+        # Acknowledgements come in order. Where no status was written there is none to wait for.
+        ack = written.o
+        over = Signal()                     # a fault was reported
+        ended = Signal()
+        caught = Signal()                   # the copy had a fault
+        unwritten = ack.p.writes & b.p.resp.as_value()[1]       # SLVERR or DECERR
+        m.d.comb += [
+            ack.ready.eq(b.valid | ~ack.p.writes),
+            ended.eq(ack.valid & ack.ready & ~over),
+            caught.eq((last != Fault.NONE) & (written.level == 1)),
+            self.completed.eq(ended & ~caught & ~unwritten),
+            self.faulty.eq(ended & (caught | unwritten)),
+            self.faults.eq(Mux(caught, 1 << last.as_value(), 0) |
+                           Mux(unwritten, 1 << Cat(b.p.resp, 1), 0)),
+        ]
+        with m.If(self.faulty):
+            m.d.sync += over.eq(1)
+
+        # Addresses: of the burst, of the descriptor, or of its status.
+        with m.If(caught & ((last == Fault.DMA_SLV) | (last == Fault.DMA_DEC))):
+            m.d.comb += self.address.eq(self.finished.p.addr)
+        with m.Elif(unwritten):
+            m.d.comb += self.address.eq(Cat(aw.p.addr[:DESC_BITS], ack.p.desc))
+        with m.Elif(last != Fault.DMA_INT):
+            m.d.comb += self.address[DESC_BITS:].eq(ack.p.desc)
+
+        m.d.comb += [
+            self.current.eq(self.faulty | started.o.valid & ~over),
+            self.desc.eq(Mux(self.faulty, ack.p.desc, entry.desc)),
+            self.busy.eq(written.o.valid),
+            self.pending.eq(started.o.valid | written.o.valid),
+        ]
+        return m

@@ -1,0 +1,145 @@
+"""The DMA engine: scatter-gather copies from memory to memory."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi import lite
+from rtl.axi.signature import Signature, dma_user_layout
+from rtl.params import DmaParams
+from rtl.stream.queue import Queue
+
+from .burst_splitter import BurstSplitter
+from .completion import Completion
+from .jobs import SPAN_BITS
+from .list_frontend import ListFrontend
+from .planner import PlaceLayout, Planner
+from .port import Port
+from .read_engine import ReadEngine
+from .realign import Realigner
+from .registers import Registers
+from .write_engine import WriteEngine
+
+__all__ = ["Dma"]
+
+
+class Dma(wiring.Component):
+    """Copy memory by descriptors or by registers; wiring only.
+
+    ::
+
+        registers -> list_frontend -> planner -+-> reads -> read_engine -> realigner -+
+            ^                                  +-> writes -------------> write_engine <+
+            +------------- completion <--------+-- finished ------------------+
+
+    A copy passes through the stages above as a payload of streams, so that the stages work on
+    different copies at the same time: descriptors are fetched ahead, reads run ahead of writes, and
+    copies follow each other without a gap. Copies start and complete in order. Reads and writes are
+    cut into bursts independently. Data is stored as it will be written, in room that is reserved
+    before a read is issued; so read data and write responses are always accepted, and by default
+    write bursts are issued with all their data at hand: neither direction ever waits for the bus
+    to do something for the other.
+
+    An error stops the engine; what was issued is completed. No byte is written that was not read
+    without error: of the copy that failed, whole bursts may have been written, those before the
+    first beat with an error in case of a read; copies after it may have been written in part.
+
+    Parameters
+    ----------
+    params : DmaParams
+        Parameters.
+
+    Members
+    -------
+    regs : ``In(lite.Signature(addr_width=12))``
+        Registers, :data:`rtl.spec.cdma_regs.CDMA_REGISTERS`.
+    bus : ``Out(axi.Signature(...))``
+        Data with ID 0, descriptors with ID 1.
+    irq : ``Out(1)``
+        Interrupt, level.
+
+    Source
+    ------
+    AMD PG034, "AXI Central Direct Memory Access", sections "Scatter Gather Mode" and "Error
+    Interrupts".
+    """
+
+    def __init__(self, params: DmaParams):
+        self._params = params
+        super().__init__({
+            "regs": In(lite.Signature(addr_width=12)),
+            "bus":  Out(Signature(addr_width=params.addr_width, data_width=params.data_width,
+                                  id_width=params.id_width, user=dma_user_layout())),
+            "irq":  Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        bus_bytes = params.data_width // 8
+        in_flight = params.reads_in_flight
+
+        m.submodules.registers = registers = Registers(params)
+        m.submodules.port = port = Port(params)
+        connect(m, flipped(self.regs), registers.regs)
+        connect(m, port.bus, flipped(self.bus))
+        m.d.comb += self.irq.eq(registers.irq)
+
+        def add(name, component):
+            m.submodules[name] = ResetInserter(registers.clear)(component)
+            return component
+
+        cut = {"addr_width": params.addr_width, "span_width": SPAN_BITS, "bus_bytes": bus_bytes,
+               "max_beats": params.max_beats}
+        frontend = add("frontend", ListFrontend(params, depth=in_flight))
+        planner = add("planner", Planner(addr_width=params.addr_width, bus_bytes=bus_bytes))
+        to_read = add("to_read", BurstSplitter(**cut, tag=PlaceLayout(bus_bytes)))
+        waiting = add("waiting", Queue(planner.writes.p.shape(), in_flight))
+        to_write = add("to_write", BurstSplitter(**cut))
+        sizes = {"page_bytes": to_read.page_bytes,
+                 "rows": 2 * in_flight * to_read.page_bytes // bus_bytes}
+        reader = add("reader", ReadEngine(params, **sizes))
+        realigner = add("realigner", Realigner(bus_bytes=bus_bytes, depth=sizes["rows"]))
+        writer = add("writer", WriteEngine(params, **sizes, copies=4 * in_flight))
+        completion = add("completion", Completion(params, depth=2 * in_flight))
+
+        # The way of a copy.
+        connect(m, frontend.jobs, planner.jobs)
+        connect(m, planner.reads, to_read.runs)
+        connect(m, planner.writes, waiting.i)
+        connect(m, planner.entries, completion.entries)
+        connect(m, to_read.bursts, reader.bursts)
+        connect(m, reader.beats, realigner.beats)
+        connect(m, realigner.rows, writer.rows)
+        connect(m, waiting.o, to_write.runs)
+        connect(m, to_write.bursts, writer.bursts)
+        connect(m, writer.finished, completion.finished)
+        connect(m, reader.bus, port.reads[0])
+        connect(m, frontend.bus, port.reads[1])
+        connect(m, writer.bus, port.writes[0])
+        connect(m, completion.bus, port.writes[1])
+
+        # Room in the store, and how far it is filled.
+        m.d.comb += [
+            reader.freed.eq(realigner.rows.valid & realigner.rows.ready),
+            writer.done.eq(realigner.done),
+            writer.read_failed.eq(reader.failed),
+            writer.read_failure.eq(reader.failure),
+        ]
+
+        # Start, stop and results.
+        m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
+            "start", "tail", "place", "place_word", "simple", "src", "dst", "size")]
+        m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
+            "completed", "faulty", "faults", "address", "current", "desc")]
+        m.d.comb += [
+            registers.acked.eq(writer.acked),
+            registers.acked_span.eq(writer.acked_span),
+            registers.busy.eq(frontend.busy | reader.busy | writer.busy | completion.busy),
+            registers.pending.eq(frontend.pending | completion.pending),
+            frontend.stop.eq(registers.stop),
+            reader.stop.eq(registers.stop | writer.failed),
+            writer.stop.eq(registers.stop),
+            completion.stop.eq(registers.stop),
+        ]
+        return m

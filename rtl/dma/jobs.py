@@ -1,0 +1,88 @@
+"""What travels between the stages of the DMA engine."""
+
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.axi.signature import Resp
+from rtl.spec.descriptor import CDMA_ALIGN, CDMA_MAX_BYTES
+
+__all__ = ["DESC_BITS", "SPAN_BITS", "EntryLayout", "Fault", "FaultLayout", "JobLayout",
+           "ReadSignature", "WriteSignature"]
+
+#: Bits of a descriptor's address that are always zero.
+DESC_BITS = (CDMA_ALIGN - 1).bit_length()
+#: Bits of a length in bytes. A ``span`` of this width is a length minus one.
+SPAN_BITS = CDMA_MAX_BYTES.bit_length()
+
+
+class Fault(enum.Enum, shape=3):
+    """Why the engine stops. Bit 2 tells descriptors from data; bits 1:0 are a bus response, or 1."""
+
+    NONE = 0
+    #: A transfer of no bytes, or past the end of addresses.
+    DMA_INT = 1
+    #: Error responses to data accesses.
+    DMA_SLV = 2
+    DMA_DEC = 3
+    #: A descriptor that was complete when it was fetched.
+    SG_INT = 5
+    #: Error responses to descriptor accesses.
+    SG_SLV = 6
+    SG_DEC = 7
+
+
+class JobLayout(data.StructLayout):
+    """One copy.
+
+    ``src`` and ``dst`` (byte addresses), ``span`` (bytes - 1), ``desc`` (address of the descriptor
+    over 64), ``sg`` (it has a descriptor), ``fault`` (it cannot be carried out).
+    """
+
+    def __init__(self, addr_width: int):
+        super().__init__({
+            "src": addr_width, "dst": addr_width, "span": SPAN_BITS,
+            "desc": addr_width - DESC_BITS, "sg": 1, "fault": Fault,
+        })
+
+
+class EntryLayout(data.StructLayout):
+    """A copy whose completion is awaited: ``desc``, ``sg`` and ``fault`` as in a job."""
+
+    def __init__(self, addr_width: int):
+        super().__init__({"desc": addr_width - DESC_BITS, "sg": 1, "fault": Fault})
+
+
+class FaultLayout(data.StructLayout):
+    """How a copy ended: ``fault``, and ``addr`` of the burst that failed."""
+
+    def __init__(self, addr_width: int):
+        super().__init__({"fault": Fault, "addr": addr_width})
+
+
+class ReadSignature(wiring.Signature):
+    """Reads of whole beats: ``ar`` (``addr``, ``len`` in beats - 1) and ``r``.
+
+    The client has room for whatever it asks for, so ``r`` is always ready.
+    """
+
+    def __init__(self, *, addr_width: int, data_width: int):
+        super().__init__({
+            "ar": Out(stream.Signature(data.StructLayout({"addr": addr_width, "len": 8}))),
+            "r":  In(stream.Signature(data.StructLayout({
+                "data": data_width, "resp": Resp, "last": 1}), always_ready=True)),
+        })
+
+
+class WriteSignature(wiring.Signature):
+    """Writes of whole beats: ``aw`` (``addr``, ``len`` in beats - 1), ``w`` and ``b``.
+
+    Data never waits for the address, nor the address for data. ``b`` is always ready.
+    """
+
+    def __init__(self, *, addr_width: int, data_width: int):
+        super().__init__({
+            "aw": Out(stream.Signature(data.StructLayout({"addr": addr_width, "len": 8}))),
+            "w":  Out(stream.Signature(data.StructLayout({
+                "data": data_width, "strb": data_width // 8, "last": 1}))),
+            "b":  In(stream.Signature(data.StructLayout({"resp": Resp}), always_ready=True)),
+        })

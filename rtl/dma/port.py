@@ -1,0 +1,95 @@
+"""Descriptors and data on one AXI4 port."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from rtl.axi.arbiter import Arbiter
+from rtl.axi.signature import (
+    CACHE_BYPASS,
+    PROT_NONSECURE,
+    Burst,
+    Signature,
+    dma_user_layout,
+)
+from rtl.params import DmaParams
+
+from .jobs import ReadSignature, WriteSignature
+
+__all__ = ["Port"]
+
+
+class Port(wiring.Component):
+    """Let two clients read and two clients write through one bus.
+
+    Reads and writes of client ``k`` have ID ``k``. Combinational.
+
+    Parameters
+    ----------
+    params : DmaParams
+        Parameters.
+
+    Members
+    -------
+    reads : ``In(ReadSignature(...)).array(2)``
+        Clients that read.
+    writes : ``In(WriteSignature(...)).array(2)``
+        Clients that write.
+    bus : ``Out(axi.Signature(...))``
+        Bus. Accesses carry the engine's identity in AxUSER, and bypass caches.
+    """
+
+    def __init__(self, params: DmaParams):
+        self._params = params
+        widths = {"addr_width": params.addr_width, "data_width": params.data_width}
+        super().__init__({
+            "reads":  In(ReadSignature(**widths)).array(2),
+            "writes": In(WriteSignature(**widths)).array(2),
+            "bus":    Out(Signature(**widths, id_width=params.id_width, user=dma_user_layout())),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # The arbiter adds an ID bit above one that the clients have no use for.
+        m.submodules.arbiter = arbiter = Arbiter(
+            Signature(addr_width=self._params.addr_width, data_width=self._params.data_width,
+                      id_width=1, user=dma_user_layout()), 2)
+        for read, write, manager in zip(self.reads, self.writes, arbiter.managers, strict=True):
+            self._address(m, read.ar, manager.ar)
+            self._address(m, write.aw, manager.aw)
+            connect(m, flipped(write.w), manager.w)
+            m.d.comb += [
+                read.r.valid.eq(manager.r.valid),
+                *(read.r.p[name].eq(manager.r.p[name]) for name in ("data", "resp", "last")),
+                manager.r.ready.eq(1),
+                write.b.valid.eq(manager.b.valid),
+                write.b.p.resp.eq(manager.b.p.resp),
+                manager.b.ready.eq(1),
+            ]
+
+        for name, member in self.bus.signature.members.items():
+            ours, bus = getattr(arbiter.bus, name), getattr(self.bus, name)
+            source, sink = (ours, bus) if member.flow == Out else (bus, ours)
+            m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
+            m.d.comb += [sink.p[field].eq(source.p[field])
+                         for field in source.p.shape().members if field != "id"]
+            if name in ("aw", "ar"):
+                m.d.comb += sink.p.id.eq(source.p.id[1:])
+            elif name in ("b", "r"):
+                m.d.comb += sink.p.id[1:].eq(source.p.id)
+        return m
+
+    def _address(self, m, client, channel):
+        m.d.comb += [
+            channel.valid.eq(client.valid),
+            client.ready.eq(channel.ready),
+            channel.p.addr.eq(client.p.addr),
+            channel.p.len.eq(client.p.len),
+            channel.p.size.eq(exact_log2(self._params.data_width // 8)),
+            channel.p.burst.eq(Burst.INCR),
+            channel.p.cache.eq(CACHE_BYPASS),
+            channel.p.prot.eq(PROT_NONSECURE),
+            channel.p.user.device_id.eq(self._params.device_id),
+        ]

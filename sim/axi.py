@@ -46,6 +46,9 @@ class Memory:
         Whether responses of different IDs pass each other at random.
     seed : int
         For ``stall`` and ``reorder``.
+    one_way : "", "r" or "w"
+        Refuse addresses and data of writes while a read is outstanding ("r"), or addresses of reads
+        while a write is ("w"). Nothing in the protocol forbids that.
 
     Attributes
     ----------
@@ -58,8 +61,8 @@ class Memory:
     """
 
     def __init__(self, bus, *, base: int = 0, size: int = 1 << 16, latency: int = 1,
-                 stall: float = 0.0, reorder: bool = False, seed: int = 0):
-        self._bus, self.base, self.image = bus, base, bytearray(size)
+                 stall: float = 0.0, reorder: bool = False, seed: int = 0, one_way: str = ""):
+        self._bus, self.base, self.image, self._one_way = bus, base, bytearray(size), one_way
         self._latency, self._stall, self._reorder, self._seed = latency, stall, reorder, seed
         self._failures = []
         self.data, self.log, self.cycle = bytearray(size), [], 0
@@ -113,6 +116,10 @@ class Memory:
         ar_ready = aw_ready = w_ready = 0
         while True:
             ar_ready, aw_ready, w_ready = int(flows()), int(flows()), int(flows())
+            if self._one_way == "r" and (reads or r_beat):
+                aw_ready = w_ready = 0
+            elif self._one_way == "w" and (writes or beats or replies or b_beat):
+                ar_ready = 0
             ctx.set(bus.ar.ready, ar_ready)
             ctx.set(bus.aw.ready, aw_ready)
             ctx.set(bus.w.ready, w_ready)

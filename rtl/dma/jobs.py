@@ -16,7 +16,7 @@ SPAN_BITS = CDMA_MAX_BYTES.bit_length()
 
 
 class Fault(enum.Enum, shape=3):
-    """Why the engine stops. Bit 2 tells descriptors from data; bits 1:0 are a bus response, or 1."""
+    """Why the engine stops. Bit 2 tells descriptors from data; the others are a response, or 1."""
 
     NONE = 0
     #: A transfer of no bytes, or past the end of addresses.

@@ -94,7 +94,7 @@ class Completion(wiring.Component):
         writes = entry.sg & ~fault.as_value()[2]
 
         take = Signal()
-        last = Signal(Fault)                # once it is not `NONE` it stays, and nothing else passes
+        last = Signal(Fault)                # once not `NONE` it stays, and nothing else passes
         m.d.comb += [
             take.eq(started.o.valid & (planned | self.finished.valid) & written.i.ready &
                     ~aw.valid & ~w.valid & (last == Fault.NONE) & ~self.stop),

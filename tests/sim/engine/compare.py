@@ -1,0 +1,41 @@
+"""Runs a scenario on Amaranth's own simulator and on the compiled engines."""
+
+from amaranth.sim import Simulator as Reference
+
+from sim.engine import Simulator, WasmEngine
+
+PERIOD = 1e-6
+
+#: Name to a function that makes a simulator of a design.
+COMPILED = {"wasm": lambda dut: Simulator(dut, engine=WasmEngine)}
+
+
+def same(scenario):
+    """Call ``scenario(make)`` with every simulator, compare what it returns, and return that."""
+    expected = scenario(Reference)
+    for name, make in COMPILED.items():
+        assert scenario(make) == expected, name
+    return expected
+
+
+def clocked(make, dut, *testbenches, background=(), processes=(), domains=("sync",)):
+    """Run testbenches to their end; return what they appended to the list they are given."""
+    simulator = make(dut)
+    for domain in domains:
+        simulator.add_clock(PERIOD, domain=domain)
+    seen = []
+    for function in processes:
+        simulator.add_process(_bound(function, seen))
+    for function in background:
+        simulator.add_testbench(_bound(function, seen), background=True)
+    for function in testbenches:
+        simulator.add_testbench(_bound(function, seen))
+    simulator.run()
+    return seen
+
+
+def _bound(function, seen):
+    async def run(ctx):
+        await function(ctx, seen)
+
+    return run

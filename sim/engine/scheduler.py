@@ -1,0 +1,252 @@
+"""Order of events: triggers, processes, the design, testbenches, and time."""
+
+from .control import CLOCK_WORDS, NEVER, Control, Stop
+from .errors import EngineError
+from .events import report
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler:
+    """The half of an engine that moves time forward, in the order that pysim does.
+
+    Attributes
+    ----------
+    timeline : dict
+        Delay wakers to the time they are due.
+    active : set
+        Triggers that fired and have not sampled yet.
+    limit : int or None
+        Time up to which clock events may be batched; None: one for each `advance`.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.words = model.words
+        self._clock_start = model.layout.clocks // 8
+        self._run, self._flush = model.run, model.flush
+        self._processes, self._testbenches = [], []
+        self._waves = []
+        self.limit = None
+        self._begin()
+
+    def _begin(self):
+        self.timeline, self.active = {}, set()
+        self._watched = set()       # slots with wakers
+        self._queue = []            # changes made by processes
+        self._in_process = False
+        self._eager = False         # the design must be stepped before Python goes on
+        self._arrived = False       # the events of this time have been carried out
+        self._first = True
+        for word in (Control.NOW, Control.PENDING, Control.EVENTS, Control.HITS, Control.FORCE):
+            self.words[word] = 0
+
+    @property
+    def now(self):
+        """Time, in femtoseconds."""
+        return self.words[Control.NOW]
+
+    def flush(self):
+        """Let the design settle after changes."""
+        if self._flush():
+            raise EngineError("Clocks derived from each other do not settle")
+        if self.words[Control.EVENTS]:
+            report(self.model)
+
+    # Wakers ------------------------------------------------------------------------------------
+
+    def watch_signal(self, signal, waker):
+        """Call ``waker(old, new)`` when a signal changes, for as long as it returns true."""
+        slot = self.state.signal(signal)
+        slot.wakers.append(waker)
+        slot.last = slot.get()
+        self._watched.add(slot)
+
+    @staticmethod
+    def _wake(slot, old, new):
+        wakers, slot.wakers = slot.wakers, []
+        slot.wakers[:0] = [waker for waker in wakers if waker(old, new)]
+
+    def _check_watched(self):
+        for slot in list(self._watched):
+            if not slot.wakers:
+                self._watched.discard(slot)
+                continue
+            value = slot.get()
+            if value != slot.last:
+                old, slot.last = slot.last, value
+                self._wake(slot, old, value)
+
+    def _run_triggers(self):
+        for trigger in list(self.active):
+            trigger.run()
+        self.active.clear()
+
+    def _run_processes(self):
+        ran = False
+        for process in self._processes:
+            if process.runnable:
+                process.runnable = False
+                ran = self._in_process = True
+                try:
+                    process.run()
+                finally:
+                    self._in_process = False
+        return ran
+
+    def _apply_queue(self):
+        queue, self._queue = self._queue, []
+        for one in queue:
+            if one.__class__ is tuple:
+                one[0].store(*one[1:])
+            else:
+                value, one.queued = one.queued, None
+                self.write(one, value)
+
+    # Time --------------------------------------------------------------------------------------
+
+    def step_design(self):
+        """Settle the design, waking whoever waits for a change, until nothing changes."""
+        if not (self._eager or self.active or self._watched):
+            return
+        words = self.words
+        while True:
+            self._run_triggers()
+            ran = self._run_processes()
+            if words[Control.PENDING]:
+                self.flush()
+            self._apply_queue()
+            if words[Control.PENDING] and not self.active:
+                self.flush()
+            if self._watched:
+                self._check_watched()
+            if not self.active and not ran and not words[Control.PENDING]:
+                break
+        self._eager = bool(self._watched)
+
+    def _next_edge(self):
+        first, words = self._clock_start, self.words
+        return min((words[first + CLOCK_WORDS * n] for n in range(words[Control.CLOCKS])),
+                   default=NEVER)
+
+    def _events_now(self):
+        """Carry out the delays and the clock edges of this very time."""
+        now = self.now
+        due = [waker for waker, time in self.timeline.items() if time == now]
+        for waker in due:
+            del self.timeline[waker]
+        for waker in due:
+            waker()
+        if due:
+            self._run_triggers()        # samples are of before the edge
+            self._run_processes()
+            self._apply_queue()
+        if self._next_edge() == now:
+            self._batch(now + 1)
+
+    def _batch(self, limit):
+        """Run clock events before ``limit`` until Python is needed. Return whether it is."""
+        words = self.words
+        force = words[Control.FORCE] = int(bool(self._watched))
+        while True:
+            why = self._run(limit)
+            if why & Stop.UNSTABLE:
+                raise EngineError("Clocks derived from each other do not settle")
+            if words[Control.EVENTS]:
+                report(self.model)
+            if why & Stop.FULL:
+                self._drain()
+            if not why:
+                return False
+            if why & Stop.HIT:
+                break
+        self.watches.fire()
+        if words[Control.MID]:
+            if force:
+                self._check_watched()
+            self._run_triggers()
+            self._run_processes()       # processes see the values before the edge
+            self.flush()
+            self._apply_queue()
+            if force:
+                self._check_watched()
+        return True
+
+    def _run_testbenches(self):
+        ran = False
+        for testbench in self._testbenches:
+            if testbench.runnable:
+                testbench.runnable = False
+                testbench.run()
+                ran = True
+        return ran
+
+    def advance(self):
+        """Carry out one point in time. Return whether anything critical is running."""
+        words = self.words
+        if self._first:
+            self._first = False
+            self._eager = True
+            self._events_now()
+            self.step_design()
+        else:
+            if not self._arrived:
+                self._events_now()
+            if (self.active or self._queue or self._watched
+                    or any(process.runnable for process in self._processes)):
+                self._eager = True
+                self.step_design()
+        self._arrived = False
+        while self._run_testbenches():
+            if self.active or self._watched:
+                self._eager = True
+                self.step_design()
+        critical = any(one.critical for one in (*self._processes, *self._testbenches))
+        delay = min(self.timeline.values(), default=NEVER)
+        edge = self._next_edge()
+        if min(delay, edge) < NEVER:
+            if self.limit is not None and edge < delay and (critical or self.limit < NEVER):
+                limit = min(delay, self.limit)
+                if edge < limit and self._batch(limit):
+                    self._arrived = True
+                else:
+                    words[Control.NOW] = min(delay, self._next_edge())
+            else:
+                if words[Control.PENDING]:
+                    self.flush()
+                words[Control.NOW] = min(delay, edge)
+        self._drain()
+        return critical
+
+    def run(self):
+        """Advance as long as anything critical is running, with a short path for plain waits."""
+        self.limit = NEVER
+        try:
+            while self.advance():
+                while self._arrived and not (self.active or self._watched or self._processes
+                                             or self._queue):
+                    self._run_testbenches()
+                    if (self.active or self._watched or self._eager
+                            or any(one.runnable for one in self._testbenches)
+                            or not any(one.critical for one in self._testbenches)):
+                        break
+                    delay = min(self.timeline.values(), default=NEVER)
+                    if not self._batch(delay):
+                        self._arrived = False
+                        if delay < NEVER:
+                            self.words[Control.NOW] = min(delay, self._next_edge())
+        finally:
+            self.limit = None
+
+    def run_until(self, deadline):
+        """Advance to a time in femtoseconds."""
+        self.limit = deadline
+        try:
+            while self.now < deadline:
+                self.advance()
+        finally:
+            self.limit = None
+
+    def _drain(self):
+        for wave in self._waves:
+            wave.drain()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rtl.axi.arbiter import Arbiter
 from rtl.axi.signature import Signature, dma_user_layout
 from sim.axi import Memory
+from sim.checked import Checked
 from sim.streams import collect, send
 
 from .traffic import IMAGE, accesses, check_memory, drive
@@ -18,7 +19,7 @@ NARROW = Signature(addr_width=16, data_width=64, id_width=2)
 
 
 def run(bench, n, *, count=10, stall=0.0, reorder=False, latency=3, seed=0, writes=4):
-    dut = Arbiter(NARROW, n, writes=writes)
+    dut = Checked(Arbiter(NARROW, n, writes=writes))
     this = bench(dut)
     memory = Memory(dut.bus, size=len(IMAGE), latency=latency, stall=stall, reorder=reorder,
                     seed=seed)
@@ -34,7 +35,7 @@ def run(bench, n, *, count=10, stall=0.0, reorder=False, latency=3, seed=0, writ
     return dut, memory
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(n=st.integers(1, 4), stall=st.sampled_from([0.0, 0.4]), reorder=st.booleans(),
        seed=st.integers(0, 999), writes=st.integers(1, 4))
 def test_traffic(bench, n, stall, reorder, seed, writes):

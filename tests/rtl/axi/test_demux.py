@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rtl.axi.demux import Demux
 from rtl.axi.signature import Resp, Signature
 from sim.axi import Memory
+from sim.checked import Checked
 from sim.streams import collect, send
 
 from .traffic import IMAGE, accesses, check_memory, drive
@@ -19,12 +20,12 @@ AXI = Signature(addr_width=20, data_width=64, id_width=2)
 SIZE = len(IMAGE)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(stall=st.sampled_from([0.0, 0.4]), seed=st.integers(0, 999),
        limit=st.sampled_from([1, 3, 16]), reorder=st.booleans())
 def test_traffic(bench, stall, seed, limit, reorder):
     """Three regions, the middle one without a subordinate; unequal latencies."""
-    dut = Demux(AXI, [(2 * SIZE, SIZE), (0, SIZE)], limit=limit)
+    dut = Checked(Demux(AXI, [(2 * SIZE, SIZE), (0, SIZE)], limit=limit))
     this = bench(dut)
     memories = []
     for (base, size), port, latency in zip(dut.windows, dut.targets, (1, 9), strict=True):

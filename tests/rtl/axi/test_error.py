@@ -9,6 +9,7 @@ from rtl.axi import lite
 from rtl.axi.error import Error
 from rtl.axi.signature import Resp, Signature
 from sim.axi_lite import BusError, Manager
+from sim.checked import Checked
 
 from .traffic import Access, drive
 
@@ -18,7 +19,7 @@ AXI = Signature(addr_width=16, data_width=64, id_width=3)
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("resp", [Resp.DECERR, Resp.SLVERR])
 def test_bursts(bench, stall, resp):
-    dut = Error(AXI, resp)
+    dut = Checked(Error(AXI, resp))
     this = bench(dut)
     random = Random(1)
     drive(this, dut.bus, [
@@ -28,7 +29,7 @@ def test_bursts(bench, stall, resp):
 
 
 def test_lite(bench):
-    dut = Error(lite.Signature(addr_width=8))
+    dut = Checked(Error(lite.Signature(addr_width=8)))
     this = bench(dut)
 
     @this.testbench

@@ -11,6 +11,7 @@ from rtl.axi.lite_demux import Demux
 from rtl.regs.regfile import RegisterFile
 from rtl.spec.regmap import Access, Field, Register, RegisterMap
 from sim.axi_lite import BusError, Manager
+from sim.checked import Checked
 from sim.streams import collect, send
 
 REGMAP = RegisterMap("r", "", (
@@ -34,7 +35,7 @@ class Pair(wiring.Component):
 
 
 def test_windows(bench):
-    dut = Pair()
+    dut = Checked(Pair())
     this = bench(dut)
 
     @this.testbench
@@ -59,7 +60,7 @@ def test_windows(bench):
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 def test_pipelined(bench, stall):
     """Addresses ahead of their answers; the order of the answers is that of the addresses."""
-    dut = Pair()
+    dut = Checked(Pair())
     this = bench(dut)
     addresses = [BASES[0], 0, BASES[0], BASES[1], BASES[1], BASES[0] + 0xFFC, 0, 0, BASES[1]] * 3
 

@@ -11,6 +11,7 @@ from rtl.axi import lite
 from rtl.axi.signature import Signature
 from rtl.axi.slice import Slice
 from sim.axi import Manager, Memory
+from sim.checked import Checked
 
 from .traffic import IMAGE, accesses, check_memory, drive
 
@@ -19,14 +20,14 @@ CHANNELS = ("aw", "w", "b", "ar", "r")
 
 
 def attach(bench, channels, **kwargs):
-    dut = Slice(AXI, channels)
+    dut = Checked(Slice(AXI, channels))
     this = bench(dut)
     memory = Memory(dut.o, size=len(IMAGE), **kwargs)
     memory.image[:] = IMAGE
     return dut, this, memory.attach(this)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(channels=st.sets(st.sampled_from(CHANNELS)), stall=st.sampled_from([0.0, 0.4]),
        seed=st.integers(0, 99))
 def test_traffic(bench, channels, stall, seed):

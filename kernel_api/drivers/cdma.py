@@ -125,7 +125,8 @@ class Cdma:
         return 0
 
     def _address_bits(self) -> int:
-        """Width of DMA addresses: the engine keeps no more bits of a descriptor's address."""
+        """Find the width of DMA addresses: the engine keeps no more bits of a descriptor's."""
+        self.regs.cr.write(sg_mode=1)
         self.regs.curdesc.write(addr=DMA_BIT_MASK(58))
         return max(32, self.regs.curdesc.read().bit_length())
 

@@ -59,6 +59,8 @@ class FakeCdma:
             return
         if name in ("curdesc", "curdesc_msb"):
             assert self.idle, "CURDESC written while the engine runs"
+            if not CDMA_REGISTERS["cr"]["sg_mode"].get(self.regs["cr"]):
+                return
             value &= -64 if name == "curdesc" else (1 << self.address_bits - 32) - 1
         self.regs[name] = value
         if name == "taildesc":

@@ -1,0 +1,108 @@
+"""Driver of the cache controller."""
+
+import pytest
+
+from kernel_api import *
+from kernel_api.drivers import cache as driver
+from rtl.spec.cache_regs import CacheMode
+from tests.kernel_api.fake import FakeMachine
+
+PHYS = PhysAddr(0x8010_0000)
+
+
+@pytest.fixture
+def machine(kernel):
+    kernel.machine.cache.operations.clear()
+    return kernel.machine
+
+
+@pytest.mark.parametrize("name,mode,counter", [
+    ("wback", CacheMode.CLEAN_SHARED, "cache_cleans"),
+    ("inv", CacheMode.MAKE_INVALIDATE, "cache_invalidates"),
+    ("wback_inv", CacheMode.CLEAN_INVALIDATE, "cache_flushes")])
+@pytest.mark.parametrize("offset,size,lines", [
+    (0, 64, (0, 1)), (1, 63, (0, 1)), (63, 2, (0, 2)), (64, 1, (1, 2)), (10, 4096, (0, 65))])
+def test_r94_whole_lines(kernel, machine, name, mode, counter, offset, size, lines):
+    before = kernel.stats.snapshot()
+    getattr(kernel.cache, name)(PHYS + offset, size)
+    first, last = (int(PHYS) + 64 * line for line in lines)
+    assert machine.cache.operations == [(mode, first, last)]
+    cost = kernel.stats - before
+    assert getattr(cost, counter) == cost.cache_operations == 1
+    assert cost.cache_lines == lines[1] - lines[0]
+
+
+def test_nothing_to_do(kernel, machine):
+    before = kernel.stats.snapshot()
+    kernel.cache.wback(PHYS, 0)
+    assert not machine.cache.operations and kernel.stats == before
+
+
+def test_addresses_are_physical(kernel):
+    with pytest.raises(TypeError, match="Address must be a PhysAddr, not VirtAddr"):
+        kernel.cache.inv(phys_to_virt(PHYS), 64)
+
+
+def test_high_addresses(make):
+    kernel = make(memory_base=0x12_0000_0000)
+    kernel.machine.cache.operations.clear()
+    kernel.cache.wback(PhysAddr(0x12_0000_1000), 64)
+    assert kernel.machine.cache.operations == [(CacheMode.CLEAN_SHARED, 0x12_0000_1000,
+                                                0x12_0000_1040)]
+
+
+def test_stores_come_first(kernel, machine, monkeypatch):
+    steps = []
+    monkeypatch.setattr(machine, "barrier", lambda: steps.append("barrier"))
+    write = machine.cache.write
+    monkeypatch.setattr(machine.cache, "write", lambda offset, value: (
+        steps.append(offset), write(offset, value)))
+    kernel.cache.wback(PHYS, 64)
+    assert steps.index("barrier") < steps.index(0x10) == len(steps) - 1
+
+
+def test_the_whole_cache(kernel, machine, monkeypatch):
+    written = []
+    monkeypatch.setattr(machine.cache, "write", lambda offset, value: written.append(
+        (offset, value)))
+    kernel.cache.wback_inv_all()
+    assert written == [(0x10, 1 | CacheMode.CLEAN_INVALIDATE << 1 | 1 << 3)]
+
+
+def test_an_operation_that_does_not_end(kernel, machine, monkeypatch):
+    monkeypatch.setattr(driver, "TIMEOUT_CYCLES", 100)
+    machine.cache.stuck = True
+    kernel.cache.inv(PHYS, 64)
+    assert kernel.log.matching("cache: MAKE_INVALIDATE of 0x80100000 to 0x80100040 timed out",
+                               level=3)
+    machine.cache.stuck = False
+
+
+@pytest.mark.parametrize("bits,names", [(1, "refill_error"), (2, "write_error"), (4, "refused"),
+                                        (3, "refill_error, write_error")])
+def test_errors_are_logged(kernel, machine, bits, names):
+    machine.cache.put("err_addr", 0x1234_5640)
+    machine.cache.put("err_addr_msb", 0x9)
+    machine.cache.put("status", bits)
+    machine.wait(1)
+    assert kernel.log.matching(f"cache: {names} at 0x912345640", level=3)
+    assert machine.cache.get("status") == 0 and not machine.lines
+
+
+def test_an_interrupt_of_somebody_else(kernel):
+    assert kernel.cache._interrupt(5, kernel.cache) == IRQ_NONE
+
+
+def test_another_line_than_the_platform_says(make):
+    machine = FakeMachine(line_bytes=32)
+    machine.cache.set("cap", line_bytes_log2=7)
+    kernel = make(machine)
+    assert kernel.log.matching("cache: line of 128 bytes, the platform says 32", level=3)
+    assert kernel.log.matching("cache: probe failed: -ENODEV", level=3)
+
+
+def test_a_line_that_is_taken(make):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "request_irq", lambda *args: -EBUSY)
+        kernel = make()
+    assert kernel.log.matching("cache: probe failed: -EBUSY", level=3)

@@ -9,6 +9,7 @@ from amaranth.sim._base import BaseEngine
 from amaranth.sim._pyeval import eval_assign, eval_value
 
 from .control import QUEUE_LENGTH, Control
+from .errors import EngineError
 from .model import Model
 from .netlist import combinational_signals
 from .processes import Process
@@ -16,6 +17,7 @@ from .scheduler import Scheduler
 from .slots import State
 from .ticks import Watches
 from .triggers import Trigger
+from .vcd import Waveform
 
 __all__ = ["CompiledEngine"]
 
@@ -31,7 +33,7 @@ class CompiledEngine(Scheduler, BaseEngine):
 
     def __init__(self, design):
         super().__init__(Model(design, self.host))
-        self._design = design
+        self.design = design
         self.combinational = combinational_signals(design.fragment)
         self.clock_roots = self.model.clock_roots()
         self.state = State(self)
@@ -52,8 +54,6 @@ class CompiledEngine(Scheduler, BaseEngine):
         self._begin()
         for number, (slot, phase, period) in enumerate(self._clocks):
             self._start_clock(number, slot, phase, period)
-        for wave in self._waves:
-            wave.restart()
         for process in (*self._processes, *self._testbenches):
             process.reset()
 
@@ -82,12 +82,12 @@ class CompiledEngine(Scheduler, BaseEngine):
 
     def add_async_process(self, simulator, process):
         """Add a process that replaces logic."""
-        self._processes.append(Process(self._design, self, process, testbench=False,
+        self._processes.append(Process(self.design, self, process, testbench=False,
                                        background=True))
 
     def add_async_testbench(self, simulator, process, *, background):
         """Add a testbench."""
-        self._testbenches.append(Process(self._design, self, process, testbench=True,
+        self._testbenches.append(Process(self.design, self, process, testbench=True,
                                          background=background))
 
     def add_trigger_combination(self, combination, *, oneshot):
@@ -167,4 +167,17 @@ class CompiledEngine(Scheduler, BaseEngine):
     @contextmanager
     def write_vcd(self, *, vcd_file, gtkw_file, traces, fs_per_delta):
         """Write a waveform while the context is open."""
-        raise NotImplementedError("waveforms")
+        if fs_per_delta:
+            raise EngineError("Waveforms of delta cycles cannot be written by a compiled engine")
+        if self._waves:
+            raise EngineError("Only one waveform can be written at a time")
+        self.flush()
+        wave = Waveform(self, vcd_file, gtkw_file, traces)
+        self._waves.append(wave)
+        try:
+            yield
+        finally:
+            if self.words[Control.PENDING]:
+                self.flush()
+            self._waves.remove(wave)
+            wave.close()

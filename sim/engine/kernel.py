@@ -2,7 +2,7 @@
 
 All variables are unsigned 64-bit words. There are assignments, ``while``, ``break``,
 ``continue``, ``if``, ``match`` on numbers, ``return``, calls of the other functions, operators
-(``and`` evaluates both sides), ``u8[address]`` to ``u64[address]``, and what `names` has.
+(``and`` and ``or`` evaluate both), ``u8[address]`` to ``u64[address]``, and what `names` has.
 Names in capitals are given when compiling: numbers, or tuples that a ``for`` is unrolled over.
 Conditions on such numbers are decided when compiling.
 """
@@ -164,7 +164,8 @@ class _Compiler:
         if left.__class__ is not Word:
             return right if left else 0
         zero = self.b.const(0)
-        return self.b.and_(self.b.ne(left, zero), self.b.ne(right, zero))
+        join = self.b.and_ if isinstance(node.op, ast.And) else self.b.or_
+        return join(self.b.ne(left, zero), self.b.ne(right, zero))
 
     def _value_ifexp(self, node):
         return self.b.select(self.word(node.test), self.word(node.body), self.word(node.orelse))

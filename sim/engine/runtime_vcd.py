@@ -106,6 +106,14 @@ def look(variable, time, force):
     u64[variable] = u64[VCD_STEP]
     words = 8 * u64[variable + 40]
     values = u64[variable + 48]
+    if words == 8 and u64[variable + 24] == 1:
+        piece = u64[variable + 32]
+        bits = load(u64[piece], u64[piece + 8]) >> u64[piece + 16] & u64[piece + 24]
+        bits = bits << u64[piece + 32] | u64[values + 16]
+        if bits != u64[values] or force != 0:
+            u64[values] = bits
+            line(variable, values, time)
+        return
     new = values + words
     gather(variable, new)
     n = 0

@@ -52,6 +52,8 @@ class Scheduler:
             raise EngineError("Clocks derived from each other do not settle")
         if self.words[Control.EVENTS]:
             report(self.model)
+        if self._waves and self.words[Control.VCD_LENGTH] > self.words[Control.VCD_ROOM]:
+            self._drain()
 
     # Wakers ------------------------------------------------------------------------------------
 
@@ -210,6 +212,8 @@ class Scheduler:
                 if edge < limit and self._batch(limit):
                     self._arrived = True
                 else:
+                    if words[Control.PENDING]:
+                        self.flush()
                     words[Control.NOW] = min(delay, self._next_edge())
             else:
                 if words[Control.PENDING]:

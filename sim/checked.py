@@ -25,6 +25,8 @@ class Checked(Elaboratable):
     ----------
     dut : wiring.Component
         Design under test.
+    name : str
+        Put before the names of ports in messages, if there is one.
     depth : int, power of two
         Accesses of one ID that may be outstanding at an AXI4 port.
     reset : bool
@@ -37,11 +39,12 @@ class Checked(Elaboratable):
         Not here, but by the simulator, with a message that begins with the rule's name.
     """
 
-    def __init__(self, dut: wiring.Component, *, depth: int = 16, reset: bool = False):
-        self._dut, self._depth, self._reset = dut, depth, reset
+    def __init__(self, dut: wiring.Component, name: str = "", *, depth: int = 16,
+                 reset: bool = False):
+        self._dut, self._name, self._depth, self._reset = dut, name, depth, reset
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_dut", "_depth", "_reset"):
+        if name.startswith("__") or name in ("_dut", "_name", "_depth", "_reset"):
             raise AttributeError(name)
         return getattr(self._dut, name)
 
@@ -52,15 +55,16 @@ class Checked(Elaboratable):
             # Channels that `dut` drives: requests of its own, or answers to those of others.
             ours = ("aw", "w", "ar", "t") if flow is wiring.Out else ("b", "r")
             ours = ours if self._reset else ()
+            where = f"{self._name}.{name}" if self._name else name
             match port.signature:
                 case Signature():
-                    checker = Checker(port, name, depth=self._depth, reset=ours)
+                    checker = Checker(port, where, depth=self._depth, reset=ours)
                 case lite.Signature():
-                    checker = LiteChecker(port, name, reset=ours)
+                    checker = LiteChecker(port, where, reset=ours)
                 case axi_stream.Signature():
-                    checker = Stable(port.t, "AXIS_T", name, reset="t" in ours)
+                    checker = Stable(port.t, "AXIS_T", where, reset="t" in ours)
                 case _:
-                    checker = Stable(port, "STREAM", name, reset="t" in ours)
+                    checker = Stable(port, "STREAM", where, reset="t" in ours)
             m.submodules[f"check_{name}"] = checker
         return m
 

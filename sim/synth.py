@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow, In, Out
 from rich.console import Console
 from rich.table import Table
+
 from rtl.generate import BLOCKS, make_block
 
 __all__ = ["DEVICE", "Result", "ToolMissing", "measure", "synthesize"]

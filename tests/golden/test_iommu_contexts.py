@@ -4,6 +4,7 @@ import pytest
 
 from rtl.spec.page_table import DC_IOHGATP, DC_TC, DDTE, IOSATP
 
+GIB = 1 << 30
 SV39 = IOSATP.pack(mode=8, ppn=0x80010)
 
 
@@ -96,6 +97,8 @@ def test_requests_that_the_context_does_not_allow(world):
     assert w.cause(0, pid=0) == 260                     # PDTV is 0
     assert w.record(1)[0] == 5 << 40 | 2 << 34 | 1 << 32 | 260
     assert w.ask(0, priv=True).ok                       # means nothing without a process_id
+    assert w.cause(GIB, priv=True) == 13
+    assert w.record(2)[0] == 5 << 40 | 2 << 34 | 13
 
 
 class TestProcesses:
@@ -112,6 +115,7 @@ class TestProcesses:
     def test_found(self, world):
         w = self.build(world)
         assert w.ask(0x1000, pid=3).addr == 0x1_0000_1000
+        assert w.ask(0x1000, pid=3).addr == 0x1_0000_1000          # from the caches
         assert w.ask(0x1000).addr == 0x1000             # without a process: Bare
         assert w.cause(0, pid=4) == 266
         assert w.cause(0, pid=256) == 260
@@ -133,6 +137,26 @@ class TestProcesses:
         w = self.build(world)
         w.memory.inject(w.PDT, w.PDT + 64, "r")
         assert w.cause(0, pid=3) == 265
+
+    def test_no_directory(self, world):
+        w = self.build(world)
+        w.context(fsc=0, pdtv=1)
+        assert w.ask(0x1000, pid=0xFFFFF, priv=True).addr == 0x1000
+
+    @pytest.mark.parametrize("poison, cause", [(False, 265), (True, 269)])
+    def test_directory_of_a_guest(self, world, poison, cause):
+        w = world(pd8=1, sv39x4=1)
+        w.context(fsc=IOSATP.pack(mode=1, ppn=w.PDT >> 12), pdtv=1,
+                  iohgatp=DC_IOHGATP.pack(mode=8, ppn=w.GUEST >> 12))
+        w.words(w.PDT + 16, 1, 0)
+        w.start()
+        assert w.cause(0x1000, "w", pid=1) == 23
+        assert w.record()[3] == w.PDT + 16 | 1
+        w.memory.inject(w.GUEST, w.GUEST + 64, "r", poison=poison)
+        assert w.cause(0x1000, "w", pid=1) == cause     # of the table under the directory
+        w.memory.clear_injected()
+        w.pte(w.GUEST + 16, 0x8000_0000, **w.PAGES)
+        assert w.ask(w.PDT + 8, pid=1).addr == w.PDT + 8
 
     @pytest.mark.parametrize("ta, user_page, allowed", [
         (0x7001, 1, ""), (0x7003, 0, "rwx"), (0x7003, 1, ""), (0x7007, 1, "rw")])
@@ -166,7 +190,8 @@ class TestInterruptFiles:
         assert w.cause(0, did=64) == 260                # six bits in this format
 
     @pytest.mark.parametrize("dword, cause", [
-        (1, 263), (5, 263), (3, 263), (7 | 1 << 3, 263), (7 | 1 << 54, 263), (6, 262)])
+        (1, 263), (5, 263), (3, 263), (7 | 1 << 3, 263), (7 | 1 << 54, 263),
+        (7 | 1 << 63, 263), (6, 262)])
     def test_bad_entries(self, world, dword, cause):
         w = self.build(world)
         w.words(w.MSI + 2 * 16, dword)
@@ -177,6 +202,12 @@ class TestInterruptFiles:
         {"last": 1}])
     def test_bad_contexts(self, world, field):
         assert self.build(world, **field).cause(0) == 259
+
+    def test_two_devices_of_a_guest(self, world):
+        w = self.build(world)
+        w.words(w.DDT + 6 * 64, *w.dwords(w.DDT + 5 * 64, 4), 0, 0, 0, 0)
+        assert w.ask(0x302_000).addr == 0x99_000
+        assert w.ask(0x302_000, did=6).addr == 0x302_000
 
     def test_without_second_stage(self, world):
         w = self.build(world)

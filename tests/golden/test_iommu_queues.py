@@ -68,6 +68,15 @@ class TestInvalidation:
     def test_without_cache(self, world):
         assert self.kept(self.build(world, cache=False)) == [0] * 6
 
+    def test_global_entries_serve_all_processes(self, world):
+        w = world().sv39(g=1)
+        w.context(did=4, ta=8 << 12)
+        assert w.ask(0).ok and w.ask(0, did=4).ok
+        assert (w.read("tlb_hits"), w.read("tlb_misses")) == (1, 1)
+        w.command(*vma(0))
+        assert w.ask(0, did=4).ok
+        assert w.read("tlb_misses") == 2
+
     def test_directory(self, world):
         w = world().sv39()
         assert w.ask(0).ok
@@ -164,6 +173,22 @@ def test_memory_fault_of_the_command_queue(world, lo):
     w.memory.clear_injected()
     w.write("cqcsr", 0x100 | 3)
     assert (w.read("cqh"), w.dwords(w.PDT, 1)) == (1, (1,))
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_any_device_may_be_invalidated_without_directory(world, mode):
+    w = world().start(mode)
+    w.command(DDT | 1 << 33 | 0xFFFFFF << 40)
+    assert (w.read("cqh"), w.read("cqcsr")) == (1, 0x1_0003)
+
+
+def test_interrupt_enabled_after_the_error(world):
+    w = world().start()
+    w.write("cqcsr", 1)
+    w.command(0)
+    assert w.read("ipsr") == 0
+    w.write("cqcsr", 3)
+    assert (w.read("ipsr"), w.iommu.wires) == (1, 1)
 
 
 def test_queue_that_is_off(world):

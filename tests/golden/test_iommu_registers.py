@@ -35,8 +35,10 @@ def test_probe_of_the_directory(world):
     w.write("ddtp", 4, 8)
     assert w.read("ddtp", 8) == 4                       # page number 0 reads back 0
     w.write("ddtp", 0, 8)
+    w.write("ddtp", 1, 8)
     w.write("ddtp", 0x12_3456_7890 << 10 | 5, 8)        # reserved mode: the old one stays
-    assert w.read("ddtp", 8) == 0x12_3456_7890 << 10
+    assert w.read("ddtp", 8) == 0x12_3456_7890 << 10 | 1
+    w.write("ddtp", 0, 8)
     w.write("ddtp", (1 << 64) - 1, 8)
     assert w.read("ddtp", 8) == ((1 << 44) - 1) << 10   # busy and reserved bits read 0
 

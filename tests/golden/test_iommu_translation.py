@@ -179,6 +179,20 @@ class TestSecondStage:
         assert w.cause(1 << 41, "w") == 23
         assert w.record() == (5 << 40 | 3 << 34 | 23, 0, 1 << 41, 1 << 41)
 
+    def test_table_ends_after_16_kib(self, world):
+        w = self.build(world)
+        w.pte(w.GUEST + 0x4000, 0, **w.PAGES)           # where bit 41 would lead
+        assert w.cause(1 << 41) == 21
+
+    @pytest.mark.parametrize("bit, causes", [("r", [21, 23, 0]), ("w", [0, 23, 0]),
+                                             ("x", [0, 0, 20]), ("d", [0, 23, 0])])
+    def test_permissions(self, world, bit, causes):
+        w = self.build(world)
+        leaf = {**w.PAGES, bit: 0} | ({"w": 0} if bit == "r" else {})
+        w.pte(w.GUEST + self.ROOT_ENTRY, 0x8_0000_0000, **leaf)
+        for _ in range(2):                              # the second time from the cache
+            assert [w.cause(1500 * GIB, access) for access in "rwx"] == causes
+
     def test_user_bit_is_needed(self, world):
         w = self.build(world)
         w.pte(w.GUEST + self.ROOT_ENTRY, 0x8_0000_0000, **{**w.PAGES, "u": 0})
@@ -216,6 +230,27 @@ class TestUpdates:
         w.context(sade=1)
         assert w.cause(0, "w") == 15
         assert w.dwords(w.LEAF, 1) == (0x4000_001B,)
+
+    def test_both_stages(self, world):
+        w = world(amo_hwad=1, sv39x4=1).sv39(a=0, d=0)
+        w.context(sade=1, gade=1, iohgatp=DC_IOHGATP.pack(mode=8, ppn=w.GUEST >> 12))
+        fresh = {**w.PAGES, "a": 0, "d": 0}
+        w.pte(w.GUEST + 2 * 8, 0x8000_0000, **fresh)    # the tables
+        w.pte(w.GUEST + 4 * 8, 0x1_0000_0000, **fresh)  # the data
+        leaf = 0x4000_001F
+        assert w.ask(0x1000).ok
+        assert w.dwords(w.LEAF + 8, 1) == (leaf + 0x400 | 0x40,)
+        assert w.dwords(w.GUEST + 16, 3) == (0x2000_00DF, 0, 0x4000_005F)
+        assert w.ask(0x1000, "w").ok                    # walks again, although cached
+        assert w.dwords(w.LEAF + 8, 1) == (leaf + 0x400 | 0xC0,)
+        assert w.dwords(w.GUEST + 32, 1) == (0x4000_00DF,)
+
+    def test_table_that_the_guest_may_not_write(self, world):
+        w = world(amo_hwad=1, sv39x4=1).sv39(a=0)
+        w.context(sade=1, iohgatp=DC_IOHGATP.pack(mode=8, ppn=w.GUEST >> 12))
+        w.pte(w.GUEST + 2 * 8, 0x8000_0000, **{**w.PAGES, "w": 0})
+        assert w.cause(0x1000) == 21
+        assert w.record()[3] == w.LEAF + 8 | 3          # an implicit write
 
     def test_update_refused_by_memory(self, world):
         w = world(amo_hwad=1).sv39(d=0)

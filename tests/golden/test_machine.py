@@ -206,6 +206,40 @@ def test_registers_of_no_block(machine):
         machine.load(BASE + (4 << 20), 1)
 
 
+def test_errors_of_long_accesses(machine):
+    machine.memory.inject(DATA + 0x40, DATA + 0x80, "rw")
+    machine.memory.inject(DATA + 0xC0, DATA + 0x100, "rw")
+    with pytest.raises(BusError, match=f"SLVERR at {DATA + 0x40:#x}"):     # the first
+        machine.store(DATA, bytes(0x1001), cached=False)
+    assert machine.peek(DATA + 0x80, 0x40) + machine.peek(DATA + 0x100, 0xF00) == bytes(0xF40)
+    assert machine.peek(DATA + 0x1000, 1) != b"\0"                        # next 4 KiB: not tried
+    with pytest.raises(BusError, match=f"SLVERR at {DATA + 0x40:#x}"):
+        machine.load(DATA + 0x41, 0x100)
+    assert machine.cache_line(DATA + 0x100)[0]
+    machine.inject(0, 0, "")
+    assert machine.load(DATA, 0x40) == bytes(0x40)
+
+
+def test_wait_ends_early(machine):
+    machine.wait(50)
+    assert machine.cycles == 50
+    machine.writel(0x4000, cdma("cr"))
+    machine.writel(0, cdma("btt"))                     # zero bytes: an error at the next step
+    before = machine.cycles
+    machine.enable_interrupts(1 << Irq.CDMA)
+    machine.wait(50)
+    assert machine.cycles == before
+    machine.barrier()
+    machine.enable_interrupts(0)
+    machine.wait(3)
+    assert machine.cycles == before + 4
+
+
+def test_context_manager():
+    with GoldenMachine() as machine:
+        assert machine.image().tobytes() == bytes(4 << 20)
+
+
 def test_without_iommu():
     machine = GoldenMachine(Platform(has_iommu=False), seed=2)
     with pytest.raises(BusError):

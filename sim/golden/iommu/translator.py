@@ -1,7 +1,7 @@
 """From a device's request to a physical address or a fault."""
 
 from rtl.spec.bits import BitLayout
-from rtl.spec.faults import DTF_KEEPS, Cause
+from rtl.spec.faults import Cause
 from rtl.spec.page_table import IOSATP, PAGE_BITS, PAGE_BYTES, DdtpMode
 from rtl.spec.platform import BusError
 
@@ -83,7 +83,7 @@ class Translator:
             quiet = dc.has("dtf")
             return self._locate(request, dc)
         except Fault as fault:
-            fault.silent = quiet and fault.cause not in DTF_KEEPS
+            fault.silent = quiet        # what DTF does not suppress comes before the context
             raise
 
     def _locate(self, request: Request, dc: DeviceContext) -> Result:
@@ -157,7 +157,7 @@ class Translator:
         return True
 
     def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request) -> int:
-        """Physical address behind a virtual interrupt file."""
+        """Physical address behind a virtual interrupt file. The second dword is not looked at."""
         table, mask, _ = msi
         try:
             pte = self._memory.load(
@@ -166,7 +166,6 @@ class Translator:
             raise Fault(Cause.MSI_PT_CORRUPTION) from None
         except BusError:
             raise Fault(Cause.MSI_PTE_LOAD_FAULT) from None
-        pte &= (1 << 64) - 1            # the second dword is software's
         if not _MSI_PTE.get(pte, "v"):
             raise Fault(Cause.MSI_PTE_INVALID)
         if (_MSI_PTE.get(pte, "m") != _MSI_BASIC or pte & _MSI_PTE.reserved or

@@ -3,6 +3,7 @@
 import pytest
 
 from rtl.spec.page_table import DC_IOHGATP, DC_TC, DDTE, IOSATP
+from rtl.spec.queues import IODIR_DW0
 
 GIB = 1 << 30
 SV39 = IOSATP.pack(mode=8, ppn=0x80010)
@@ -122,6 +123,10 @@ class TestProcesses:
 
     def test_default_process(self, world):
         w = self.build(world, dpe=1)
+        w.words(w.PDT, 0x8001, 0)
+        assert w.ask(0x1000).addr == 0x1000
+        assert w.ask(0x1000, pid=3).addr == 0x1_0000_1000
+        w.command(IODIR_DW0.pack(opcode=3, dv=1, did=5))
         w.words(w.PDT, 0x7001, SV39)
         assert w.ask(0x1000).addr == 0x1_0000_1000
 

@@ -71,6 +71,7 @@ class Dma:
         self._btt = self._done_descs = self._done_bytes = 0
         self._running = False
         self._next: int | None = None   # descriptor after the last one done
+        self._low_first = False         # order in which software writes halves
 
     @property
     def irq(self) -> bool:
@@ -164,9 +165,10 @@ class Dma:
             case "curdesc" if scatter and not self._running:
                 self._addrs[name] = new & ~0x3F
                 self._next = None
+                self._low_first = bool(shift)
             case "taildesc" if scatter:
                 self._addrs[name] = new & ~0x3F
-                if shift == 0:
+                if bool(shift) == self._low_first:      # the later half
                     self._start()
 
     def _start(self) -> None:
@@ -195,12 +197,9 @@ class Dma:
             raise failure
         self._next = (word[CdmaWord.NXTDESC_MSB] << 32 | word[CdmaWord.NXTDESC]) & ~0x3F
         self._running = where != self._addrs["taildesc"]
-        self._count()
-
-    def _count(self) -> None:
         self._done_descs += 1
         self._left -= 1
-        if not self._left:
+        if not self._left or not self._running:         # no delay timer would report the rest
             self._left = self._threshold
             self._irqs.add("ioc_irq")
 

@@ -143,7 +143,30 @@ def test_interrupt_after_each_third_descriptor(engine):
         seen.append((engine.dma.irq, engine.read("sr") >> 16 & 0xFF))
         engine.write("sr", 0x1000)
     period = [(False, 2), (False, 1), (True, 3)]
-    assert seen == [*period, *period, (False, 2)]
+    assert seen == [*period, *period, (True, 3)]        # at the tail, whatever is left
+
+
+def test_error_reports_no_completion(engine):
+    engine.descriptor(0, BASE, BASE + 0x1000, 4)
+    engine.descriptor(1, BASE, BASE + 0x1000, 0)
+    engine.start(0, 1, threshold=5)
+    assert engine.run() == 2
+    assert engine.read("sr") == 4 << 16 | 0x401A        # one done, not reported
+
+
+def test_low_halves_first(engine):
+    engine.descriptor(0, BASE, BASE + 0x1000, 4)
+    engine.write("cr", 8)
+    engine.write("curdesc", CHAIN)
+    engine.write("curdesc_msb", 0)
+    engine.write("taildesc", CHAIN)
+    assert engine.run() == 0
+    engine.write("taildesc_msb", 0)
+    assert engine.run() == 1
+    engine.descriptor(0, BASE, BASE + 0x1000, 4)
+    engine.write("curdesc", CHAIN)                      # and high halves first again
+    engine.write("taildesc", CHAIN)
+    assert engine.run() == 1
 
 
 def test_goes_on_after_the_tail(engine):

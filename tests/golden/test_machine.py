@@ -279,3 +279,17 @@ def test_handler_that_never_acknowledges(machine):
 
 def test_protocol(machine):
     assert isinstance(machine, Machine)
+
+
+@pytest.mark.parametrize("coherent", [False, True])
+def test_tables_in_the_cache(coherent):
+    machine = GoldenMachine(Platform(coherent=coherent))
+    machine.store(DDT + DID * 32, struct.pack("<4Q", 1, 0, 0, 0))  # identity; dirty in the cache
+    machine.writeq((DDT >> 12) << 10 | 2, iommu("ddtp"))
+    machine.poke(DATA, b"data")
+    machine.writeq(DATA, cdma("sa"))
+    machine.writeq(DATA + 64, cdma("da"))
+    machine.writel(4, cdma("btt"))
+    machine.wait(2)
+    assert machine.peek(DATA + 64, 4) == (b"data" if coherent else bytes(4))
+    assert machine.readl(cdma("sr")) & 0x20 == (0 if coherent else 0x20)

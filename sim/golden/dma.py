@@ -1,5 +1,8 @@
 """The scatter-gather DMA engine, memory to memory."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CDMA_STATUS, CdmaWord
 from rtl.spec.platform import BusError
@@ -8,6 +11,7 @@ from .bus import Bursts, DeviceBus
 
 __all__ = ["Dma"]
 
+_T = TypeVar("_T")
 _VERSION = 1
 _ADDRESSES = 1 << 64
 _CR, _SR = CDMA_REGISTERS["cr"], CDMA_REGISTERS["sr"]
@@ -204,7 +208,7 @@ class Dma:
             self._irqs.add("ioc_irq")
 
     @staticmethod
-    def _access_descriptor(addr: int, access):
+    def _access_descriptor(addr: int, access: Callable[[], _T]) -> _T:
         try:
             return access()
         except BusError as error:

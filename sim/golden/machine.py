@@ -163,8 +163,11 @@ class GoldenMachine:
         """Let up to ``cycles`` steps pass; return early when an enabled line is high."""
         self._deliver()
         before = self._delivered
-        for _ in range(cycles):
+        for done in range(cycles):
             if self.lines & self._enabled or self._delivered != before:
+                return
+            if self.dma.idle:                   # nothing else will ever happen
+                self._cycles += cycles - done
                 return
             self._step()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from rtl.spec.iommu_regs import CAPABILITIES
 
@@ -95,7 +95,7 @@ def read_file(path: Path) -> Iterator[Scenario]:
             yield _scenario(raw, place)
 
 
-def _fail(place: str, allowed: str, value: object):
+def _fail(place: str, allowed: str, value: object) -> NoReturn:
     raise VectorError(f"{place}: must be {allowed}, not {value!r}")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rtl.spec.page_table import PAGE_BITS
 
@@ -10,6 +11,7 @@ from .walker import Leaf
 
 __all__ = ["ContextCache", "Entry", "Range", "TranslationCache"]
 
+_Key, _Context = TypeVar("_Key"), TypeVar("_Context")
 _PAGE_SIZES = (12, 16, 21, 30, 39, 48)  # log2 of bytes
 #: First and last byte of the addresses that a command names, or None for all.
 Range = tuple[int, int] | None
@@ -156,7 +158,8 @@ class ContextCache:
         """IODIR.INVAL_PDT."""
         self._processes.pop((device_id, process_id), None)
 
-    def _get(self, store: dict, key: object, find: Callable):
+    def _get(self, store: dict[_Key, _Context], key: _Key,
+             find: Callable[[], _Context]) -> _Context:
         if key in store:
             return store[key]
         found = find()

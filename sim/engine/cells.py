@@ -63,6 +63,15 @@ class Cells:
         self.sources = {key: self._sources(key) for key, kind in self.kind.items()
                         if kind == "comb"}
 
+    def __getstate__(self):
+        """Leave out the netlist, and what is needed only to compile."""
+        dropped = ("netlist", "cells", "decoders", "data", "buffers", "sources")
+        return {name: value for name, value in self.__dict__.items() if name not in dropped}
+
+    def attach(self, netlist):
+        """Take the netlist again, after coming from the cache."""
+        self.netlist, self.cells = netlist, netlist.cells
+
     def _value(self, key, width, kind):
         self.width[key] = width
         self.kind[key] = kind
@@ -107,6 +116,7 @@ class Cells:
     def chunks(self, value, low=0, high=None):
         """Cut a value into pieces ``(key, first bit, width)``; constants have no key."""
         high = len(value) if high is None else high
+        value = tuple(value)            # quicker to index
         out = []
         at = low
         while at < high:

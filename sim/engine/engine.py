@@ -35,7 +35,7 @@ class CompiledEngine(Scheduler, BaseEngine):
         super().__init__(Model(design, self.host))
         self.design = design
         self.combinational = combinational_signals(design.fragment)
-        self.clock_roots = self.model.clock_roots()
+        self.clock_roots = self.model.clock_roots
         self.state = State(self)
         self.watches = Watches(self)
         self.readers, self.writers = {}, {}

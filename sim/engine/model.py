@@ -1,35 +1,28 @@
-"""A compiled model: a netlist turned into functions and a block of memory.
-
-`build` makes the plan (everything that follows from the netlist); `Model` is the plan at work in
-one of the hosts.
-"""
+"""A compiled model: the plan of a netlist at work in one of the hosts."""
 
 import ctypes
-import struct
+import functools
+import gc
+import hashlib
+import pickle
+import platform
+import sys
 import weakref
-from array import array
 from collections import namedtuple
+from pathlib import Path
 
-from .bodies import Bodies
-from .cells import Cells
-from .control import CONTROL_BYTES, EVENT_BYTES, MAX_CLOCKS, NEVER, Control
+import amaranth
+
+from .cache import cache
+from .control import CONTROL_BYTES, MAX_CLOCKS, Control
 from .errors import EngineError
-from .kernel import compile_kernel
-from .layout import Layout
-from .names import constants
 from .netlist import simulation_netlist
-from .partition import Partition
+from .plan import Plan, fingerprint
 
 __all__ = ["EXPORTS", "Model", "Piece"]
 
 #: Functions that Python calls.
 EXPORTS = {"run": 1, "flush": 0, "start": 0, "program": 1, "sample": 1, "dump": 3}
-
-_MAX_EDGES = 60
-_MAX_MEMORY = 4 << 30
-_Net = namedtuple("_Net", "address size bit previous edges has_reset reset")
-_Edge = namedtuple("_Edge", "level domain")
-_Domain = namedtuple("_Domain", "mask first reads last has_reads has_events events")
 
 #: Part of a signal in memory. ``view`` and ``index`` reach the unit from Python; ``whole`` tells
 #: that the piece is all the unit holds; ``root`` is what to touch after a change.
@@ -41,89 +34,35 @@ Piece = namedtuple("Piece", "view index address size low count shift root whole"
 _dead = []
 
 
-class Tables:
-    """Data that compiled code reads, placed after the layout."""
-
-    def __init__(self, start):
-        self.at = start
-        self.parts = []
-
-    def add(self, data):
-        """Place bytes and return their address."""
-        address = self.at
-        self.parts.append((address, data))
-        self.at += -(-len(data) // 8) * 8
-        return address
+@functools.cache
+def _version() -> bytes:
+    """Return what decides, besides the netlist, what a cache entry holds."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    parts = (sys.version, amaranth.__version__, platform.platform(), platform.machine())
+    digest.update(repr(parts).encode())
+    return digest.digest()
 
 
-class Plan:
-    """Functions, tables and layout that follow from a netlist."""
-
-    def __init__(self, netlist):
-        self.cells = Cells(netlist)
-        self.partition = Partition(self.cells)
-        self.layout = layout = Layout(self.cells, self.partition)
-        if len(layout.domains) > _MAX_EDGES:
-            raise EngineError(f"Design must have at most {_MAX_EDGES} clock edges, "
-                              f"not {len(layout.domains)}")
-        bodies = Bodies(layout)
-        tables = Tables(layout.end)
-        known = self._constants(bodies, tables)
-        self.table = bodies.functions
-        self.kernel = compile_kernel(known)
-        self.records = bodies.records
-        self.tables = tables.parts
-        self.heap = tables.at
-        signals = netlist.signals
-        bits = sum(map(len, signals)) + 256 * sum(
-            cell.width for cell in map(netlist.cells.__getitem__, self.cells.memories))
-        self.size = self.heap + (16 << 20) + (len(signals) << 12) + 64 * bits
-        if self.size > _MAX_MEMORY:
-            raise EngineError(f"Model must fit into 4 GiB of memory, not {self.size >> 20} MiB")
-
-    def _constants(self, bodies, tables):
-        layout = self.layout
-        first, entries = array("I", [0]), []
-        for root in layout.roots:
-            marks = (bodies.memory_marks(root) if root in layout.memories
-                     else bodies.root_marks(root))
-            ran = layout.part_words + layout.group_words
-            n = layout.root_of[root]
-            entries += [*marks.items(), (layout.ran + 8 * (ran + n // 64), 1 << n % 64)]
-            first.append(len(entries))
-        stage = array("I", [bodies.stage.get(n, 0) for n in range(len(layout.groups) or 1)])
-        return constants | {
-            "PART_WORDS": layout.part_words, "DIRTY": layout.dirty, "WAITING": layout.waiting,
-            "RAN": layout.ran, "RAN_GROUPS": layout.ran + 8 * layout.part_words,
-            "RAN_WORDS": layout.part_words + layout.group_words + layout.root_words,
-            "GROUP_BASE": bodies.group_base, "STACK": layout.stack, "QUEUE": layout.queue,
-            "CLOCK_TABLE": layout.clocks, "WATCH_TABLE": layout.watches, "HIT_LIST": layout.hits,
-            "EVENT_BYTES": EVENT_BYTES, "NEVER": NEVER,
-            "TOUCH_FIRST": tables.add(first.tobytes()), "STAGE": tables.add(stage.tobytes()),
-            "TOUCH": tables.add(b"".join(struct.pack("<QQ", *entry) for entry in entries)),
-            "DERIVED": any(self.cells.kind[self.cells.key(net)[0]] == "comb"
-                           for net in layout.clock_of),
-            "NETS": self._nets(bodies), "DOMAINS": self._domains(bodies),
-        }
-
-    def _nets(self, bodies):
-        layout = self.layout
-        nets = []
-        for net, n in layout.clock_of.items():
-            key, bit = self.cells.key(net)
-            place = layout.places[key]
-            edges = tuple(_Edge(int(edge == "pos"), i)
-                          for i, ((clock, edge), _) in enumerate(layout.domains) if clock == net)
-            nets.append(_Net(place.address + 8 * (bit // 64), place.size, bit % 64,
-                             layout.previous + 8 * n, edges, net in bodies.resets,
-                             bodies.resets.get(net, 0)))
-        return tuple(nets)
-
-    def _domains(self, bodies):
-        return tuple(
-            _Domain(1 << n, 8 * first, 8 * reads, 8 * last, reads > first,
-                    n in bodies.events, bodies.events.get(n, 0))
-            for n, (first, reads, last) in enumerate(self.layout.spans))
+def _compiled(netlist, host):
+    """Return the plan of a netlist, and a host of its code, from the cache where it has them."""
+    key = None
+    if cache.enabled:
+        key = hashlib.sha256(_version() + host.version() + fingerprint(netlist)).hexdigest()
+        entry = cache.get(key)
+        if entry is not None:
+            try:
+                plan, code = pickle.loads(entry)
+                plan.attach(netlist)
+                return plan, host(code, plan.size, EXPORTS)
+            except Exception:           # whatever it is, the entry is of no use here
+                cache.drop(key)
+    plan = Plan(netlist)
+    code = host.compile(plan, EXPORTS)
+    if key is not None:
+        cache.put(key, pickle.dumps((plan, code), protocol=4))
+    return plan, host(code, plan.size, EXPORTS)
 
 
 class Model:
@@ -138,12 +77,17 @@ class Model:
     """
 
     def __init__(self, design, host):
-        self.netlist = simulation_netlist(design)
-        self.plan = plan = Plan(self.netlist)
-        self.layout = plan.layout
-        self.cells = plan.cells
         _dead.clear()
-        self.host = host(plan, EXPORTS)
+        collects = gc.isenabled()
+        gc.disable()            # millions of small objects that stay: collecting is a waste
+        try:
+            self.netlist = simulation_netlist(design)
+            plan, self.host = _compiled(self.netlist, host)
+        finally:
+            if collects:
+                gc.enable()
+        self.plan, self.layout, self.cells = plan, plan.layout, plan.cells
+        self.clock_roots = plan.clock_roots
         weakref.finalize(self, _dead.append, self.host.anchor).atexit = False
         self.run = self.host.functions["run"]
         self.flush = self.host.functions["flush"]
@@ -225,22 +169,6 @@ class Model:
                 done += count
             shift += width
         return constant, pieces
-
-    def clock_roots(self):
-        """Return the roots that lead to a clock or an asynchronous reset through logic only."""
-        cells = self.cells
-        stack = [cells.key(net)[0] for net in self.layout.clock_of]
-        seen, found = set(), set()
-        while stack:
-            key = stack.pop()
-            if key in seen:
-                continue
-            seen.add(key)
-            if cells.kind[key] == "comb":
-                stack += cells.sources[key]
-            else:
-                found.add(self.layout.root_of[key])
-        return found
 
     def place_signal(self, slot):
         """Give a one-bit signal that the design does not use a place in memory."""

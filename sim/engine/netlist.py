@@ -1,7 +1,5 @@
 """Amaranth's own netlist of a prepared design, made fit for simulation."""
 
-import gc
-
 from amaranth.hdl import _ast, _ir, _nir
 from amaranth.hdl._mem import MemoryInstance
 
@@ -16,6 +14,45 @@ _MAX_WIDTH = 1 << 16
 _SPLIT = ("&", "|", "^", "~", "m")
 
 
+def _value(nets):
+    """Make a netlist value without checking every net."""
+    return tuple.__new__(_nir.Value, nets)
+
+
+class _Netlist(_nir.Netlist):
+    """Netlist that is quick to make and to resolve.
+
+    Attributes
+    ----------
+    sim_inputs : dict
+        Cell of what nothing drives, to its initial value.
+    sim_memories : dict
+        `MemoryData` to cell.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.sim_inputs, self.sim_memories = {}, {}
+
+    def add_value_cell(self, width, cell):
+        first = self.add_cell(cell) << 16
+        return _value(map(_nir.Net, range(first, first + width)))
+
+    def alloc_late_value(self, signal):
+        self.last_late_net -= len(signal)
+        return _value(map(_nir.Net, range(self.last_late_net, self.last_late_net + len(signal))))
+
+    def resolve_net(self, net):
+        while net < 0:
+            net = self.connections[net]
+        return net
+
+    def resolve_value(self, value):
+        if not value or min(value) >= 0:
+            return value
+        return _value([net if net >= 0 else self.resolve_net(net) for net in value])
+
+
 class _Emitter(_ir.NetlistEmitter):
     """Undriven signals stay settable by a testbench: they become free inputs, not constants."""
 
@@ -25,6 +62,11 @@ class _Emitter(_ir.NetlistEmitter):
                 f"Value defined at {where(value.src_loc)} is {len(value)} bits wide, which is "
                 f"unlikely to simulate in reasonable time")
         return super().emit_rhs(module_idx, value)
+
+    def emit_operator(self, module_idx, operator, *inputs, src_loc):
+        cell = _nir.Operator(module_idx, operator=operator, inputs=(), src_loc=src_loc)
+        cell.inputs = inputs
+        return self.netlist.add_value_cell(cell.width, cell)
 
     def emit_signal_fields(self):
         """Leave out what only other back ends want."""
@@ -40,6 +82,8 @@ class _Emitter(_ir.NetlistEmitter):
         netlist = self.netlist
         for signal, value in netlist.signals.items():
             start = 0
+            if not value or min(value) >= 0:
+                continue
             while start < len(value):
                 stop = start
                 while (stop < len(value) and value[stop].is_late
@@ -163,10 +207,7 @@ def _split_loops(netlist):
 
 
 def simulation_netlist(design):
-    """Return the netlist of a prepared design.
-
-    Besides what Amaranth puts there, it has ``sim_inputs`` (cell index to initial value, for
-    what nothing drives) and ``sim_memories`` (`MemoryData` to cell index).
+    """Return the `_Netlist` of a prepared design.
 
     Raises
     ------
@@ -175,17 +216,10 @@ def simulation_netlist(design):
     DriverConflict
         If two modules or two domains drive the same bit.
     """
-    netlist = _nir.Netlist()
-    netlist.sim_inputs = {}
-    collects = gc.isenabled()
-    gc.disable()                # millions of small tuples: collecting would double the time
-    try:
-        _Emitter(netlist, _without_driven_ports(design)).emit_fragment(design.fragment, None)
-        netlist.resolve_all_nets()
-        _split_loops(netlist)
-    finally:
-        if collects:
-            gc.enable()
+    netlist = _Netlist()
+    _Emitter(netlist, _without_driven_ports(design)).emit_fragment(design.fragment, None)
+    netlist.resolve_all_nets()
+    _split_loops(netlist)
     memories = [i for i, cell in enumerate(netlist.cells) if isinstance(cell, _nir.Memory)]
     data = [part._data for part in _fragments(design.fragment) if isinstance(part, MemoryInstance)]
     netlist.sim_memories = dict(zip(data, memories, strict=True))

@@ -71,6 +71,10 @@ class Partition:
         self._build_parts(limit)
         self.stored = self._stored()
 
+    def __getstate__(self):
+        """Leave out what is needed only to compile."""
+        return {"parts": self.parts, "part_of": self.part_of}
+
     def _sinks(self):
         cells = self.cells
         sinks = {("f", i): {cells.data[i]} for i in cells.flipflops}

@@ -5,17 +5,24 @@ from functools import partial
 from amaranth.sim import Simulator as _Simulator
 from amaranth.sim.core import _seconds_to_femtos
 
-from . import wasm_host
+from . import native_host, wasm_host
 from .engine import CompiledEngine
+from .native_host import NativeHost
 from .wasm_host import WasmHost
 
-__all__ = ["ENGINES", "Simulator", "WasmEngine", "choose"]
+__all__ = ["ENGINES", "NativeEngine", "Simulator", "WasmEngine", "choose"]
 
 
 class WasmEngine(CompiledEngine):
     """Engine that compiles to WebAssembly and runs it in wasmtime; needs no compiler."""
 
     host = WasmHost
+
+
+class NativeEngine(CompiledEngine):
+    """Engine that compiles to C; needs gcc, clang or ziglang. Slower to start, faster to run."""
+
+    host = NativeHost
 
 
 class Simulator(_Simulator):
@@ -83,6 +90,11 @@ def choose(name: str = "auto"):
         raise ValueError(f"Engine must be one of {', '.join(ENGINES)}, not {name!r}")
     if name == "auto":
         name = "wasm" if wasm_host.available() else "pysim"
-    make = partial(_Simulator) if name == "pysim" else partial(Simulator, engine=WasmEngine)
+    if name == "pysim":
+        make = partial(_Simulator)
+    else:
+        needs, host = {"wasm": (wasm_host, WasmEngine), "native": (native_host, NativeEngine)}[name]
+        needs.require()
+        make = partial(Simulator, engine=host)
     make.engine = name
     return make

@@ -2,12 +2,13 @@
 
 import ctypes
 import os
+from importlib import metadata
 from importlib.util import find_spec
 
 from . import wasm
 from .errors import EngineError
 
-__all__ = ["WasmHost", "available"]
+__all__ = ["WasmHost", "available", "require"]
 
 _engines = {}
 
@@ -17,7 +18,8 @@ def available() -> bool:
     return find_spec("wasmtime") is not None
 
 
-def _wasmtime():
+def require():
+    """Return the module wasmtime, or raise an `EngineError` that says how to get it."""
     try:
         import wasmtime
     except ImportError as error:
@@ -71,6 +73,15 @@ def _quick(store, function, count):
 class WasmHost:
     """A model in the memory of a WebAssembly instance.
 
+    Parameters
+    ----------
+    code : bytes
+        What `compile` returned.
+    size : int
+        Bytes of memory.
+    exports : dict
+        Function to the number of its parameters.
+
     Attributes
     ----------
     base : int
@@ -81,17 +92,29 @@ class WasmHost:
         The memory lives as long as this.
     """
 
-    def __init__(self, plan, exports):
-        wasmtime = _wasmtime()
-        code = wasm.module(plan.table, plan.kernel, list(exports), -(-plan.size // 65536))
+    def __init__(self, code, size, exports):
+        wasmtime = require()
         engine = _engine(wasmtime)
         self._store = store = wasmtime.Store(engine)
-        instance = wasmtime.Instance(store, wasmtime.Module(engine, code), [])
+        module = wasmtime.Module.deserialize(engine, code)
+        instance = wasmtime.Instance(store, module, [])
         found = instance.exports(store)
         self.base = ctypes.addressof(found["memory"].data_ptr(store).contents)
         self.anchor = store, instance, found
         self.functions = {name: self._callable(found[name], count)
                           for name, count in exports.items()}
+
+    @staticmethod
+    def version() -> bytes:
+        """Return what compiled code depends on besides the plan."""
+        return f"wasmtime {metadata.version('wasmtime')}".encode()
+
+    @staticmethod
+    def compile(plan, exports) -> bytes:
+        """Compile a plan to machine code in wasmtime's own form."""
+        wasmtime = require()
+        code = wasm.module(plan.table, plan.kernel, list(exports), -(-plan.size // 65536))
+        return bytes(wasmtime.Module(_engine(wasmtime), code).serialize())
 
     def _callable(self, function, count):
         try:

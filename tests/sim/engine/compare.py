@@ -2,19 +2,23 @@
 
 from amaranth.sim import Simulator as Reference
 
-from sim.engine import Simulator, WasmEngine
+from sim.engine import NativeEngine, Simulator, WasmEngine
+from sim.engine.native_host import compiler
 
 PERIOD = 1e-6
 
 #: Name to a function that makes a simulator of a design.
 COMPILED = {"wasm": lambda dut: Simulator(dut, engine=WasmEngine)}
+if compiler():
+    COMPILED["native"] = lambda dut: Simulator(dut, engine=NativeEngine)
 
 
-def same(scenario):
+def same(scenario, engines=COMPILED):
     """Call ``scenario(make)`` with every simulator, compare what it returns, and return that."""
     expected = scenario(Reference)
-    for name, make in COMPILED.items():
-        assert scenario(make) == expected, name
+    for name in engines:
+        if name in COMPILED:
+            assert scenario(COMPILED[name]) == expected, name
     return expected
 
 

@@ -83,7 +83,8 @@ def test_engine_of_amaranths_simulator():
 @pytest.mark.parametrize("add, message", [
     (lambda m, x: setattr(m.submodules, "box", Instance("PLL", i_x=x)),
      r"^Instance 'PLL' at .*test_choice.py:\d+ is a black box and cannot be simulated$"),
-    (lambda m, x: setattr(m.submodules, "pin", io.Buffer("o", io.SingleEndedPort(IOPort(1, name="pin")))),
+    (lambda m, x: setattr(m.submodules, "pin",
+                          io.Buffer("o", io.SingleEndedPort(IOPort(1, name="pin")))),
      r"^I/O buffer at .* cannot be simulated$"),
     (lambda m, x: m.d.comb.__iadd__(Signal(200).eq(Cat(x, Signal(90)) // Signal(80))),
      r"^Division wider than 64 bits at .*test_choice.py:\d+ cannot be simulated"),

@@ -24,8 +24,7 @@ class Control(IntEnum):
     CLOCKS = 3          # clocks in the clock table
     WATCHES = 4         # entries of the watch table that are in use
     HITS = 5            # entries of the hit list
-    MID = 6             # stopped with the clocks toggled but the design not yet stepped
-    FORCE = 7           # stop like that at every clock event
+    FORCE = 7           # stop early at every clock event
     EVENTS = 8          # bytes in the event buffer
     LOST = 9            # events that did not fit
     VCD = 10            # 1 while a waveform is written
@@ -47,3 +46,4 @@ class Stop(IntEnum):
     EVENT = 2           # something was printed, asserted or covered
     FULL = 4            # the waveform buffer wants to be fetched
     UNSTABLE = 8        # clocks derived from each other do not settle
+    EARLY = 16          # the clocks are toggled, but the design is not stepped yet

@@ -39,9 +39,9 @@ class CompiledEngine(Scheduler, BaseEngine):
         self.state = State(self)
         self.watches = Watches(self)
         self.readers, self.writers = {}, {}
-        self._queue_start = self.model.layout.queue // 8
+        self.queue_start = self.model.layout.queue // 8
         self._clocks, self._clock_numbers = [], {}
-        self._hasty = bool(self.model.cells.comb_events)
+        self.hasty = bool(self.model.cells.comb_events)
 
     state = None
     now = Scheduler.now
@@ -132,12 +132,12 @@ class CompiledEngine(Scheduler, BaseEngine):
             self.touch(slot.roots)
             slot.last = value
             self._wake(slot, old, value)
-            self._eager = True
+            self.eager = True
             return
         slot.store(value)
         self.touch(slot.roots)
-        if self._hasty:
-            self._eager = True
+        if self.hasty:
+            self.eager = True
 
     def write_row(self, slot, index, value, mask):
         """Change a memory's row, like `write`."""
@@ -151,7 +151,7 @@ class CompiledEngine(Scheduler, BaseEngine):
         words = self.words
         count = words[Control.PENDING]
         for root in roots:
-            words[self._queue_start + count] = root
+            words[self.queue_start + count] = root
             count += 1
         words[Control.PENDING] = count
         if count > QUEUE_LENGTH - 1024:

@@ -4,10 +4,13 @@ from amaranth.hdl import Signal
 from amaranth.hdl._ir import DriverConflict
 from amaranth.sim._async import AsyncProcess, ProcessContext, TestbenchContext
 
-from .control import Control
+from .control import QUEUE_LENGTH, Control
 from .ticks import Tick
 
 __all__ = ["Process"]
+
+_PENDING = int(Control.PENDING)
+_MANY = QUEUE_LENGTH - 1024
 
 
 class _Ticking:
@@ -36,7 +39,7 @@ class _Testbench(_Ticking, TestbenchContext):
         found = engine.readers.get(id(expr))
         if found is None:
             found = engine.readers[id(expr)] = engine.state.signal(expr).get, expr
-        if engine.words[Control.PENDING]:
+        if engine.words[_PENDING]:
             engine.flush()
         return found[0]()
 
@@ -46,19 +49,36 @@ class _Testbench(_Ticking, TestbenchContext):
             super().set(expr, value)
             return
         engine = self._engine
-        found = engine.writers.get(id(expr))
-        if found is None:
-            slot = engine.state.signal(expr)
-            if slot.is_comb:
-                raise DriverConflict("Combinationally driven signals cannot be overriden by "
-                                     "testbenches")
-            found = engine.writers[id(expr)] = slot, expr
-        slot = found[0]
-        value &= slot.mask
-        if slot.signed and value >> (slot.width - 1):
-            value -= 1 << slot.width
-        engine.write(slot, value)
-        engine.step_design()
+        slot, view, index, mask, root, _ = engine.writers.get(id(expr)) or self._writer(expr)
+        value &= mask
+        if view is not None and not slot.wakers:
+            view[index] = value
+            words = engine.words
+            count = words[_PENDING]
+            words[engine.queue_start + count] = root
+            words[_PENDING] = count + 1
+            if count > _MANY:
+                engine.flush()
+        else:
+            if slot.signed and value >> (slot.width - 1):
+                value -= 1 << slot.width
+            engine.write(slot, value)
+        if engine.eager or engine.active or engine.watched:
+            engine.step_design()
+
+    def _writer(self, signal):
+        """Look up how to set a signal; ``view`` is None unless that is one whole unit."""
+        engine = self._engine
+        slot = engine.state.signal(signal)
+        if slot.is_comb:
+            raise DriverConflict("Combinationally driven signals cannot be overriden by "
+                                 "testbenches")
+        view = index = root = None
+        if len(slot.pieces) == 1 and slot.pieces[0].whole and not slot.pieces[0].shift \
+                and not (slot.steers or engine.hasty or slot.constant):
+            view, index, root = slot.pieces[0].view, slot.pieces[0].index, slot.pieces[0].root
+        found = engine.writers[id(signal)] = slot, view, index, slot.mask, root, signal
+        return found
 
 
 class _Process(_Ticking, ProcessContext):
@@ -70,6 +90,7 @@ class Process(AsyncProcess):
 
     def __init__(self, design, engine, constructor, *, testbench, background):
         self.testbench = testbench
+        self._engine, self._critical = engine, False
         self.watch = engine.watches.take()
         self.result = None
         self.ticks = {}
@@ -77,3 +98,13 @@ class Process(AsyncProcess):
         self.context = (_Testbench if testbench else _Process)(design, engine, self)
         self.background = background
         self.reset()
+
+    @property
+    def critical(self):
+        """Whether this keeps the run going; the engine counts those that do."""
+        return self._critical
+
+    @critical.setter
+    def critical(self, value):
+        self._engine.critical += bool(value) - self._critical
+        self._critical = bool(value)

@@ -275,7 +275,6 @@ def run(limit):
         failed = flush()
     if failed != 0:
         return UNSTABLE
-    u64[MID] = 0
     u64[HITS] = 0
     while 1:
         time = NEVER
@@ -325,8 +324,7 @@ def run(limit):
             watch += 96
         u64[HITS] = hits
         if before | u64[FORCE] != 0:
-            u64[MID] = 1
-            return HIT
+            return HIT | EARLY
         if step() != 0:
             return UNSTABLE
         if u64[VCD] != 0:

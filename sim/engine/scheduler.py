@@ -16,6 +16,14 @@ class Scheduler:
         Delay wakers to the time they are due.
     active : set
         Triggers that fired and have not sampled yet.
+    watched : set
+        Slots that have wakers.
+    eager : bool
+        The design must be stepped before Python goes on.
+    woke : bool
+        A trigger woke a process since the testbenches were last run.
+    critical : int
+        Processes and testbenches that keep the run going.
     limit : int or None
         Time up to which clock events may be batched; None: one for each `advance`.
     """
@@ -27,15 +35,17 @@ class Scheduler:
         self._run, self._flush = model.run, model.flush
         self._processes, self._testbenches = [], []
         self._waves = []
+        self.critical = 0
         self.limit = None
         self._begin()
 
     def _begin(self):
         self.timeline, self.active = {}, set()
-        self._watched = set()       # slots with wakers
+        self.watched = set()        # slots with wakers
+        self.woke = False
         self._queue = []            # changes made by processes
         self._in_process = False
-        self._eager = False         # the design must be stepped before Python goes on
+        self.eager = False          # the design must be stepped before Python goes on
         self._arrived = False       # the events of this time have been carried out
         self._first = True
         for word in (Control.NOW, Control.PENDING, Control.EVENTS, Control.HITS, Control.FORCE):
@@ -62,7 +72,7 @@ class Scheduler:
         slot = self.state.signal(signal)
         slot.wakers.append(waker)
         slot.last = slot.get()
-        self._watched.add(slot)
+        self.watched.add(slot)
 
     @staticmethod
     def _wake(slot, old, new):
@@ -70,9 +80,9 @@ class Scheduler:
         slot.wakers[:0] = [waker for waker in wakers if waker(old, new)]
 
     def _check_watched(self):
-        for slot in list(self._watched):
+        for slot in list(self.watched):
             if not slot.wakers:
-                self._watched.discard(slot)
+                self.watched.discard(slot)
                 continue
             value = slot.get()
             if value != slot.last:
@@ -109,7 +119,7 @@ class Scheduler:
 
     def step_design(self):
         """Settle the design, waking whoever waits for a change, until nothing changes."""
-        if not (self._eager or self.active or self._watched):
+        if not (self.eager or self.active or self.watched):
             return
         words = self.words
         while True:
@@ -120,11 +130,11 @@ class Scheduler:
             self._apply_queue()
             if words[Control.PENDING] and not self.active:
                 self.flush()
-            if self._watched:
+            if self.watched:
                 self._check_watched()
             if not self.active and not ran and not words[Control.PENDING]:
                 break
-        self._eager = bool(self._watched)
+        self.eager = bool(self.watched)
 
     def _next_edge(self):
         first, words = self._clock_start, self.words
@@ -148,22 +158,26 @@ class Scheduler:
 
     def _batch(self, limit):
         """Run clock events before ``limit`` until Python is needed. Return whether it is."""
-        words = self.words
-        force = words[Control.FORCE] = int(bool(self._watched))
-        while True:
-            why = self._run(limit)
-            if why & Stop.UNSTABLE:
-                raise EngineError("Clocks derived from each other do not settle")
-            if words[Control.EVENTS]:
-                report(self.model)
-            if why & Stop.FULL:
-                self._drain()
-            if not why:
-                return False
-            if why & Stop.HIT:
-                break
+        force = self.words[Control.FORCE] = int(bool(self.watched))
+        while why := self._run(limit):
+            if self._stopped(why, force):
+                return True
+        if self.words[Control.EVENTS]:
+            report(self.model)          # of what was set before the first clock event
+        return False
+
+    def _stopped(self, why, force):
+        """See to what stopped a run. Return whether triggers were hit."""
+        if why & Stop.UNSTABLE:
+            raise EngineError("Clocks derived from each other do not settle")
+        if self.words[Control.EVENTS]:
+            report(self.model)
+        if why & Stop.FULL:
+            self._drain()
+        if not why & Stop.HIT:
+            return False
         self.watches.fire()
-        if words[Control.MID]:
+        if why & Stop.EARLY:
             if force:
                 self._check_watched()
             self._run_triggers()
@@ -175,7 +189,7 @@ class Scheduler:
         return True
 
     def _run_testbenches(self):
-        ran = False
+        ran = self.woke = False
         for testbench in self._testbenches:
             if testbench.runnable:
                 testbench.runnable = False
@@ -188,22 +202,22 @@ class Scheduler:
         words = self.words
         if self._first:
             self._first = False
-            self._eager = True
+            self.eager = True
             self._events_now()
             self.step_design()
         else:
             if not self._arrived:
                 self._events_now()
-            if (self.active or self._queue or self._watched
+            if (self.active or self._queue or self.watched
                     or any(process.runnable for process in self._processes)):
-                self._eager = True
+                self.eager = True
                 self.step_design()
         self._arrived = False
         while self._run_testbenches():
-            if self.active or self._watched:
-                self._eager = True
+            if self.active or self.watched:
+                self.eager = True
                 self.step_design()
-        critical = any(one.critical for one in (*self._processes, *self._testbenches))
+        critical = self.critical > 0
         delay = min(self.timeline.values(), default=NEVER)
         edge = self._next_edge()
         if min(delay, edge) < NEVER:
@@ -225,17 +239,22 @@ class Scheduler:
     def run(self):
         """Advance as long as anything critical is running, with a short path for plain waits."""
         self.limit = NEVER
+        run, fire = self._run, self.watches.fire
+        self.words[Control.FORCE] = 0
         try:
             while self.advance():
-                while self._arrived and not (self.active or self._watched or self._processes
+                while self._arrived and not (self.active or self.watched or self._processes
                                              or self._queue):
                     self._run_testbenches()
-                    if (self.active or self._watched or self._eager
-                            or any(one.runnable for one in self._testbenches)
-                            or not any(one.critical for one in self._testbenches)):
+                    if (self.active or self.watched or self.eager or self.woke
+                            or not self.critical):
                         break
-                    delay = min(self.timeline.values(), default=NEVER)
-                    if not self._batch(delay):
+                    timeline = self.timeline
+                    delay = min(timeline.values()) if timeline else NEVER
+                    why = run(delay)
+                    if why == 1:                # Stop.HIT alone
+                        fire()
+                    elif not self._stopped(why, 0) and not self._batch(delay):
                         self._arrived = False
                         if delay < NEVER:
                             self.words[Control.NOW] = min(delay, self._next_edge())

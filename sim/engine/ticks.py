@@ -13,6 +13,7 @@ from .programs import Beyond, compile_program, structure
 __all__ = ["Tick", "Ticks", "Wait"]
 
 _ARMED, _COUNT, _HIT, _HELD = 0, 5, 9, 10       # words of a watch, see runtime.py
+_HIT_COUNT = int(Control.HITS)
 _MISSED = 2
 _LOOKUPS = 4096
 
@@ -79,6 +80,7 @@ class Watches:
         self._engine = engine
         self._words = engine.model.words
         self._first = engine.model.layout.watches // 8
+        self._hits = engine.model.layout.hits // 8
         self._used = 0
         self.released = []          # disarmed when taken again: memory may be gone in a finalizer
         self._by_objects, self._by_structure = {}, {}
@@ -115,9 +117,8 @@ class Watches:
 
     def fire(self):
         """Wake the processes whose watches were hit in the last run."""
-        words = self._words
-        first = self._engine.model.layout.hits // 8
-        for n in range(first, first + words[Control.HITS]):
+        words, first = self._words, self._hits
+        for n in range(first, first + words[_HIT_COUNT]):
             found = self.armed.pop(words[n], None)
             if found is None:           # of a loop that was left
                 continue
@@ -197,11 +198,15 @@ class Tick(TickTrigger):
         return Tick(self._engine, self._process, domain=self._domain,
                     sampled=(*self._sampled, *exprs))
 
-    def _find(self, condition=None):
-        return self._engine.watches.find(self._domain, self._sampled, condition)
+    _known = None               # what was found for this trigger without a condition
+
+    def _find(self):
+        if self._known is None:
+            self._known = self._engine.watches.find(self._domain, self._sampled, None)
+        return self._known
 
     def __await__(self):
-        wait = self._find()
+        wait = self._known or self._find()
         if wait is None:
             return (yield from super().__await__())
         process = self._process
@@ -223,7 +228,7 @@ class Tick(TickTrigger):
         if isinstance(condition, ValueCastable) and not isinstance(condition.shape(), Shape):
             raise TypeError(f"The shape of a condition may only be `signed` or `unsigned`, "
                             f"not {condition.shape()!r}")
-        wait = self._find(condition)
+        wait = self._engine.watches.find(self._domain, self._sampled, condition)
         if wait is None:
             return await super().until(condition)
         return await _Once(self._engine, self._process, wait, 0)

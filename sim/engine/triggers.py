@@ -77,6 +77,7 @@ class Trigger:
         process = self._combination._process
         process.runnable = True
         process.waits_on = None
+        self._engine.woke = True
         self._hit.clear()
         if not self._oneshot:
             for waker, interval in self._delays.items():

@@ -27,10 +27,10 @@ class BitLayout:
     def __init__(self, name: str, width: int, fields: Mapping[str, tuple[int, int]]):
         used = 0
         for key, (lsb, size) in fields.items():
-            mask = ((1 << size) - 1) << lsb
             if size <= 0 or lsb < 0 or lsb + size > width:
                 raise ValueError(f"Field '{name}.{key}' must lie within {width} bits, not at "
                                  f"{lsb}..{lsb + size - 1}")
+            mask = ((1 << size) - 1) << lsb
             if used & mask:
                 raise ValueError(f"Field '{name}.{key}' overlaps another field")
             used |= mask

@@ -1,0 +1,44 @@
+"""All that the contract has."""
+
+from ..cache_regs import CACHE_REGISTERS, CacheMode
+from ..cdma_regs import CDMA_REGISTERS
+from ..descriptor import CDMA_CONTROL, CDMA_STATUS, CdmaWord
+from ..faults import Cause, TransactionType
+from ..iommu_regs import CAPABILITIES, IOMMU_REGISTERS
+from ..memory_regs import MEMORY_REGISTERS
+from ..page_table import (
+    DC_IOHGATP,
+    DC_TA,
+    DC_TC,
+    DDTE,
+    IOSATP,
+    PTE,
+    DdtpMode,
+    IosatpMode,
+)
+from ..platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, SIMULATION_BASE, Irq
+from ..queues import (
+    FAULT_DW0,
+    IODIR_DW0,
+    IODIR_FUNC3,
+    IOFENCE_DW0,
+    IOFENCE_DW1,
+    IOFENCE_FUNC3,
+    IOTINVAL_DW0,
+    IOTINVAL_DW1,
+    IOTINVAL_FUNC3,
+    Opcode,
+)
+
+__all__ = ["BASES", "ENUMS", "LAYOUTS", "MAPS"]
+
+#: Register maps.
+MAPS = (IOMMU_REGISTERS, CDMA_REGISTERS, CACHE_REGISTERS, MEMORY_REGISTERS)
+#: Byte address of each register map in the reference system.
+BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "cache": CACHE_BASE, "memory": SIMULATION_BASE}
+#: Words in memory, and registers of 64 bits as one word.
+LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, IOSATP, PTE, IOTINVAL_DW0, IOTINVAL_DW1,
+           IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS)
+#: Codes.
+ENUMS = (DdtpMode, IosatpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3, IODIR_FUNC3, Cause,
+         TransactionType, CdmaWord, CacheMode, Irq)

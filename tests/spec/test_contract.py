@@ -1,0 +1,202 @@
+"""The contract against the documents: offsets and bits as they print them, written down here anew.
+
+A register or word is one line: its offset (or none), then each field as ``name@bits``.
+"""
+
+import pytest
+
+from rtl.spec import page_table
+from rtl.spec.cache_regs import CacheMode
+from rtl.spec.descriptor import CDMA_ALIGN, CDMA_BYTES, CDMA_MAX_BYTES, CdmaWord
+from rtl.spec.export import BASES, ENUMS, LAYOUTS, MAPS
+from rtl.spec.faults import Cause, TransactionType
+from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
+from rtl.spec.page_table import DdtpMode, IosatpMode, level_bytes
+from rtl.spec.platform import WINDOW_BYTES
+from rtl.spec.queues import IODIR_FUNC3, IOFENCE_FUNC3, IOTINVAL_FUNC3, Opcode
+
+#: RISC-V IOMMU, chapter "Memory-mapped register interface"; offsets in bytes, decimal as printed.
+IOMMU = """
+capabilities 0  version@7:0 sv32@8 sv39@9 sv48@10 sv57@11 svrsw60t59b@14 svpbmt@15 sv32x4@16
+    sv39x4@17 sv48x4@18 sv57x4@19 amo_mrif@21 msi_flat@22 msi_mrif@23 amo_hwad@24 ats@25 t2gpa@26
+    end@27 igs@29:28 hpm@30 dbg@31
+capabilities_msb 4  pas@5:0 pd8@6 pd17@7 pd20@8 qosid@9 nl@10 s@11 custom@31:24
+fctl 8          be@0 wsi@1 gxl@2
+ddtp 16         mode@3:0 busy@4 ppn@31:10
+ddtp_msb 20     ppn@21:0
+cqb 24          log2sz_1@4:0 ppn@31:10
+cqb_msb 28      ppn@21:0
+cqh 32          index@31:0
+cqt 36          index@31:0
+fqb 40          log2sz_1@4:0 ppn@31:10
+fqb_msb 44      ppn@21:0
+fqh 48          index@31:0
+fqt 52          index@31:0
+cqcsr 72        cqen@0 cie@1 cqmf@8 cmd_to@9 cmd_ill@10 fence_w_ip@11 cqon@16 busy@17
+fqcsr 76        fqen@0 fie@1 fqmf@8 fqof@9 fqon@16 busy@17
+pqcsr 80
+ipsr 84         cip@0 fip@1 pmip@2 pip@3
+icvec 760       civ@3:0 fiv@7:4 pmiv@11:8 piv@15:12
+"""
+
+#: AMD PG034, section "Register Space".
+CDMA = """
+cr 0x00         tail_pntr_en@1 reset@2 sg_mode@3 key_hole_read@4 key_hole_write@5 cyclic_bd@6
+    ioc_irq_en@12 dly_irq_en@13 err_irq_en@14 irq_threshold@23:16 irq_delay@31:24
+sr 0x04         idle@1 sg_incld@3 dma_int_err@4 dma_slv_err@5 dma_dec_err@6 sg_int_err@8
+    sg_slv_err@9 sg_dec_err@10 ioc_irq@12 dly_irq@13 err_irq@14 irq_threshold_sts@23:16
+    irq_delay_sts@31:24
+curdesc 0x08    addr@31:6
+curdesc_msb 0x0C addr@31:0
+taildesc 0x10   addr@31:6
+taildesc_msb 0x14 addr@31:0
+sa 0x18         addr@31:0
+sa_msb 0x1C     addr@31:0
+da 0x20         addr@31:0
+da_msb 0x24     addr@31:0
+btt 0x28        bytes@25:0
+"""
+
+#: Linux drivers/cache/starfive_starlink_cache.c.
+CACHE = """
+start 0x00      addr@31:0
+start_msb 0x04  addr@31:0
+end 0x08        addr@31:0
+end_msb 0x0C    addr@31:0
+ctl 0x10        enable@0 mode@2:1
+"""
+
+#: RISC-V IOMMU, chapters "Data Structures" and "In-memory queue interface"; Privileged
+#: Architecture, "Sv39"; PG034, "Scatter Gather Transfer Descriptor Definition".
+WORDS = """
+ddte            v@0 ppn@53:10
+dc_tc           v@0 en_ats@1 en_pri@2 t2gpa@3 dtf@4 pdtv@5 prpr@6 gade@7 sade@8 dpe@9 sbe@10 sxl@11
+dc_iohgatp      ppn@43:0 gscid@59:44 mode@63:60
+dc_ta           pscid@31:12 rcid@51:40 mcid@63:52
+iosatp          ppn@43:0 mode@63:60
+pte             v@0 r@1 w@2 x@3 u@4 g@5 a@6 d@7 rsw@9:8 ppn@53:10 rsw60t59b@60:59 pbmt@62:61 n@63
+iotinval_dw0    opcode@6:0 func3@9:7 av@10 pscid@31:12 pscv@32 gv@33 nl@34 gscid@59:44
+iotinval_dw1    s@9 addr@61:10
+iofence_dw0     opcode@6:0 func3@9:7 av@10 wsi@11 pr@12 pw@13 data@63:32
+iofence_dw1     addr@61:0
+iodir_dw0       opcode@6:0 func3@9:7 pid@31:12 dv@33 did@63:40
+fault_dw0       cause@11:0 pid@31:12 pv@32 priv@33 ttyp@39:34 did@63:40
+cdma_control    btt@25:0
+cdma_status     dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
+"""
+
+#: Offsets from which everything is an extension of ours, and where it must end.
+EXTENSIONS = {"iommu": (688, 760), "cdma": (0x80, 0x1000), "cache": (0x20, 0x1000)}
+#: Bits within documented registers that are extensions of ours.
+OUR_BITS = {("cache", "ctl"): {"whole": (3, 1)}}
+#: Registers that stand for something that is reserved or absent.
+PLACEHOLDERS = {("iommu", "pqcsr"): {"zero": (0, 1)}, ("iommu", "icvec_msb"): {"zero": (0, 32)}}
+
+
+def parse(text: str) -> dict[str, tuple[int | None, dict[str, tuple[int, int]]]]:
+    """Name -> (offset, {field: (lsb, width)})."""
+    result = {}
+    for line in text.replace("\n    ", " ").strip().splitlines():
+        name, *words = line.split()
+        offset = int(words.pop(0), 0) if words and "@" not in words[0] else None
+        fields = {}
+        for word in words:
+            field, bits = word.split("@")
+            high, _, low = bits.partition(":")
+            fields[field] = (int(low or high), int(high) - int(low or high) + 1)
+        result[name] = (offset, fields)
+    return result
+
+
+@pytest.mark.parametrize("regmap", [item for item in MAPS if item.name in EXTENSIONS],
+                         ids=lambda regmap: regmap.name)
+def test_registers(regmap):
+    documented = parse({"iommu": IOMMU, "cdma": CDMA, "cache": CACHE}[regmap.name])
+    first, end = EXTENSIONS[regmap.name]
+    for register in regmap:
+        fields = {field.name: (field.lsb, field.width) for field in register}
+        key = regmap.name, register.name
+        for ours in (OUR_BITS, PLACEHOLDERS):
+            for name, place in ours.get(key, {}).items():
+                assert fields.pop(name) == place
+        if register.name in documented:
+            assert (register.offset, fields) == documented.pop(register.name), register.name
+        else:
+            assert key in PLACEHOLDERS or first <= register.offset < end, register.name
+    assert not documented
+
+
+def test_capabilities_is_one_word():
+    low, high = IOMMU_REGISTERS["capabilities"], IOMMU_REGISTERS["capabilities_msb"]
+    assert CAPABILITIES.fields == {
+        **{field.name: (field.lsb, field.width) for field in low},
+        **{field.name: (field.lsb + 32, field.width) for field in high}}
+
+
+def test_words():
+    documented = parse(WORDS)
+    layouts = {layout.name: layout for layout in LAYOUTS if layout is not CAPABILITIES}
+    assert {name: layout.fields for name, layout in layouts.items()} == \
+        {name: fields for name, (_, fields) in documented.items()}
+    assert {layout.width for name, layout in layouts.items() if name.startswith("cdma")} == {32}
+    assert {layout.width for name, layout in layouts.items() if "cdma" not in name} == {64}
+
+
+@pytest.mark.parametrize("codes, values", [
+    (DdtpMode, {"OFF": 0, "BARE": 1, "LVL1": 2, "LVL2": 3, "LVL3": 4}),
+    (IosatpMode, {"BARE": 0, "SV39": 8, "SV48": 9, "SV57": 10}),
+    (Opcode, {"IOTINVAL": 1, "IOFENCE": 2, "IODIR": 3, "ATS": 4}),
+    (IOTINVAL_FUNC3, {"VMA": 0, "GVMA": 1}),
+    (IOFENCE_FUNC3, {"C": 0}),
+    (IODIR_FUNC3, {"INVAL_DDT": 0, "INVAL_PDT": 1}),
+    (CacheMode, {"CLEAN_INVALIDATE": 0, "MAKE_INVALIDATE": 1, "CLEAN_SHARED": 2}),
+    (CdmaWord, {"NXTDESC": 0x00, "NXTDESC_MSB": 0x04, "SA": 0x08, "SA_MSB": 0x0C, "DA": 0x10,
+                "DA_MSB": 0x14, "CONTROL": 0x18, "STATUS": 0x1C}),
+    (TransactionType, {
+        "NONE": 0, "UNTRANSLATED_EXEC": 1, "UNTRANSLATED_READ": 2, "UNTRANSLATED_WRITE": 3,
+        "TRANSLATED_EXEC": 5, "TRANSLATED_READ": 6, "TRANSLATED_WRITE": 7, "ATS_REQUEST": 8,
+        "MESSAGE_REQUEST": 9}),
+    (Cause, {
+        "NONE": 0, "EXEC_ACCESS_FAULT": 1, "READ_MISALIGNED": 4, "READ_ACCESS_FAULT": 5,
+        "WRITE_MISALIGNED": 6, "WRITE_ACCESS_FAULT": 7, "EXEC_PAGE_FAULT": 12,
+        "READ_PAGE_FAULT": 13, "WRITE_PAGE_FAULT": 15, "EXEC_GUEST_PAGE_FAULT": 20,
+        "READ_GUEST_PAGE_FAULT": 21, "WRITE_GUEST_PAGE_FAULT": 23, "ALL_INBOUND_DISALLOWED": 256,
+        "DDT_LOAD_FAULT": 257, "DDT_INVALID": 258, "DDT_MISCONFIGURED": 259,
+        "TYPE_DISALLOWED": 260, "MSI_PTE_LOAD_FAULT": 261, "MSI_PTE_INVALID": 262,
+        "MSI_PTE_MISCONFIGURED": 263, "MRIF_ACCESS_FAULT": 264, "PDT_LOAD_FAULT": 265,
+        "PDT_INVALID": 266, "PDT_MISCONFIGURED": 267, "DDT_CORRUPTION": 268,
+        "PDT_CORRUPTION": 269, "MSI_PT_CORRUPTION": 270, "MRIF_CORRUPTION": 271,
+        "INTERNAL_DATA_PATH_ERROR": 272, "MSI_WRITE_ACCESS_FAULT": 273,
+        "PAGE_TABLE_CORRUPTION": 274}),
+], ids=lambda item: getattr(item, "__name__", ""))
+def test_codes(codes, values):
+    assert codes in ENUMS
+    assert {code.name: code.value for code in codes} == values
+
+
+def test_sizes():
+    assert (CDMA_ALIGN, CDMA_BYTES, CDMA_MAX_BYTES) == (64, 32, 67_108_863)
+    assert max(CdmaWord) + 4 == CDMA_BYTES
+    assert (page_table.PTE_BYTES, page_table.DC_BYTES) == (8, 32)
+    assert sum(page_table.DDI_BITS_BASE) == 24
+    assert [level_bytes(level) for level in range(4)] == [4 << 10, 2 << 20, 1 << 30, 512 << 30]
+
+
+@pytest.mark.parametrize("regmap", MAPS, ids=lambda regmap: regmap.name)
+def test_house_rules(regmap):
+    """Within its window; a 64-bit register is two words, low first; every sentence is one."""
+    names = {register.name: register for register in regmap}
+    for register in regmap:
+        assert 0 <= register.offset < WINDOW_BYTES
+        if register.name.endswith("_msb"):
+            low = names[register.name.removesuffix("_msb")]
+            assert low.offset % 8 == 0 and register.offset == low.offset + 4
+        for item in (register, *register):
+            assert item.doc.endswith(".") and '"' not in item.doc, f"{register.name}: {item.doc}"
+
+
+def test_windows_do_not_overlap():
+    ordered = sorted(BASES[regmap.name] for regmap in MAPS)
+    assert len(ordered) == len(BASES)
+    assert all(base % WINDOW_BYTES == 0 for base in ordered)
+    assert len(set(ordered)) == len(ordered)

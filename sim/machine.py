@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import numpy as np
 from amaranth.sim import Simulator
 
 from rtl.axi.signature import Resp
@@ -253,9 +254,10 @@ class RtlMachine:
             self._ctx.set(self.top.dram.rows[row],
                           int.from_bytes(image[at:at + self._word], "little"))
 
-    def image(self) -> bytes:
-        """All of memory, without what only the cache holds."""
-        return self.peek(self.platform.memory_base, self.platform.memory_size)
+    def image(self) -> np.ndarray:
+        """All of memory, as bytes, without what only the cache holds."""
+        return np.frombuffer(self.peek(self.platform.memory_base, self.platform.memory_size),
+                             dtype=np.uint8)
 
     def _rows(self, addr: int, size: int) -> tuple[int, int]:
         offset = addr - self.platform.memory_base
@@ -272,13 +274,9 @@ class RtlMachine:
         self._run(Op.WRITE, SIMULATION_BASE + description.offset,
                   description.pack(fields, description.reset))
 
-    def inject(self, low: int, high: int, access: str = "rw") -> None:
-        """Answer SLVERR to reads, writes or both ("rw") that touch memory ``[low, high)``."""
+    def inject(self, low: int, high: int, access: str) -> None:
+        """Answer ``access`` ("r", "w", "rw" or "" for none) to memory ``[low, high)`` SLVERR."""
         for name, addr in (("error_low", low), ("error_high", high)):
             self.set_memory(f"{name}_msb", addr=addr >> 32)
             self.set_memory(name, addr=addr & 0xFFFF_FFFF)
         self.set_memory("error", read="r" in access, write="w" in access)
-
-    def clear_injected(self) -> None:
-        """Forget the injected range."""
-        self.set_memory("error", read=0, write=0)

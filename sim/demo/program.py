@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+import numpy as np
+
 from kernel_api import (
     DMA_ATTR_SKIP_CPU_SYNC,
     DMA_FROM_DEVICE,
@@ -33,8 +35,8 @@ class SimulatedMachine(Machine, Protocol):
     def peek(self, addr: int, size: int) -> bytes:
         """Contents of memory, whatever the cache holds."""
 
-    def image(self) -> bytes:
-        """All of memory, without what only the cache holds."""
+    def image(self) -> np.ndarray:
+        """All of memory, as bytes, without what only the cache holds."""
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Outcome:
         Fault records, decoded.
     data : bytes
         What the CPU read at the end.
-    image : bytes
+    image : ndarray
         All of memory, after the cache was written back.
     damage : list of str
         What went wrong, in words; empty if the copy is right.
@@ -61,7 +63,7 @@ class Outcome:
     handles: list[tuple[int, int]] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
     data: bytes = b""
-    image: bytes = b""
+    image: np.ndarray | None = None
     damage: list[str] = field(default_factory=list)
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -91,7 +92,7 @@ def _problems(data: bytes, rtl: Outcome, golden: Outcome,
 
 def _comparison(rtl: Outcome, golden: Outcome) -> dict[str, bool]:
     return {
-        "memory image": rtl.image == golden.image,
+        "memory image": bool(np.array_equal(rtl.image, golden.image)),
         "handles": rtl.handles == golden.handles,
         "fault records": rtl.records[:1] == golden.records[:1],
         "data read by the CPU": rtl.data == golden.data,

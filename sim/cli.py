@@ -8,6 +8,8 @@ from rich.console import Console
 
 from rtl.spec.platform import Platform
 
+from .engine import ENGINES, EngineError
+
 __all__ = ["main"]
 
 click.rich_click.TEXT_MARKUP = "rich"
@@ -55,8 +57,9 @@ def read_file(path: Path, platform: Platform) -> bytes:
               help="Pieces of each buffer. [dim]\\[default: 16, or fewer for a tiny file][/dim]")
 @click.option("--forget", type=click.Choice(["map", "sync_for_device", "sync_for_cpu", "unmap"]),
               help="Leave out one call, and see what it does to the data.")
-@click.option("--engine", type=click.Choice(["pysim"]), default="pysim", show_default=True,
-              help="Simulator of the RTL.")
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
+              help="Simulator of the RTL: Amaranth's own, or the compiled one where it is "
+                   "installed.")
 @click.option("--vcd", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a waveform, and a GTKWave save file beside it.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
@@ -80,9 +83,12 @@ def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, 
                                f"{entries}")
     from .demo.report import run_demo  # slow to import: after the arguments are checked
 
-    ok = run_demo(data, entries=entries or min(16, len(data)), seed=seed, forget=forget,
-                  engine=engine, vcd=vcd, json_path=json_path, platform=platform,
-                  console=Console(highlight=False))
+    try:
+        ok = run_demo(data, entries=entries or min(16, len(data)), seed=seed, forget=forget,
+                      engine=engine, vcd=vcd, json_path=json_path, platform=platform,
+                      console=Console(highlight=False))
+    except EngineError as error:
+        raise click.UsageError(str(error)) from None
     sys.exit(0 if ok else 1)
 
 

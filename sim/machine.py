@@ -12,6 +12,7 @@ from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.platform import SIMULATION_BASE, BusError, Platform
 
+from .engine import choose
 from .host_port import BUFFER_BYTES, Op
 from .pysim import QuietPySimEngine
 from .top import Top
@@ -41,15 +42,22 @@ class RtlMachine:
         The machine's description.
     params : SystemParams or None
         Parameters of the blocks; derived from ``platform`` by default.
-    make : callable
-        Makes a simulator of a design; Amaranth's own by default.
+    engine : str
+        Simulator: one of :data:`sim.engine.ENGINES`; ``"auto"`` is the fastest that is installed.
     vcd : Path or None
         Waveform to write.
+
+    Attributes
+    ----------
+    engine : str
+        The simulator that was taken.
 
     Raises
     ------
     ValueError
-        If ``platform`` asks for what this build has not.
+        If ``platform`` asks for what this build has not, or there is no such engine.
+    EngineError
+        If the engine is not installed.
     BusError
         From the access that the bus answered with an error.
     AssertionError
@@ -58,8 +66,7 @@ class RtlMachine:
     """
 
     def __init__(self, platform: Platform | None = None, *, params: SystemParams | None = None,
-                 make: Callable = lambda dut: Simulator(dut, engine=QuietPySimEngine),
-                 vcd: Path | None = None):
+                 engine: str = "auto", vcd: Path | None = None):
         self.platform = platform or Platform()
         if self.platform.coherent or not self.platform.has_iommu:
             raise ValueError(f"Platform must not be coherent and must have an IOMMU in this build, "
@@ -69,7 +76,10 @@ class RtlMachine:
         self._word = self.top.host.word_bytes
         self._ctx = self._coroutine = None
         self._stack = ExitStack()
-        self._simulator = make(self.top)
+        make = choose(engine)
+        self.engine = make.engine
+        self._simulator = (Simulator(self.top, engine=QuietPySimEngine)
+                           if self.engine == "pysim" else make(self.top))
         self._simulator.add_clock(PERIOD)
         self._simulator.add_testbench(self._own, background=True)
         self._stack.callback(self._end)

@@ -52,8 +52,8 @@ def run_demo(data: bytes, *, entries: int, seed: int, forget: str | None, engine
                             progress=progress)
 
     golden = copy(GoldenMachine(platform), "golden model")
-    with RtlMachine(platform, vcd=vcd) as machine:
-        rtl = copy(machine, f"RTL on {engine}")
+    with RtlMachine(platform, engine=engine, vcd=vcd) as machine:
+        rtl = copy(machine, f"RTL on {machine.engine}")
     problems = _problems(data, rtl, golden, forget)
 
     console.print(_figures(rtl, data))

@@ -15,7 +15,7 @@ __all__ = ["main"]
 click.rich_click.TEXT_MARKUP = "rich"
 
 #: The file that the demo copies if none is named: every checkout and installation has it.
-DEFAULT_FILE = Path(__file__).parent / "demo" / "program.py"
+DEFAULT_FILE = Path(__file__).parent / "demo" / "buffer.py"
 MAX_ENTRIES = 256
 
 

@@ -20,6 +20,10 @@ __all__ = ["HANG_CYCLES", "Top"]
 HANG_CYCLES = 1_000_000
 
 
+def _checked(block: wiring.Component, name: str) -> Checked:
+    return Checked(block, depth=64)
+
+
 class Top(wiring.Component):
     """System, memory and host port; wires only, and a watchdog.
 
@@ -45,7 +49,7 @@ class Top(wiring.Component):
 
     def __init__(self, params: SystemParams, *, memory_base: int, memory_size: int):
         cache = params.cache
-        self.system = System(params, wrap=Checked)
+        self.system = System(params, wrap=_checked)
         self.dram = Dram(self.system.memory.signature, base=memory_base, size=memory_size)
         self.host = HostPort(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
                                            id_width=cache.id_width),
@@ -59,7 +63,7 @@ class Top(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.host, m.submodules.system = host, system = self.host, self.system
-        m.submodules.dram = dram = Checked(self.dram, "dram")
+        m.submodules.dram = dram = Checked(self.dram, depth=64)
         connect(m, flipped(self.command), host.command)
         connect(m, host.done, flipped(self.done))
         connect(m, host.bus, system.cpu)

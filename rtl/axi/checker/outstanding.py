@@ -1,15 +1,46 @@
 """Accesses that await their answers."""
 
 from amaranth import *
-from amaranth.lib import data
+from amaranth.lib import data, memory
 from amaranth.utils import exact_log2
 
 from .channel import claim
 
-__all__ = ["MAX_IDS", "Outstanding"]
+__all__ = ["MAX_IDS", "Outstanding", "Table"]
 
 #: IDs that are followed; an access with a higher one is not checked against its answer.
 MAX_IDS = 64
+
+
+class Table:
+    """A small memory, read in the same cycle: to a simulator one row costs as little as one signal.
+
+    Parameters
+    ----------
+    m : Module
+        Where to add it.
+    name : str
+        Name of the memory.
+    shape : Shape
+        Shape of a row.
+    depth : int
+        Rows.
+    """
+
+    def __init__(self, m: Module, name: str, shape: Shape, depth: int):
+        self._m = m
+        m.submodules[name] = self._rows = memory.Memory(shape=shape, depth=depth, init=[])
+        self._port = self._rows.write_port()
+
+    def read(self, index: Value) -> Value:
+        """Row ``index``."""
+        port = self._rows.read_port(domain="comb")
+        self._m.d.comb += port.addr.eq(index)
+        return port.data
+
+    def write(self, index: Value, row: Value):
+        """Write a row where the statement is active; to be called once."""
+        self._m.d.comb += [self._port.addr.eq(index), self._port.data.eq(row), self._port.en.eq(1)]
 
 
 class Outstanding:
@@ -38,47 +69,35 @@ class Outstanding:
         self._message = (f"{rule}_DEPTH at {where}: more than {depth} outstanding of one ID, "
                          "the checker needs more depth")
         self.ids = min(1 << id_width, MAX_IDS)
-        # One bit more than an index: a full queue differs from an empty one.
-        self._place_bits = exact_log2(depth) + 1
-        self._row_bits = layout.size * depth
+        self._id_bits = exact_log2(self.ids)
         name = rule.lower()
-        self._heads = Signal(self._place_bits * self.ids, name=f"{name}_heads")
-        self._tails = Signal(self._place_bits * self.ids, name=f"{name}_tails")
-        self._rows = Signal(self._row_bits * self.ids, name=f"{name}_rows")
-
-    def _head(self, axi_id: Value) -> Value:
-        return self._heads.word_select(axi_id, self._place_bits)
-
-    def _tail(self, axi_id: Value) -> Value:
-        return self._tails.word_select(axi_id, self._place_bits)
-
-    def _row(self, axi_id: Value) -> Value:
-        return self._rows.word_select(axi_id, self._row_bits)
+        # One bit more than an index: a full queue differs from an empty one.
+        place = unsigned(exact_log2(depth) + 1)
+        self._heads = Table(m, f"{name}_heads", place, self.ids)
+        self._tails = Table(m, f"{name}_tails", place, self.ids)
+        self._entries = Table(m, f"{name}_entries", unsigned(layout.size), self.ids * depth)
 
     def followed(self, axi_id: Value) -> Value:
         """Whether accesses of ``axi_id`` are followed."""
-        return axi_id[exact_log2(self.ids):] == 0
+        return axi_id[self._id_bits:] == 0
 
-    def known(self, axi_id: Value) -> Value:
-        """Whether an access of ``axi_id`` is outstanding."""
-        return self._head(axi_id) != self._tail(axi_id)
-
-    def oldest(self, axi_id: Value) -> data.View:
-        """Entry of the oldest access of ``axi_id``."""
-        place = self._head(axi_id)[:-1]
-        return self._layout(self._row(axi_id).word_select(place, self._layout.size))
+    def look(self, axi_id: Value) -> tuple[Value, data.View]:
+        """Whether an access of ``axi_id`` is outstanding, and the entry of the oldest."""
+        axi_id = axi_id[:self._id_bits]
+        head = self._heads.read(axi_id)
+        entry = self._entries.read(Cat(head[:-1], axi_id))
+        return head != self._tails.read(axi_id), self._layout(entry)
 
     def push(self, axi_id: Value, entry: Value):
         """Begin an access, if ``axi_id`` is followed."""
-        m, tail, row = self._m, self._tail(axi_id), self._row(axi_id)
-        place = tail[:-1] * self._layout.size
-        ones = Const((1 << self._layout.size) - 1, self._row_bits)
+        m, index = self._m, axi_id[:self._id_bits]
+        tail, head = self._tails.read(index), self._heads.read(index)
         with m.If(self.followed(axi_id)):
-            claim(m, (tail - self._head(axi_id))[:self._place_bits] != self._depth, self._message)
-            m.d.sync += tail.eq(tail + 1)
-            # The whole row is written: far fewer choices than for each entry by itself.
-            m.d.sync += row.eq(row & ~(ones << place) | entry << place)
+            claim(m, (tail - head)[:len(tail)] != self._depth, self._message)
+            self._tails.write(index, tail + 1)
+            self._entries.write(Cat(tail[:-1], index), entry)
 
     def pop(self, axi_id: Value):
         """End the oldest access of ``axi_id``."""
-        self._m.d.sync += self._head(axi_id).eq(self._head(axi_id) + 1)
+        index = axi_id[:self._id_bits]
+        self._heads.write(index, self._heads.read(index) + 1)

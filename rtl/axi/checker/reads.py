@@ -2,11 +2,12 @@
 
 from amaranth import *
 from amaranth.lib import data
+from amaranth.utils import exact_log2
 
 from rtl.axi.signature import Resp
 
 from .channel import claim
-from .outstanding import Outstanding
+from .outstanding import Outstanding, Table
 
 __all__ = ["read_rules"]
 
@@ -20,14 +21,15 @@ def read_rules(m: Module, bus, where: str, *, depth: int):
     ar, r = bus.ar, bus.r
     reads = Outstanding(m, data.StructLayout({"len": 8, "lock": 1}), id_width=len(r.p.id),
                         depth=depth, rule="AXI_AR", where=where)
-    beats = Signal(data.ArrayLayout(8, reads.ids), name="r_beats")  # came of the oldest burst
+    beats = Table(m, "r_beats", unsigned(8), reads.ids)     # came of the oldest burst
 
     with m.If(ar.valid & ar.ready):
         reads.push(ar.p.id, Cat(ar.p.len, ar.p.lock))
     axi_id, last = r.p.id, r.p.last
+    known, oldest = reads.look(axi_id)
+    beat = beats.read(axi_id[:exact_log2(reads.ids)])
     with m.If(r.valid & reads.followed(axi_id)):
-        oldest, beat = reads.oldest(axi_id), beats[axi_id]
-        claim(m, reads.known(axi_id), f"AXI_R_UNKNOWN_ID at {where}: no read is outstanding",
+        claim(m, known, f"AXI_R_UNKNOWN_ID at {where}: no read is outstanding",
               id=axi_id)
         claim(m, last == (beat == oldest.len),
               f"AXI_RLAST at {where}: the last beat is not marked, or another is",
@@ -35,6 +37,6 @@ def read_rules(m: Module, bus, where: str, *, depth: int):
         claim(m, (r.p.resp != Resp.EXOKAY) | oldest.lock,
               f"AXI_R_EXOKAY at {where}: the access was not exclusive", id=axi_id)
         with m.If(r.ready):
-            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+            beats.write(axi_id[:exact_log2(reads.ids)], Mux(last, 0, beat + 1))
             with m.If(last):
                 reads.pop(axi_id)

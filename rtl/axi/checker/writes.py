@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 from rtl.axi.signature import Burst, Resp
 
 from .channel import claim
-from .outstanding import Outstanding
+from .outstanding import Outstanding, Table
 
 __all__ = ["write_rules"]
 
@@ -28,11 +28,11 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
 
     # Either addresses wait for data, or data waits for addresses, never both: one queue will do.
     # Of data that waits only the length is kept.
-    queue = Signal(data.ArrayLayout(layout, depth), name="w_queue")
+    queue = Table(m, "w_queue", unsigned(layout.size), depth)
     head, tail = Signal(range(2 * depth), name="w_head"), Signal(range(2 * depth), name="w_tail")
     data_first = Signal(name="w_data_first")    # what the queue holds, if anything
     waiting = head != tail
-    oldest = queue[head[:-1]]
+    oldest = layout(queue.read(head[:-1]))
 
     index = Signal(8, name="w_index")           # next beat of its burst
     address = aw.valid & aw.ready
@@ -47,7 +47,12 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
     def wait(entry, is_data):
         claim(m, (tail - head)[:len(tail)] != depth,
               f"AXI_AW_DEPTH at {where}: the checker needs more depth")
-        m.d.sync += [queue[tail[:-1]].eq(entry), tail.eq(tail + 1), data_first.eq(is_data)]
+        m.d.comb += [queued.eq(1), entering.eq(entry)]
+        m.d.sync += [tail.eq(tail + 1), data_first.eq(is_data)]
+
+    queued, entering = Signal(name="w_queued"), Signal(layout.size, name="w_entering")
+    with m.If(queued):
+        queue.write(tail[:-1], entering)
 
     with m.If(address | last):
         with m.If(Mux(address_waits, last, address & (data_waits | last))):
@@ -62,10 +67,11 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
             claim(m, aw.p.len == oldest.len, f"AXI_WLAST at {where}: the data came before its "
                   "address, and has another length", addr=aw.p.addr, len=aw.p.len)
 
+    known, write = writes.look(b.p.id)
     with m.If(b.valid & writes.followed(b.p.id)):
-        claim(m, writes.known(b.p.id), f"AXI_B_WITHOUT_AW at {where}: no write is unanswered",
+        claim(m, known, f"AXI_B_WITHOUT_AW at {where}: no write is unanswered",
               id=b.p.id)
-        claim(m, (b.p.resp != Resp.EXOKAY) | writes.oldest(b.p.id).lock,
+        claim(m, (b.p.resp != Resp.EXOKAY) | write.lock,
               f"AXI_B_EXOKAY at {where}: the access was not exclusive", id=b.p.id)
         with m.If(b.ready):
             writes.pop(b.p.id)

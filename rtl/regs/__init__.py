@@ -1,1 +1,1 @@
-"""Register files generated from a register map, and interrupt collection."""
+"""Register files generated from a register map."""

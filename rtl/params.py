@@ -141,6 +141,36 @@ class CacheParams:
         """Bus beats in a line."""
         return self.line_bytes * 8 // self.data_width
 
+    @property
+    def offset_bits(self) -> int:
+        """Address bits within a line. Above them are those of the set, then those of the tag."""
+        return self.line_bytes.bit_length() - 1
+
+    @property
+    def set_bits(self) -> int:
+        """Address bits that choose the set."""
+        return self.sets.bit_length() - 1
+
+    @property
+    def line_bits(self) -> int:
+        """Address bits of a line: set and tag."""
+        return self.phys_bits - self.offset_bits
+
+    @property
+    def tag_bits(self) -> int:
+        """Address bits that a tag holds."""
+        return self.line_bits - self.set_bits
+
+    @property
+    def way_bits(self) -> int:
+        """Bits of the number of a way."""
+        return self.ways.bit_length() - 1
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of the number of a bus word in a line."""
+        return self.beats.bit_length() - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class SystemParams:

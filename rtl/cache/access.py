@@ -1,0 +1,215 @@
+"""Carry out orders on the data array, one after the other."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from rtl.axi import signature as axi
+from rtl.params import CacheParams
+
+from .bypass import TurnSignature
+from .data_array import DataArray, StoreLayout
+from .layouts import Op, OrderLayout, VictimLayout, channel
+from .refill import FillSignature
+
+__all__ = ["Access"]
+
+
+class Access(wiring.Component):
+    """Read, write and copy lines, a word a cycle, strictly in the order of the orders.
+
+    A word that is read comes in the next cycle. Orders for a line on its way wait for their words
+    as they come; the word on the bus is passed on directly if it is the one that is waited for.
+    The last word of a write waits for the whole line, because only then is it known to stay.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    orders : ``In(stream.Signature(OrderLayout(params)))``
+        What to do.
+    beats : ``In(channel(params, "w"))``
+        Write data of the CPU.
+    fills : ``In(stream.Signature(StoreLayout(params)))``
+        Words from memory; always ready.
+    fill : ``In(FillSignature(params))``
+        The line on its way.
+    incoming : ``In(data_width)``
+        Word that memory shows.
+    victims : ``Out(stream.Signature(VictimLayout(params)))``
+        Line whose data follows on ``w``.
+    port : ``In(TurnSignature())``
+        For the bypass.
+    r, b : ``Out(channel(params, ...))``
+        To the CPU.
+    w : ``Out(channel(params, "w"))``
+        To memory.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({
+            "orders": In(stream.Signature(OrderLayout(params))),
+            "beats": In(channel(params, "w")),
+            "fills": In(stream.Signature(StoreLayout(params))),
+            "fill": In(FillSignature(params)),
+            "incoming": In(params.data_width),
+            "victims": Out(stream.Signature(VictimLayout(params))),
+            "port": In(TurnSignature()),
+            "r": Out(channel(params, "r")), "b": Out(channel(params, "b")),
+            "w": Out(channel(params, "w")),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self.params
+        m.submodules.array = array = DataArray(params)
+        connect(m, flipped(self.fills), array.fills)
+        order, fill, port = self.orders.p, self.fill, self.port
+        present = self.orders.valid
+
+        # Beats of the order at the head; its own fields until the first one is done.
+        started = Signal()
+        later = Signal(params.offset_bits)
+        to_go = Signal.like(order.beats)
+        offset = Signal(params.offset_bits)
+        left = Signal.like(order.beats)
+        word = offset[exact_log2(params.data_width // 8):]
+        final = left == 0
+        go = Signal()                           # this beat is done in this cycle
+        lanes = Cat(order.size > bit for bit in range(params.offset_bits))
+        m.d.comb += [
+            offset.eq(Mux(started, later, order.offset)),
+            left.eq(Mux(started, to_go, order.beats)),
+            array.place.word.eq(word),
+            array.place.set.eq(order.line.set),
+            array.place.way.eq(order.way),
+        ]
+        with m.If(go):
+            m.d.sync += [started.eq(~final), to_go.eq(left - 1), later.eq(offset)]
+            with m.If(~order.fixed):
+                m.d.sync += later.eq((offset & ~lanes) + (1 << order.size))
+
+        # The read port of the data array holds one word, for the CPU or for memory.
+        full = Signal()
+        outbound = Signal()
+        direct = Signal()                       # it is not there but here
+        aside = Signal(params.data_width)
+        last_word = Signal()
+        free = Signal()
+        m.d.comb += [
+            free.eq(~full | Mux(outbound, self.w.ready, self.r.ready)),
+            self.r.valid.eq(full & ~outbound),
+            self.r.p.data.eq(Mux(direct, aside, array.data)),
+            self.r.p.last.eq(last_word),
+            self.w.valid.eq(Mux(port.pass_on, self.beats.valid, full & outbound)),
+            self.w.p.data.eq(Mux(port.pass_on, self.beats.p.data, array.data)),
+            self.w.p.strb.eq(Mux(port.pass_on, self.beats.p.strb, ~0)),
+            self.w.p.last.eq(Mux(port.pass_on, port.last, last_word)),
+        ]
+        with m.If(free):
+            m.d.sync += full.eq(0)
+
+        there = Signal()                        # the word is in the data array, or never will be
+        arriving = Signal()
+        m.d.comb += [
+            there.eq(~order.miss | fill.kept | fill.here.bit_select(word, 1)),
+            arriving.eq(order.miss & fill.fresh & (fill.word == word)),
+        ]
+        # A write is answered when its burst is done, with the first error.
+        worst = Signal(axi.Resp)
+        answer = Signal(axi.Resp)
+        resp = Signal(axi.Resp)                 # of this part
+        answered = Signal()                     # this part is done
+        b_free = ~self.b.valid | self.b.ready | ~order.last
+        m.d.comb += answer.eq(Mux(worst == axi.Resp.OKAY, resp, worst))
+        with m.If(self.b.ready):
+            m.d.sync += self.b.valid.eq(0)
+        with m.If(answered):
+            with m.If(order.last):
+                m.d.sync += [self.b.valid.eq(1), self.b.p.id.eq(order.id),
+                             self.b.p.resp.eq(answer), worst.eq(axi.Resp.OKAY)]
+            with m.Else():
+                m.d.sync += worst.eq(answer)
+
+        m.d.comb += [
+            array.stores.p.word.eq(word),
+            array.stores.p.set.eq(order.line.set),
+            array.stores.p.way.eq(order.way),
+            array.stores.p.data.eq(self.beats.p.data),
+            array.stores.p.strb.eq(Mux(order.miss & fill.kept, 0, self.beats.p.strb)),
+            self.victims.p.line.eq(order.line),
+            self.victims.p.way.eq(order.way),
+            self.victims.p.cause.eq(order.cause),
+        ]
+        with m.If(present):
+            with m.Switch(order.op):
+                with m.Case(Op.READ):
+                    m.d.comb += [
+                        fill.reached.eq(order.miss),
+                        go.eq(free & (there | arriving)),
+                        array.read.eq(go),
+                    ]
+                    with m.If(go):
+                        m.d.sync += [
+                            full.eq(1), outbound.eq(0), direct.eq(~there), aside.eq(self.incoming),
+                            last_word.eq(final & order.last),
+                            self.r.p.id.eq(order.id),
+                            self.r.p.resp.eq(axi.Resp.OKAY),
+                        ]
+                        with m.If(~there):
+                            m.d.sync += self.r.p.resp.eq(_plain(fill.fresh_resp))
+                        with m.Elif(order.miss & (fill.kept | fill.bad.bit_select(word, 1))):
+                            m.d.sync += self.r.p.resp.eq(fill.resp)
+                with m.Case(Op.WRITE):
+                    m.d.comb += [
+                        fill.reached.eq(order.miss),
+                        array.stores.valid.eq(self.beats.valid & there & (
+                            ~final | ((~order.miss | fill.done) & b_free))),
+                        go.eq(array.stores.valid & array.stores.ready),
+                        self.beats.ready.eq(go),
+                        answered.eq(go & final),
+                        resp.eq(Mux(order.miss & fill.lost, fill.resp, axi.Resp.OKAY)),
+                    ]
+                with m.Case(Op.READOUT):
+                    m.d.comb += [
+                        self.victims.valid.eq(free & ~started),
+                        go.eq(free & (started | self.victims.ready)),
+                        array.read.eq(go),
+                    ]
+                    with m.If(go):
+                        m.d.sync += [full.eq(1), outbound.eq(1), last_word.eq(final)]
+                with m.Case(Op.BYPASS):
+                    m.d.comb += [
+                        port.turn.eq(1),
+                        port.r.ready.eq(free),
+                        port.beat.eq(self.beats.valid
+                                     & (port.drop | (port.pass_on & self.w.ready))),
+                        self.beats.ready.eq(port.beat),
+                        port.done.ready.eq(~port.done.p.write | b_free),
+                        resp.eq(_plain(port.done.p.resp)),
+                        answered.eq(port.done.valid & port.done.ready & port.done.p.write),
+                    ]
+                    with m.If(port.r.valid & port.r.ready):
+                        m.d.sync += [
+                            full.eq(1), outbound.eq(0), direct.eq(1), aside.eq(self.incoming),
+                            last_word.eq(port.r.p.last & order.last),
+                            self.r.p.id.eq(order.id),
+                            self.r.p.resp.eq(_plain(port.r.p.resp)),
+                        ]
+        done = Signal()
+        m.d.comb += [
+            done.eq(Mux(order.op == Op.BYPASS, port.done.valid & port.done.ready, go & final)),
+            self.orders.ready.eq(present & done),
+            fill.passed.eq(present & done & order.miss),
+        ]
+        return m
+
+
+def _plain(resp: Value) -> Value:
+    """Response to an access that is not exclusive."""
+    return Mux(Value.cast(resp)[1], resp, axi.Resp.OKAY)

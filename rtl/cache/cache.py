@@ -1,0 +1,81 @@
+"""Write-back cache controller between a CPU and memory."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi import lite
+from rtl.params import CacheParams
+
+from .access import Access
+from .back import Back
+from .front import Front
+from .layouts import bus
+from .lookup import Lookup
+from .maintenance import Maintenance
+from .registers import Registers
+
+__all__ = ["Cache"]
+
+
+class Cache(wiring.Component):
+    """Set-associative, write-back, write-allocate cache with range maintenance."""
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({
+            "regs": In(lite.Signature(addr_width=12)), "cpu": In(bus(params)),
+            "memory": Out(bus(params)), "irq": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self.params
+        cpu = flipped(self.cpu)
+        m.submodules.registers = registers = Registers(params)
+        m.submodules.maintenance = maintenance = Maintenance(params)
+        m.submodules.front = front = Front(params)
+        m.submodules.lookup = lookup = Lookup(params)
+        m.submodules.access = access = Access(params)
+        m.submodules.back = back = Back(params)
+
+        # Commands.
+        connect(m, flipped(self.regs), registers.bus)
+        connect(m, registers.command, maintenance.command)
+        connect(m, maintenance.steps, front.steps)
+        connect(m, maintenance.walk, lookup.walk)
+
+        # From the CPU to the lookup, and what that decides.
+        connect(m, cpu.ar, front.ar)
+        connect(m, cpu.aw, front.aw)
+        connect(m, cpu.w, front.w)
+        connect(m, front.requests, lookup.requests)
+        connect(m, lookup.orders, access.orders)
+        connect(m, lookup.misses, back.misses)
+        connect(m, lookup.flight, back.flight)
+        connect(m, lookup.probe, back.probe)
+
+        # Data, to the CPU and to memory, and what memory answers.
+        connect(m, front.beats, access.beats)
+        connect(m, access.r, cpu.r)
+        connect(m, access.b, cpu.b)
+        connect(m, access.w, back.w)
+        connect(m, access.victims, back.victims)
+        connect(m, back.fill, access.fill)
+        connect(m, back.fills, access.fills)
+        connect(m, back.port, access.port)
+        connect(m, back.tasks, lookup.tasks)
+        connect(m, back.memory, flipped(self.memory))
+
+        m.d.comb += [
+            self.irq.eq(registers.irq),
+            access.incoming.eq(self.memory.r.p.data),
+            registers.events.eq(lookup.events),
+            registers.evicted.eq(back.evicted),
+            registers.cleaned.eq(back.cleaned),
+            registers.refill_error.eq(back.refill_error),
+            registers.refill_line.eq(back.refill_line),
+            registers.write_error.eq(back.write_error),
+            registers.write_line.eq(back.write_line),
+        ]
+        return m

@@ -1,0 +1,80 @@
+"""The data of all lines."""
+
+from amaranth import *
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.params import CacheParams
+
+__all__ = ["DataArray", "PlaceLayout", "StoreLayout"]
+
+
+class PlaceLayout(data.StructLayout):
+    """Where a word is: ``word``, ``set``, ``way``."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"word": params.word_bits, "set": params.set_bits,
+                                  "way": params.way_bits})
+
+
+class StoreLayout(data.StructLayout):
+    """A word to write: ``word``, ``set``, ``way``, ``data``, ``strb`` (a bit a byte)."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({**PlaceLayout(params).members, "data": params.data_width,
+                                  "strb": params.data_width // 8})
+
+
+class DataArray(wiring.Component):
+    """Block RAM for the data: one word read and one written in a cycle.
+
+    The word comes in the cycle after ``read`` and stays until the next one. A word written in the
+    cycle of the read is not seen.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    read : ``In(1)``, place : ``In(PlaceLayout(params))``
+        Read this word.
+    data : ``Out(data_width)``
+        Word that was read.
+    fills : ``In(stream.Signature(StoreLayout(params)))``
+        Words from memory; always ready.
+    stores : ``In(stream.Signature(StoreLayout(params)))``
+        Words from the CPU; ready while no word comes from memory.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({
+            "read": In(1), "place": In(PlaceLayout(params)), "data": Out(params.data_width),
+            "fills": In(stream.Signature(StoreLayout(params))),
+            "stores": In(stream.Signature(StoreLayout(params))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self.params
+        m.submodules.words = words = memory.Memory(
+            shape=params.data_width, depth=params.beats * params.sets * params.ways, init=[])
+        reader = words.read_port()
+        writer = words.write_port(granularity=8)
+
+        store = Signal(StoreLayout(params))
+        m.d.comb += [
+            reader.en.eq(self.read),
+            reader.addr.eq(self.place),
+            self.data.eq(reader.data),
+            self.fills.ready.eq(1),
+            self.stores.ready.eq(~self.fills.valid),
+            store.eq(Mux(self.fills.valid, self.fills.payload, self.stores.payload)),
+            writer.addr.eq(Cat(store.word, store.set, store.way)),
+            writer.data.eq(store.data),
+        ]
+        with m.If(self.fills.valid | self.stores.valid):
+            m.d.comb += writer.en.eq(store.strb)
+        return m

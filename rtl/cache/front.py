@@ -1,0 +1,70 @@
+"""The CPU side: from bursts to requests."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.params import CacheParams
+from rtl.stream.buffer import Buffer
+
+from .choose import Choose
+from .layouts import RequestLayout, channel
+from .split import Split
+from .write_data import WriteData
+
+__all__ = ["Front"]
+
+
+class Front(wiring.Component):
+    """Turn bursts of the CPU into requests to the lookup, and put maintenance among them.
+
+    A read becomes a request in the cycle of its address, a write in the cycle after its last data
+    of 16 beats or less.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    ar, aw, w : ``In(channel(params, ...))``
+        From the CPU.
+    steps : ``In(stream.Signature(RequestLayout(params)))``
+        Maintenance.
+    requests : ``Out(stream.Signature(RequestLayout(params)))``
+        To the lookup.
+    beats : ``Out(channel(params, "w"))``
+        Write data, in the order of the requests.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({
+            "ar": In(channel(params, "ar")), "aw": In(channel(params, "aw")),
+            "w": In(channel(params, "w")),
+            "steps": In(stream.Signature(RequestLayout(params))),
+            "requests": Out(stream.Signature(RequestLayout(params))),
+            "beats": Out(channel(params, "w")),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self.params
+        m.submodules.addresses = addresses = Buffer(self.aw.p.shape())  # as late as the data
+        m.submodules.split_reads = split_reads = Split(params, write=False)
+        m.submodules.split_writes = split_writes = Split(params, write=True)
+        m.submodules.write_data = write_data = WriteData(params)
+        m.submodules.choose = choose = Choose(params)
+
+        connect(m, flipped(self.ar), split_reads.i)
+        connect(m, split_reads.o, choose.reads)
+        connect(m, flipped(self.aw), addresses.i)
+        connect(m, addresses.o, split_writes.i)
+        connect(m, flipped(self.w), write_data.w)
+        connect(m, split_writes.o, write_data.i)
+        connect(m, write_data.o, choose.writes)
+        connect(m, write_data.beats, flipped(self.beats))
+        connect(m, flipped(self.steps), choose.steps)
+        connect(m, choose.o, flipped(self.requests))
+        return m

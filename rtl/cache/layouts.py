@@ -1,0 +1,210 @@
+"""What flows between the parts of the cache controller.
+
+Words of art: a *burst* is what AXI calls so. A *chunk* is a piece of a burst of at most 16 beats.
+A *part* is a piece of a chunk within one line. A *word* is as wide as the data bus. A *line number*
+is an address without its offset in the line: set in the low bits, tag above. A way is a number,
+unless it is called one-hot.
+"""
+
+from amaranth import *
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.axi import signature as axi
+from rtl.params import CacheParams
+from rtl.spec.cache_regs import CacheMode
+
+__all__ = [
+    "CHUNK_BEATS",
+    "Cause",
+    "FlightSignature",
+    "Kind",
+    "LineLayout",
+    "MissLayout",
+    "Op",
+    "OrderLayout",
+    "RequestLayout",
+    "RowLayout",
+    "Task",
+    "TaskLayout",
+    "VictimLayout",
+    "bus",
+    "channel",
+]
+
+#: Beats of the longest chunk: AXI permits to cut any INCR burst here, others are not longer.
+CHUNK_BEATS = 16
+
+
+class Kind(enum.Enum, shape=2):
+    """What a request asks of the lookup."""
+
+    #: A part of a cacheable burst.
+    ACCESS = 0
+    #: A part of an uncacheable burst.
+    BYPASS = 1
+    #: Maintenance of one line.
+    LINE = 2
+    #: Maintenance of all lines of a set, those within the bounds or all.
+    SET = 3
+
+
+class Op(enum.Enum, shape=2):
+    """What an order asks of the data array."""
+
+    READ = 0
+    WRITE = 1
+    #: Copy the line to memory.
+    READOUT = 2
+    #: Let the bypass have its turn.
+    BYPASS = 3
+
+
+class Cause(enum.Enum, shape=2):
+    """Why a line is written back."""
+
+    #: To make room for another.
+    EVICT = 0
+    #: Maintenance; the line stays.
+    CLEAN = 1
+    #: Maintenance; the line is dropped when memory has it.
+    FLUSH = 2
+    #: An uncacheable access; the line is dropped when memory has it.
+    PURGE = 3
+
+
+class Task(enum.Enum, shape=2):
+    """What to change in the state of one way, once the bus has answered."""
+
+    #: The refill is complete: the way holds the line ``tag``.
+    FILL = 0
+    #: The refill failed: the way holds nothing.
+    VOID = 1
+    #: The old line could not be written back: it stays.
+    KEEP = 2
+    #: Memory has answered the write-back of the line.
+    ACK = 3
+
+
+def bus(params: CacheParams) -> axi.Signature:
+    """AXI4, as on both sides of the cache."""
+    return axi.Signature(addr_width=params.phys_bits, data_width=params.data_width,
+                         id_width=params.id_width)
+
+
+def channel(params: CacheParams, name: str) -> stream.Signature:
+    """One channel of it: ``aw``, ``w``, ``b``, ``ar`` or ``r``."""
+    return stream.Signature(bus(params).members[name].signature.members["payload"].shape)
+
+
+class LineLayout(data.StructLayout):
+    """Line number: ``set`` and ``tag``."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"set": params.set_bits, "tag": params.tag_bits})
+
+
+class RequestLayout(data.StructLayout):
+    """One request to the lookup.
+
+    ``kind`` and ``line``, and for a part of a burst:
+
+    - ``write``, ``id``, ``burst``, ``cache``, ``prot``, ``qos``, ``size`` (log2 of bytes a beat);
+    - ``offset`` of the first beat in the line (bytes), ``beats`` (beats - 1), ``fixed`` (the
+      address stays);
+    - ``starts`` (the beat before was not in this line), ``last`` (part of the burst);
+    - ``opens`` and ``closes`` (first and last part of a chunk), ``chunk`` (beats - 1 of the chunk,
+      if ``opens``).
+
+    For maintenance: ``mode``, and ``whole`` (bounds do not matter).
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({
+            "kind": Kind, "line": LineLayout(params), "write": 1, "id": params.id_width,
+            "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS), "fixed": 1,
+            "starts": 1, "opens": 1, "closes": 1, "chunk": range(CHUNK_BEATS), "last": 1,
+            "burst": axi.Burst, "cache": 4, "prot": 3, "qos": 4, "mode": CacheMode, "whole": 1,
+        })
+
+
+class OrderLayout(data.StructLayout):
+    """One order to the data array.
+
+    ``op``, ``line``, ``way``, ``id``, ``offset``, ``size``, ``beats``, ``fixed`` and
+    ``last`` as in a request, ``miss`` (the line is being refilled), ``cause`` (of a readout).
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({
+            "op": Op, "line": LineLayout(params), "way": params.way_bits, "id": params.id_width,
+            "offset": params.offset_bits, "size": 3, "beats": range(max(CHUNK_BEATS, params.beats)),
+            "fixed": 1, "last": 1, "miss": 1, "cause": Cause,
+        })
+
+
+class MissLayout(data.StructLayout):
+    """A line to bring in.
+
+    ``line``, ``way`` to fill, ``word`` needed first, ``evict`` (what the way holds now is being
+    written back), ``write`` (the line will be dirty).
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"line": LineLayout(params), "way": params.way_bits,
+                          "word": params.word_bits, "evict": 1, "write": 1})
+
+
+class VictimLayout(data.StructLayout):
+    """A line to write back: ``line``, ``way`` that holds it, ``cause``."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"line": LineLayout(params), "way": params.way_bits, "cause": Cause})
+
+
+class TaskLayout(data.StructLayout):
+    """A change of state.
+
+    ``task``, ``line``, ``way``; ``dirty`` (of a line that came); ``cause`` and ``error`` (of a
+    write-back).
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"task": Task, "line": LineLayout(params), "way": params.way_bits,
+                          "dirty": 1, "cause": Cause, "error": 1})
+
+
+class RowLayout(data.StructLayout):
+    """State of a set.
+
+    One bit a way each: ``valid``, ``dirty`` (memory has old data), ``pending`` (a write-back is not
+    acknowledged). ``plru`` is the state of :class:`~rtl.iommu.replacement.TreePlru`.
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"valid": params.ways, "dirty": params.ways, "pending": params.ways,
+                          "plru": params.ways - 1})
+
+
+class FlightSignature(wiring.Signature):
+    """What the lookup has to know of the refill in flight, seen from the lookup.
+
+    Members
+    -------
+    line : ``Out(LineLayout(params))``
+        Line that is looked up.
+    near, same : ``In(1)``
+        The lines of its set are in motion; this very line is on its way. Combinational.
+    way : ``In(way_bits)``
+        Way that the line on its way will have.
+    refer : ``Out(1)``
+        An access to the line on its way was ordered.
+    soil : ``Out(1)``
+        It was a write.
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({
+            "line": Out(LineLayout(params)), "near": In(1), "same": In(1),
+            "way": In(params.way_bits), "refer": Out(1), "soil": Out(1),
+        })

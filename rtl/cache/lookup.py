@@ -1,0 +1,285 @@
+"""Look lines up, and decide what happens to them."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from rtl.params import CacheParams
+from rtl.stream.queue import Queue
+
+from .bypass import ProbeSignature
+from .change import Change
+from .layouts import (
+    Cause,
+    FlightSignature,
+    Kind,
+    LineLayout,
+    MissLayout,
+    Op,
+    OrderLayout,
+    RequestLayout,
+    TaskLayout,
+)
+from .maintenance import WalkSignature
+from .masks import number
+from .tags import Tags
+from .verdict import Verdict, ViewLayout
+
+__all__ = ["EventLayout", "Lookup"]
+
+#: Orders that may wait for the data array.
+ORDERS = 4
+
+
+class EventLayout(data.StructLayout):
+    """What happened in a cycle, to be counted."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"read_hit": 1, "read_miss": 1, "write_hit": 1, "write_miss": 1,
+                                  "dropped": range(params.ways + 1)})
+
+
+class Lookup(wiring.Component):
+    """Find the way of each request, keep the state of all lines, give orders to the data array.
+
+    A pipeline of three cycles: read the set; compare the tags; decide and give the order. One
+    request a cycle, as long as they hit, or are maintenance that has nothing to write back. A miss
+    is told to the refill two cycles after the request.
+
+    Which lines are replaced: a miss takes the lowest way that holds no line, or else the victim of
+    the tree pseudo-LRU (:class:`~rtl.iommu.replacement.TreePlru`, where a bit 0 points to the lower
+    half; all are 0 after reset). The tree is touched by every part of a burst within one line: with
+    the way that it hits, or with the way that it takes, even if write-back or refill then fails.
+    Bypass and maintenance do not touch it. A refill that fails leaves its way without a line; an
+    old line that cannot be written back stays, dirty.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    requests : ``In(stream.Signature(RequestLayout(params)))``
+        What to look up.
+    tasks : ``In(stream.Signature(TaskLayout(params)))``
+        Changes of state that the bus has allowed; before requests.
+    orders : ``Out(stream.Signature(OrderLayout(params)))``
+        What the data array has to do, in the order of the requests.
+    misses : ``Out(stream.Signature(MissLayout(params)))``
+        Lines to bring in.
+    flight : ``Out(FlightSignature(params))``
+        The refill in flight.
+    probe : ``Out(ProbeSignature(params))``
+        For the bypass.
+    walk : ``In(WalkSignature(params))``
+        For maintenance.
+    events : ``Out(EventLayout(params))``
+        For the counters.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({
+            "requests": In(stream.Signature(RequestLayout(params))),
+            "tasks": In(stream.Signature(TaskLayout(params))),
+            "orders": Out(stream.Signature(OrderLayout(params))),
+            "misses": Out(stream.Signature(MissLayout(params))),
+            "flight": Out(FlightSignature(params)),
+            "probe": Out(ProbeSignature(params)),
+            "walk": In(WalkSignature(params)),
+            "events": Out(EventLayout(params)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self.params
+        m.submodules.tags = tags = Tags(params)
+        m.submodules.queue = queue = Queue(OrderLayout(params), ORDERS)
+        m.submodules.verdict = verdict = Verdict(params)
+        m.submodules.change = change = Change(params)
+        connect(m, queue.o, flipped(self.orders))
+        room = queue.level <= ORDERS - 2
+        calm = queue.level <= 1             # an access waits for two readouts at most
+
+        # Compared in this cycle.
+        coming = Signal(RequestLayout(params))
+        has_coming = Signal()
+        shown = Signal()                    # `tags` shows its set
+        # Decided in this cycle.
+        req = Signal(RequestLayout(params))
+        has_req = Signal()
+        view = Signal(ViewLayout(params))
+        pick = Signal(params.ways)
+        cause = Signal(Cause)
+        purge_failed = Signal()
+        is_bypass = req.kind == Kind.BYPASS
+
+        line = Signal(LineLayout(params))  # to compare
+        order, task = queue.i.p, self.tasks.p
+        leaves = Signal()                   # `req` is done
+        m.d.comb += [
+            line.eq(coming.line),
+            tags.read.eq(1),
+            tags.tag.eq(line.tag),
+            self.flight.line.eq(line),
+            tags.low.eq(self.walk.low),
+            tags.high.eq(self.walk.high),
+            tags.pick.eq(pick),
+            tags.write_set.eq(req.line.set),
+            tags.write_row.eq(verdict.new),
+            tags.fill_tag.eq(task.line.tag),
+            verdict.request.eq(req),
+            verdict.view.eq(view),
+            verdict.way_coming.eq(self.flight.way),
+            verdict.give_up.eq(purge_failed & is_bypass),
+            change.task.eq(task),
+            change.row.eq(tags.row),
+            self.probe.part.eq(req),
+            self.probe.failed.eq(purge_failed),
+            self.walk.working.eq((has_req & (req.kind.as_value() >= Kind.LINE.value))
+                                 | (has_coming & (coming.kind.as_value() >= Kind.LINE.value))),
+            self.misses.p.line.eq(req.line),
+            self.misses.p.way.eq(number(verdict.pick)),
+            self.misses.p.word.eq(req.offset[params.offset_bits - params.word_bits:]),
+            self.misses.p.evict.eq(verdict.dirty),
+            self.misses.p.write.eq(req.write),
+            order.op.eq(Mux(req.write, Op.WRITE, Op.READ)),
+            order.way.eq(number(pick)),
+            order.cause.eq(cause),
+        ]
+        m.d.comb += [order[name].eq(req[name])
+                     for name in ("line", "id", "offset", "size", "beats", "fixed", "last")]
+
+        def look():
+            """Take what `tags` shows, and what is being written to the same set."""
+            m.d.sync += [view.match.eq(tags.match), view.within.eq(tags.within),
+                         view.near.eq(self.flight.near), view.same.eq(self.flight.same),
+                         view.row.eq(Mux(tags.write & (tags.write_set == line.set),
+                                         tags.write_row, tags.row))]
+
+        with m.FSM(name="lookup"):
+            with m.State("FLOW"):
+                hit = has_req & verdict.hit
+                last_probe = verdict.done & is_bypass & req.closes
+                miss_taken = Signal()
+                launched = Signal()
+                m.d.comb += [
+                    self.misses.valid.eq(has_req & verdict.miss & room),
+                    miss_taken.eq(self.misses.valid & self.misses.ready),
+                    launched.eq(has_req & verdict.launch & calm),
+                    queue.i.valid.eq(has_req & (verdict.hit | last_probe)),
+                    order.way.eq(verdict.way),
+                    order.miss.eq(view.same),
+                ]
+                with m.If(verdict.done):
+                    m.d.comb += order.op.eq(Op.BYPASS)
+                m.d.comb += [
+                    leaves.eq(has_req & Mux(
+                        queue.i.valid, queue.i.ready,
+                        verdict.done | (verdict.drop & ~verdict.more & ~is_bypass))),
+                    tags.write.eq((hit & leaves) | miss_taken | launched
+                                  | (has_req & verdict.drop)),
+                    self.flight.refer.eq(hit & leaves & view.same),
+                    self.flight.soil.eq(self.flight.refer & req.write),
+                    self.probe.done.eq(leaves & is_bypass),
+                    self.walk.launched.eq(launched & ~is_bypass),
+                    self.events.read_hit.eq(hit & leaves & req.starts & ~req.write),
+                    self.events.write_hit.eq(hit & leaves & req.starts & req.write),
+                    self.events.dropped.eq(Mux(has_req, verdict.dropped, 0)),
+                ]
+                m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause)]
+                with m.If(leaves & last_probe):
+                    m.d.sync += purge_failed.eq(0)
+
+                with m.If(leaves | ~has_req):
+                    m.d.sync += [req.eq(coming), has_req.eq(has_coming & shown)]
+                    look()
+                    with m.If(has_coming & ~shown):
+                        m.d.comb += tags.set.eq(coming.line.set)
+                        m.d.sync += shown.eq(1)
+                    with m.Elif(self.tasks.valid):
+                        m.d.comb += tags.set.eq(task.line.set)
+                        m.d.sync += has_coming.eq(0)
+                        with m.If(~has_coming):
+                            m.next = "CHANGE"
+                    with m.Else():
+                        m.d.comb += [
+                            tags.set.eq(self.requests.p.line.set),
+                            self.requests.ready.eq(tags.ready & ~self.probe.hold),
+                        ]
+                        m.d.sync += [
+                            coming.eq(self.requests.payload),
+                            has_coming.eq(self.requests.valid & self.requests.ready),
+                            shown.eq(1),
+                        ]
+                with m.Else():
+                    m.d.comb += tags.set.eq(req.line.set)
+                    m.d.sync += shown.eq(0)
+                    with m.If(miss_taken & ~verdict.dirty):
+                        m.next = "ORDER"
+                    with m.Elif(miss_taken | launched):
+                        m.next = "READOUT"
+                    with m.Elif(self.tasks.valid):
+                        m.d.comb += tags.set.eq(task.line.set)
+                        m.next = "CHANGE"
+                    with m.Elif(verdict.drop):
+                        m.next = "SEE"
+
+            with m.State("READOUT"):        # the queue has room, and `tags` shows the set
+                m.d.comb += [
+                    tags.set.eq(req.line.set),
+                    queue.i.valid.eq(1),
+                    order.op.eq(Op.READOUT),
+                    order.line.tag.eq(tags.picked),
+                    order.offset.eq(0),
+                    order.size.eq(exact_log2(params.data_width // 8)),
+                    order.beats.eq(params.beats - 1),
+                    order.fixed.eq(0),
+                ]
+                with m.If(req.kind == Kind.ACCESS):
+                    m.next = "ORDER"
+                with m.Elif(req.kind == Kind.LINE):
+                    m.d.sync += has_req.eq(0)
+                    m.next = "FLOW"
+                with m.Else():
+                    m.next = "SEE"
+
+            with m.State("ORDER"):
+                m.d.comb += [
+                    tags.set.eq(coming.line.set),
+                    queue.i.valid.eq(1),
+                    order.miss.eq(1),
+                    self.flight.refer.eq(1),
+                    self.events.read_miss.eq(req.starts & ~req.write),
+                    self.events.write_miss.eq(req.starts & req.write),
+                ]
+                m.d.sync += [has_req.eq(0), shown.eq(1)]
+                m.next = "FLOW"
+
+            with m.State("CHANGE"):         # `tags` shows the set of the task
+                m.d.comb += [
+                    self.tasks.ready.eq(1),
+                    tags.write.eq(1),
+                    tags.write_set.eq(task.line.set),
+                    tags.write_row.eq(change.new),
+                    tags.fill.eq(change.fill),
+                    self.walk.settled.eq(change.settled),
+                    self.events.dropped.eq(change.dropped),
+                ]
+                with m.If(change.purge_failed):
+                    m.d.sync += purge_failed.eq(1)
+                with m.If(has_req):
+                    m.next = "LOOK"
+                with m.Else():
+                    m.next = "FLOW"
+
+            with m.State("LOOK"):           # once more
+                m.d.comb += tags.set.eq(req.line.set)
+                m.next = "SEE"
+            with m.State("SEE"):
+                m.d.comb += line.eq(req.line)
+                look()
+                m.next = "FLOW"
+        return m

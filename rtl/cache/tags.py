@@ -1,0 +1,115 @@
+"""Which lines the cache holds, and in what state."""
+
+from amaranth import *
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.params import CacheParams
+
+from .layouts import RowLayout
+
+__all__ = ["Tags"]
+
+
+class Tags(wiring.Component):
+    """Tags and state of every set, in block RAM and in a small RAM, read together.
+
+    What is asked in one cycle is answered in the next and stays until the next ``read``. A state
+    that is written in the cycle of the read is seen; a tag that is written then is not. After reset
+    all states are cleared first, one set a cycle.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    ready : ``Out(1)``
+        High once all sets are clear; nothing else may be asked before.
+    read : ``In(1)``, set : ``In(set_bits)``
+        Read this set.
+    tag : ``In(tag_bits)``
+        Tag to compare with those that were read.
+    low, high : ``In(line_bits)``, ``In(line_bits + 1)``
+        Line numbers: the first and the one after the last of a range.
+    pick : ``In(ways)``
+        One-hot way.
+    row : ``Out(RowLayout(params))``
+        State that was read.
+    match, within : ``Out(ways)``
+        Ways whose tag is ``tag``; whose line is in the range. Both whether valid or not.
+    picked : ``Out(tag_bits)``
+        Tag of the way ``pick``.
+    write : ``In(1)``, write_set : ``In(set_bits)``, write_row : ``In(RowLayout(params))``
+        Change the state of a set.
+    fill : ``In(ways)``, fill_tag : ``In(tag_bits)``
+        Change the tags of these ways, in set ``write_set``.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        row = RowLayout(params)
+        super().__init__({
+            "ready": Out(1),
+            "read": In(1), "set": In(params.set_bits), "tag": In(params.tag_bits),
+            "low": In(params.line_bits), "high": In(params.line_bits + 1),
+            "pick": In(params.ways),
+            "row": Out(row), "match": Out(params.ways), "within": Out(params.ways),
+            "picked": Out(params.tag_bits),
+            "write": In(1), "write_set": In(params.set_bits), "write_row": In(row),
+            "fill": In(params.ways), "fill_tag": In(params.tag_bits),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self.params
+        sets, set_bits = params.sets, params.set_bits
+
+        tag_row = data.ArrayLayout(params.tag_bits, params.ways)
+        m.submodules.tags = tags = memory.Memory(shape=tag_row, depth=sets, init=[])
+        fill = tags.write_port(granularity=1)
+        look = tags.read_port()
+        m.submodules.states = states = memory.Memory(shape=RowLayout(params), depth=sets, init=[])
+        write = states.write_port()
+        state = states.read_port(transparent_for=(write,))
+
+        sweep = Signal(set_bits + 1)        # sets cleared; the top bit ends the sweep
+        m.d.comb += [
+            self.ready.eq(sweep[-1]),
+            write.en.eq(self.write | ~self.ready),
+            write.addr.eq(Mux(self.ready, self.write_set, sweep)),
+            write.data.eq(Mux(self.ready, self.write_row, 0)),
+            state.en.eq(self.read),
+            state.addr.eq(self.set),
+            look.en.eq(self.read),
+            look.addr.eq(self.set),
+            fill.en.eq(self.fill),
+            fill.addr.eq(self.write_set),
+        ]
+        m.d.comb += [fill.data[way].eq(self.fill_tag) for way in range(params.ways)]
+        with m.If(~self.ready):
+            m.d.sync += sweep.eq(sweep + 1)
+
+        here = Signal(set_bits)             # set that was read
+        with m.If(self.read):
+            m.d.sync += here.eq(self.set)
+        # Above or in the first set of the range, below the last: one bit for every way to use.
+        above = Signal()
+        below = Signal()
+        m.d.comb += [
+            above.eq(here >= self.low[:set_bits]),
+            below.eq(here < self.high[:set_bits]),
+            self.row.eq(state.data),
+        ]
+        picked = 0
+        for way in range(params.ways):
+            tag = look.data[way]
+            m.d.comb += [
+                self.match[way].eq(tag == self.tag),
+                self.within[way].eq((Cat(above, tag) >= Cat(C(1, 1), self.low[set_bits:]))
+                                    & (Cat(~below, tag) < Cat(C(1, 1), self.high[set_bits:]))),
+            ]
+            picked |= Mux(self.pick[way], tag, 0)
+        m.d.comb += self.picked.eq(picked)
+        return m

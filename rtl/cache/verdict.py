@@ -1,0 +1,149 @@
+"""What is to be done about a request."""
+
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.iommu.replacement import TreePlru
+from rtl.params import CacheParams
+from rtl.spec.cache_regs import CacheMode
+
+from .layouts import Cause, Kind, RequestLayout, RowLayout
+from .masks import count, first, number
+from .plan import Plan
+
+__all__ = ["Verdict", "ViewLayout"]
+
+
+class ViewLayout(data.StructLayout):
+    """What a look at a set shows.
+
+    ``row``: its state. ``match``: ways whose tag is that of the request. ``within``: ways whose
+    line is in the range of the maintenance. ``near``: a refill is changing the set. ``same``: it
+    brings this very line.
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"row": RowLayout(params), "match": params.ways,
+                                  "within": params.ways, "near": 1, "same": 1})
+
+
+class Verdict(wiring.Component):
+    """Decide about a request, from what a look at its set has shown. Combinational.
+
+    Exactly one of ``hit``, ``miss``, ``launch``, ``drop``, ``wait`` and ``done`` is high.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    request : ``In(RequestLayout(params))``, view : ``In(ViewLayout(params))``
+        Request, and what its set looks like.
+    way_coming : ``In(way_bits)``
+        Way that the refill in flight fills.
+    give_up : ``In(1)``
+        A line in the way of an uncacheable access could not be written back.
+    hit : ``Out(1)``
+        The access may go to the data array.
+    miss : ``Out(1)``
+        The way ``pick`` is to be filled; ``dirty`` if it has to be written back before.
+    launch : ``Out(1)``
+        The way ``pick`` is to be written back, because of ``cause``.
+    drop : ``Out(1)``
+        Lines may be dropped; ``more`` if that is not all.
+    wait : ``Out(1)``
+        Nothing can be done before a task has changed the set.
+    done : ``Out(1)``
+        Maintenance, or the search for an uncacheable line, has nothing more to do.
+    way : ``Out(way_bits)``
+        Way of a hit.
+    pick : ``Out(ways)``
+        One-hot.
+    new : ``Out(RowLayout(params))``
+        State of the set after that.
+    dropped : ``Out(range(ways + 1))``
+        Lines that maintenance drops.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({
+            "request": In(RequestLayout(params)), "view": In(ViewLayout(params)),
+            "way_coming": In(params.way_bits), "give_up": In(1),
+            "hit": Out(1), "miss": Out(1), "dirty": Out(1), "launch": Out(1), "cause": Out(Cause),
+            "drop": Out(1), "more": Out(1), "wait": Out(1), "done": Out(1),
+            "way": Out(params.way_bits), "pick": Out(params.ways), "new": Out(RowLayout(params)),
+            "dropped": Out(range(params.ways + 1)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        ways = self.params.ways
+        tree = TreePlru(ways)
+        request, view, row, pick, new = (self.request, self.view, self.view.row, self.pick,
+                                         self.new)
+        is_bypass = request.kind == Kind.BYPASS
+        m.submodules.plan = plan = Plan(self.params)
+
+        found = Signal(ways)
+        m.d.comb += [
+            found.eq(row.valid & view.match),
+            plan.request.eq(request),
+            plan.row.eq(row),
+            plan.ways.eq(found),
+            self.way.eq(Mux(view.same, self.way_coming, number(found))),
+            new.eq(row),
+        ]
+        with m.If(request.kind == Kind.SET):
+            m.d.comb += plan.ways.eq(view.within | request.whole.replicate(ways))
+
+        with m.If(request.kind == Kind.ACCESS):
+            used = Signal(ways)
+            victim = Signal(ways)
+            m.d.comb += [
+                used.eq(Mux(view.same, 1 << self.way_coming, found)),
+                victim.eq(Mux(row.valid.all(), tree.victim(row.plru), first(~row.valid))),
+                pick.eq(victim),
+                self.hit.eq(view.same | (found.any() & ~view.near)),
+                self.miss.eq(~view.near & ~found.any() & ~(victim & row.pending).any()),
+                self.wait.eq(~self.hit & ~self.miss),
+                self.dirty.eq((victim & row.valid & row.dirty).any()),
+                self.cause.eq(Cause.EVICT),
+                new.plru.eq(Mux(self.hit, tree.touch(row.plru, used),
+                                tree.touch(row.plru, victim))),
+            ]
+            with m.If(self.hit & request.write & ~view.same):
+                m.d.comb += new.dirty.eq(row.dirty | found)
+        with m.Elif(self.give_up):
+            m.d.comb += self.done.eq(1)
+        with m.Elif(view.near):
+            m.d.comb += self.wait.eq(1)
+        with m.Elif(plan.launch.any()):
+            m.d.comb += [
+                self.launch.eq(1),
+                pick.eq(first(plan.launch)),
+                new.dirty.eq(row.dirty & ~pick),
+                new.pending.eq(row.pending | pick),
+            ]
+            with m.If(is_bypass):
+                m.d.comb += self.cause.eq(Cause.PURGE)
+            with m.Elif(request.mode == CacheMode.CLEAN_SHARED):
+                m.d.comb += self.cause.eq(Cause.CLEAN)
+            with m.Else():
+                m.d.comb += self.cause.eq(Cause.FLUSH)
+        with m.Elif(plan.drop.any()):
+            m.d.comb += [
+                self.drop.eq(1),
+                self.more.eq(plan.wait.any()),
+                new.valid.eq(row.valid & ~plan.drop),
+                new.dirty.eq(row.dirty & ~plan.drop),
+                self.dropped.eq(Mux(is_bypass, 0, count(plan.drop))),
+            ]
+        with m.Elif(plan.wait.any()):
+            m.d.comb += self.wait.eq(1)
+        with m.Else():
+            m.d.comb += self.done.eq(1)
+        return m

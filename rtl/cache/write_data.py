@@ -1,0 +1,60 @@
+"""Write data of the CPU: stored first, so that no write ever waits for its data half-way."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.params import CacheParams
+from rtl.stream.queue import Queue
+
+from .layouts import CHUNK_BEATS, RequestLayout, channel
+
+__all__ = ["WriteData"]
+
+
+class WriteData(wiring.Component):
+    """Queue write data, and let a chunk pass only when all its beats are in the queue.
+
+    A manager that gives its data late thus never blocks its own reads, on which the data may
+    depend. Data takes one cycle through the queue; parts pass in the same cycle.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry.
+
+    Members
+    -------
+    w : ``In(channel(params, "w"))``
+        Write data from the CPU.
+    i : ``In(stream.Signature(RequestLayout(params)))``
+        Parts of write bursts.
+    o : ``Out(stream.Signature(RequestLayout(params)))``
+        The same, each with its data in the queue.
+    beats : ``Out(channel(params, "w"))``
+        Write data for the parts that were let pass.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        part, beat = stream.Signature(RequestLayout(params)), channel(params, "w")
+        super().__init__({"w": In(beat), "i": In(part), "o": Out(part), "beats": Out(beat)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = Queue(self.w.p.shape(), CHUNK_BEATS)
+        connect(m, flipped(self.w), queue.i)
+        connect(m, queue.o, flipped(self.beats))
+
+        spare = Signal(range(CHUNK_BEATS + 1))  # beats in the queue that belong to no chunk yet
+        covered = Signal()
+        m.d.comb += [
+            covered.eq(~self.i.p.opens | (spare > self.i.p.chunk)),
+            self.o.valid.eq(self.i.valid & covered),
+            self.o.payload.eq(self.i.payload),
+            self.i.ready.eq(self.o.ready & covered),
+        ]
+        claim = self.o.valid & self.o.ready & self.i.p.opens
+        m.d.sync += spare.eq(spare + (self.w.valid & self.w.ready)
+                             - Mux(claim, self.i.p.chunk + 1, 0))
+        return m

@@ -125,6 +125,7 @@ class _Body:
         if op == "sar":
             return f"sar({operands[0]},{operands[1]})"
         return {"parity": f"(u64)__builtin_parityll({operands[0]})",
+                "clz": f"(u64)__builtin_clzll({operands[0]})",
                 "ctz": f"(u64)__builtin_ctzll({operands[0]})"}[op]
 
 

@@ -36,14 +36,14 @@ class CompiledEngine(Scheduler, BaseEngine):
         self.design = design
         self.combinational = combinational_signals(design.fragment)
         self.clock_roots = self.model.clock_roots
-        self.state = State(self)
+        self.state = self._state = State(self)
         self.watches = Watches(self)
         self.readers, self.writers = {}, {}
         self.queue_start = self.model.layout.queue // 8
         self._clocks, self._clock_numbers = [], {}
         self.hasty = bool(self.model.cells.comb_events)
 
-    state = None
+    state = _state = None
     now = Scheduler.now
 
     def reset(self):

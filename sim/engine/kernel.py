@@ -20,7 +20,7 @@ _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.BitAnd: "and_", 
 _DIVIDE = {ast.FloorDiv: "udiv", ast.Mod: "urem"}
 _COMPARE = {ast.Eq: ("eq", False), ast.NotEq: ("ne", False), ast.Lt: ("ult", False),
             ast.LtE: ("ule", False), ast.Gt: ("ult", True), ast.GtE: ("ule", True)}
-_PRIMITIVES = ("ctz", "sar", "slt", "sle")
+_PRIMITIVES = ("clz", "ctz", "sar", "slt", "sle")
 _SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
 
 

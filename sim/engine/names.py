@@ -2,7 +2,7 @@
 
 from .control import Control, Stop
 
-__all__ = ["call", "ctz", "peek", "sar", "sle", "slt", "u8", "u16", "u32", "u64"]
+__all__ = ["call", "clz", "ctz", "peek", "sar", "sle", "slt", "u8", "u16", "u32", "u64"]
 
 #: Memory, by byte address, in units of 1, 2, 4 and 8 bytes.
 u8 = u16 = u32 = u64 = {}
@@ -10,6 +10,10 @@ u8 = u16 = u32 = u64 = {}
 
 def call(number):
     """Call a function of the function table."""
+
+
+def clz(word):
+    """Count the zeros above the highest one; the word is not zero."""
 
 
 def ctz(word):

@@ -128,6 +128,7 @@ class Plan:
             "EVENT_BYTES": EVENT_BYTES, "NEVER": NEVER,
             "TOUCH_FIRST": tables.add(first.tobytes()), "STAGE": tables.add(stage.tobytes()),
             "TOUCH": tables.add(b"".join(struct.pack("<QQ", *entry) for entry in entries)),
+            "DIGITS": tables.add(b"".join(b"%08d" % int(f"{n:b}") for n in range(256))),
             "DERIVED": any(self.cells.kind[self.cells.key(net)[0]] == "comb"
                            for net in layout.clock_of),
             "NETS": self._nets(bodies), "DOMAINS": self._domains(bodies),

@@ -10,12 +10,12 @@ from .names import *
 
 
 def text(address, length):
-    """Append bytes to the waveform."""
+    """Append bytes to the waveform, and up to seven more that the next ones overwrite."""
     to = u64[VCD_BUFFER] + u64[VCD_LENGTH]
     n = 0
     while n < length:
-        u8[to + n] = u8[address + n]
-        n += 1
+        u64[to + n] = u64[address + n]
+        n += 8
     u64[VCD_LENGTH] += length
 
 
@@ -42,19 +42,30 @@ def stamp(time):
 
 
 def binary(values, width):
-    """Append a number in binary, without leading zeros."""
-    high = width - 1
-    while high > 0:
-        if u64[values + 8 * (high >> 6)] >> (high & 63) & 1:
+    """Append a number in binary, without leading zeros, eight digits at a time."""
+    word = values + (width - 1 >> 6 << 3)
+    while word > values and u64[word] == 0:
+        word -= 8
+    bits = u64[word]
+    digits = 64 - clz(bits | 1)
+    start = u64[VCD_BUFFER] + u64[VCD_LENGTH]
+    to = start + (digits & 7)
+    digits = digits >> 3 << 3
+    if to != start:
+        # The lowest digits of the entry, shifted so that the leading ones fall off.
+        entry = u64[DIGITS + 8 * (bits >> digits & 0xff)]
+        u64[start] = entry >> (64 - 8 * (to - start))
+    while 1:
+        while digits != 0:
+            digits -= 8
+            u64[to] = u64[DIGITS + 8 * (bits >> digits & 0xff)]
+            to += 8
+        if word == values:
             break
-        high -= 1
-    to = u64[VCD_BUFFER] + u64[VCD_LENGTH]
-    u64[VCD_LENGTH] += high + 1
-    high += 1
-    while high != 0:
-        high -= 1
-        u8[to] = 48 + (u64[values + 8 * (high >> 6)] >> (high & 63) & 1)
-        to += 1
+        word -= 8
+        bits = u64[word]
+        digits = 64
+    u64[VCD_LENGTH] += to - start
 
 
 def gather(variable, new):

@@ -179,7 +179,7 @@ class Waveform:
             if width <= _TABLE_BITS and not isinstance(what, Value):
                 kind = _TEXT
                 texts = [text(bits) for bits in range(1 << width)]
-                at = self._put(b"".join(texts) or b" ")
+                at = self._put(b"".join(texts) + b" " * 8)
                 entries = []
                 for one in texts:
                     entries += [at, len(one)]
@@ -189,10 +189,10 @@ class Waveform:
             else:
                 kind = _RAW
                 self._raw[variable.ident] = function, variable, {}
-        self._room += longest + len(end) + 2
+        self._room += longest + len(end) + 24
         words = b"\0" * 16 * count + constant.to_bytes(8 * count, "little")
         return struct.pack("<12Q", 0, kind, width, len(pieces), self._put(b"".join(pieces)), count,
-                           self._put(words), self._put(end), len(end), strings, 0, 0)
+                           self._put(words), self._put(end + b" " * 8), len(end), strings, 0, 0)
 
     def _start(self, variables):
         words, layout = self._words, self._model.layout

@@ -213,9 +213,9 @@ class _Body:
         elif op == "parity":
             self.word(args[0])
             out += b"\x7b\x42\x01\x83"
-        elif op == "ctz":
+        elif op in ("clz", "ctz"):
             self.word(args[0])
-            out.append(0x7a)
+            out.append(0x79 if op == "clz" else 0x7a)
         else:
             for word in args[1:]:
                 self.word(word)

@@ -17,8 +17,8 @@ WRAP, FIXED, INCR = Burst.WRAP, Burst.FIXED, Burst.INCR
 
 
 @cache
-def player(id_width=3, **kwargs):
-    bus = Signature(addr_width=32, data_width=64, id_width=id_width).create(path=("bus",))
+def player(id_width=3, data_width=64, **kwargs):
+    bus = Signature(addr_width=32, data_width=data_width, id_width=id_width).create(path=("bus",))
     return Player(bus, Checker(bus, "here", **kwargs))
 
 
@@ -87,6 +87,7 @@ ADDRESS = [
     ("4K", {"addr": 0x1FF8, "len": 1}, {"addr": 0x1FF8, "len": 0}),
     ("4K", {"addr": 0x2808, "len": 255}, {"addr": 0x2807, "len": 255}),
     ("4K", {"addr": 0xFFD, "len": 1, "size": 2}, {"addr": 0xFF9, "len": 1, "size": 2}),
+    ("4K", {"addr": 0xFFF, "len": 1, "size": 0}, {"addr": 0xFFE, "len": 1, "size": 0}),
     ("SIZE", {"size": 4}, {"size": 3}),
     ("SIZE", {"size": 7}, {"size": 0}),
     ("FIXED_LEN", {"burst": FIXED, "len": 16}, {"burst": FIXED, "len": 15, "addr": 0xFFF}),
@@ -96,6 +97,7 @@ ADDRESS = [
     ("WRAP_ALIGN", {"burst": WRAP, "len": 7, "addr": 0xC}, {"burst": WRAP, "len": 7, "addr": 8}),
     ("LOCK_SIZE", {"lock": 1, "len": 2, "size": 2}, {"lock": 1, "len": 3, "size": 2}),
     ("LOCK_SIZE", {"lock": 1, "len": 16, "size": 0}, {"lock": 1, "len": 15, "size": 0}),
+    ("LOCK_SIZE", {"lock": 1, "len": 31, "size": 0}, {"lock": 1, "len": 7, "size": 0}),
     ("LOCK_SIZE", {"lock": 1, "len": 31, "size": 3}, {"lock": 1, "len": 15, "size": 3}),
     ("LOCK_ALIGN", {"lock": 1, "len": 3, "addr": 0x10}, {"lock": 1, "len": 3, "addr": 0x20}),
     ("CACHE", {"cache": 0b0100}, {"cache": 0b0110}),
@@ -108,6 +110,11 @@ ADDRESS = [
 def test_address(channel, rule, bad, good):
     assert play([{channel: Stalled(address(**bad))}]) == f"AXI_{channel.upper()}_{rule}"
     assert play([{channel: Stalled(address(**good))}]) is None
+
+
+def test_wide_exclusive_access():
+    assert play([ar(lock=1, len=15, size=4)], data_width=512) == "AXI_AR_LOCK_SIZE"
+    assert play([ar(lock=1, len=7, size=4)], data_width=512) is None
 
 
 @pytest.mark.parametrize("channel", ["aw", "ar"])
@@ -135,6 +142,7 @@ LAST = [
     ("data first, long", [w(), w(), w(last=1), aw(len=1)]),
     ("two data first", [w(last=1), w(), w(last=1), aw(len=0), aw(len=0)]),
     ("address in the midst", [w(), w(), aw(len=1), w(last=1)]),
+    ("address in the midst, too short", [w(), w(), aw(len=1), w()]),
     ("endless", [w()] * 256),
 ]
 
@@ -150,6 +158,7 @@ def test_wlast(cycles):
     [aw(len=1, id=1), aw(id=2), w(), w(last=1), w(last=1) | b(1), b(2)],
     [w(), w(last=1), w(last=1), aw(len=1), aw(id=3) | b(), b(3)],
     [w(), aw(len=3), w(), w(), w(last=1), b()],
+    [aw() | w(last=1), aw(len=1), w(), w(last=1), b(), b()],
     [w(last=1), aw() | w(last=1), aw() | w(last=1), aw(), b(), b(), b()],
     [aw(), aw() | w(last=1), aw() | w(last=1), w(last=1), b(), b(), b()],
     [*[w()] * 255, w(last=1), aw(len=255), b()],
@@ -202,6 +211,7 @@ def test_strobes(first, strobes, together):
 def test_strobes_of_early_data():
     """Not checked, and the next burst is again."""
     assert play([w(strb=0xFF), aw(addr=4, len=1, size=2) | w(strb=0xFF, last=1), b()]) is None
+    assert play([w(strb=0x0F), aw(len=2, size=2) | w(strb=0xF0), w(strb=0x0F, last=1), b()]) is None
     assert play([w(strb=0xFF, last=1), aw(addr=4), aw(addr=4), w(last=1)]) == "AXI_WSTRB"
 
 

@@ -142,6 +142,7 @@ class RtlMachine:
     def close(self) -> None:
         """End the simulation and finish the waveform."""
         self._stack.close()
+        self._simulator = self._ctx = None      # a compiled model is large
 
     def __enter__(self):
         return self

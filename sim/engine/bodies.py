@@ -265,7 +265,8 @@ class Bodies:
         words = [b.const(i), *(word for chunk in chunks for word in f.value(chunk.value))]
         at = Word("local", (f.locals,), 64)
         f.locals += 1
-        room = b.node("call", "event_room", b.const(8 * len(words)), bits=64)
+        # Not `b.node`, which would share one call among all events of the same length.
+        room = Word("call", ("event_room", b.const(8 * len(words))), 64)
         return [("if", happens, [("set", at.args[0], room),
                                  *(("store", 8, layout.events + 8 * n, at, word)
                                    for n, word in enumerate(words))], ())]

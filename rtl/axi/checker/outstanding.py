@@ -6,41 +6,10 @@ from amaranth.utils import exact_log2
 
 from .channel import claim
 
-__all__ = ["MAX_IDS", "Outstanding", "Table"]
+__all__ = ["MAX_IDS", "Outstanding"]
 
 #: IDs that are followed; an access with a higher one is not checked against its answer.
 MAX_IDS = 64
-
-
-class Table:
-    """A small memory, read in the same cycle: to a simulator one row costs as little as one signal.
-
-    Parameters
-    ----------
-    m : Module
-        Where to add it.
-    name : str
-        Name of the memory.
-    shape : Shape
-        Shape of a row.
-    depth : int
-        Rows.
-    """
-
-    def __init__(self, m: Module, name: str, shape: Shape, depth: int):
-        self._m = m
-        m.submodules[name] = self._rows = memory.Memory(shape=shape, depth=depth, init=[])
-        self._port = self._rows.write_port()
-
-    def read(self, index: Value) -> Value:
-        """Row ``index``."""
-        port = self._rows.read_port(domain="comb")
-        self._m.d.comb += port.addr.eq(index)
-        return port.data
-
-    def write(self, index: Value, row: Value):
-        """Write a row where the statement is active; to be called once."""
-        self._m.d.comb += [self._port.addr.eq(index), self._port.data.eq(row), self._port.en.eq(1)]
 
 
 class Outstanding:
@@ -55,49 +24,73 @@ class Outstanding:
         Where to add the logic.
     layout : data.StructLayout
         What to know of an access.
-    id_width : int
-        Width of IDs, in bits.
     depth : int, power of two
         Accesses of one ID that may be outstanding.
     rule, where : str
         For messages.
+    push : Value
+        An access of ID ``push_id`` begins, of which ``entry`` is known.
+    push_id, pop_id : Value
+        IDs of accesses and of answers.
+    entry : Value
+        As ``layout`` has it.
+
+    Attributes
+    ----------
+    ids : int
+        IDs that are followed.
+    followed : Value
+        Whether ``pop_id`` is one of them.
+    known : Value
+        Whether an access of ``pop_id`` is outstanding.
+    oldest : View
+        What is known of the oldest one.
     """
 
-    def __init__(self, m: Module, layout: data.StructLayout, *, id_width: int, depth: int,
-                 rule: str, where: str):
-        self._m, self._layout, self._depth = m, layout, depth
-        self._message = (f"{rule}_DEPTH at {where}: more than {depth} outstanding of one ID, "
-                         "the checker needs more depth")
-        self.ids = min(1 << id_width, MAX_IDS)
-        self._id_bits = exact_log2(self.ids)
-        name = rule.lower()
-        # One bit more than an index: a full queue differs from an empty one.
-        place = unsigned(exact_log2(depth) + 1)
-        self._heads = Table(m, f"{name}_heads", place, self.ids)
-        self._tails = Table(m, f"{name}_tails", place, self.ids)
-        self._entries = Table(m, f"{name}_entries", unsigned(layout.size), self.ids * depth)
+    def __init__(self, m: Module, layout: data.StructLayout, *, depth: int, rule: str, where: str,
+                 push: Value, push_id: Value, entry: Value, pop_id: Value):
+        self.ids = min(1 << len(pop_id), MAX_IDS)
+        id_bits, name = exact_log2(self.ids), rule.lower()
+        self._m, self._pop_id = m, pop_id[:id_bits]
+        push &= push_id[id_bits:] == 0
+        push_id = push_id[:id_bits]
 
-    def followed(self, axi_id: Value) -> Value:
-        """Whether accesses of ``axi_id`` are followed."""
-        return axi_id[self._id_bits:] == 0
+        # Indices are registers, which cost a simulator nothing at rest; one bit more than a place
+        # needs tells a full queue from an empty one. Entries are many: they are a memory.
+        self._bits = exact_log2(depth) + 1
+        self._heads = Signal(self._bits * self.ids, name=f"{name}_heads")
+        self._tails = Signal(self._bits * self.ids, name=f"{name}_tails")
+        m.submodules[f"{name}_entries"] = entries = memory.Memory(
+            shape=layout, depth=depth * self.ids, init=[])
+        head, tail = self._head(self._pop_id), self._tail(push_id)
 
-    def look(self, axi_id: Value) -> tuple[Value, data.View]:
-        """Whether an access of ``axi_id`` is outstanding, and the entry of the oldest."""
-        axi_id = axi_id[:self._id_bits]
-        head = self._heads.read(axi_id)
-        entry = self._entries.read(Cat(head[:-1], axi_id))
-        return head != self._tails.read(axi_id), self._layout(entry)
+        # Modules of their own: each is evaluated only when what it depends on moves.
+        m.submodules[f"{name}_look"] = look = Module()
+        read = entries.read_port(domain="comb")
+        look.d.comb += read.addr.eq(Cat(head[:-1], self._pop_id))
+        m.submodules[f"{name}_store"] = store = Module()
+        write = entries.write_port()
+        store.d.comb += write.en.eq(push)
+        with store.If(push):
+            store.d.comb += [write.addr.eq(Cat(tail[:-1], push_id)), write.data.eq(entry)]
 
-    def push(self, axi_id: Value, entry: Value):
-        """Begin an access, if ``axi_id`` is followed."""
-        m, index = self._m, axi_id[:self._id_bits]
-        tail, head = self._tails.read(index), self._heads.read(index)
-        with m.If(self.followed(axi_id)):
-            claim(m, (tail - head)[:len(tail)] != self._depth, self._message)
-            self._tails.write(index, tail + 1)
-            self._entries.write(Cat(tail[:-1], index), entry)
+        with m.If(push):
+            claim(m, (tail - self._head(push_id))[:self._bits] != depth,
+                  f"{rule}_DEPTH at {where}: more than {depth} outstanding of one ID, "
+                  "the checker needs more depth")
+            m.d.sync += tail.eq(tail + 1)
 
-    def pop(self, axi_id: Value):
-        """End the oldest access of ``axi_id``."""
-        index = axi_id[:self._id_bits]
-        self._heads.write(index, self._heads.read(index) + 1)
+        self.followed = pop_id[id_bits:] == 0
+        self.known = head != self._tail(self._pop_id)
+        self.oldest = read.data
+
+    def _head(self, axi_id: Value) -> Value:
+        return self._heads.word_select(axi_id, self._bits)
+
+    def _tail(self, axi_id: Value) -> Value:
+        return self._tails.word_select(axi_id, self._bits)
+
+    def pop(self):
+        """End the oldest access of ``pop_id``, where the statement is active."""
+        head = self._head(self._pop_id)
+        self._m.d.sync += head.eq(head + 1)

@@ -2,12 +2,11 @@
 
 from amaranth import *
 from amaranth.lib import data
-from amaranth.utils import exact_log2
 
 from rtl.axi.signature import Resp
 
 from .channel import claim
-from .outstanding import Outstanding, Table
+from .outstanding import Outstanding
 
 __all__ = ["read_rules"]
 
@@ -19,24 +18,21 @@ def read_rules(m: Module, bus, where: str, *, depth: int):
     "Transaction ordering" and "Exclusive accesses".
     """
     ar, r = bus.ar, bus.r
-    reads = Outstanding(m, data.StructLayout({"len": 8, "lock": 1}), id_width=len(r.p.id),
-                        depth=depth, rule="AXI_AR", where=where)
-    beats = Table(m, "r_beats", unsigned(8), reads.ids)     # came of the oldest burst
+    reads = Outstanding(
+        m, data.StructLayout({"len": 8, "lock": 1}), depth=depth, rule="AXI_AR", where=where,
+        push=ar.valid & ar.ready, push_id=ar.p.id, entry=Cat(ar.p.len, ar.p.lock), pop_id=r.p.id)
 
-    with m.If(ar.valid & ar.ready):
-        reads.push(ar.p.id, Cat(ar.p.len, ar.p.lock))
-    axi_id, last = r.p.id, r.p.last
-    known, oldest = reads.look(axi_id)
-    beat = beats.read(axi_id[:exact_log2(reads.ids)])
-    with m.If(r.valid & reads.followed(axi_id)):
-        claim(m, known, f"AXI_R_UNKNOWN_ID at {where}: no read is outstanding",
-              id=axi_id)
+    beats = Signal(8 * reads.ids, name="r_beats")       # of each ID, that came of the oldest burst
+    beat = beats.word_select(r.p.id, 8)
+    axi_id, last, oldest = r.p.id, r.p.last, reads.oldest
+    with m.If(r.valid & reads.followed):
+        claim(m, reads.known, f"AXI_R_UNKNOWN_ID at {where}: no read is outstanding", id=axi_id)
         claim(m, last == (beat == oldest.len),
               f"AXI_RLAST at {where}: the last beat is not marked, or another is",
               id=axi_id, beat=beat, len=oldest.len)
         claim(m, (r.p.resp != Resp.EXOKAY) | oldest.lock,
               f"AXI_R_EXOKAY at {where}: the access was not exclusive", id=axi_id)
         with m.If(r.ready):
-            beats.write(axi_id[:exact_log2(reads.ids)], Mux(last, 0, beat + 1))
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
             with m.If(last):
-                reads.pop(axi_id)
+                reads.pop()

@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 from rtl.axi.signature import Burst, Resp
 
 from .channel import claim
-from .outstanding import Outstanding, Table
+from .outstanding import Outstanding
 
 __all__ = ["write_rules"]
 
@@ -19,8 +19,6 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
     strobes", "Transaction ordering" and "Exclusive accesses".
     """
     aw, w, b = bus.aw, bus.w, bus.b
-    writes = Outstanding(m, data.StructLayout({"lock": 1}), id_width=len(b.p.id), depth=depth,
-                         rule="AXI_AW", where=where)
     lane_bits = exact_log2(len(w.p.strb))
     layout = data.StructLayout({"len": 8, "id": len(aw.p.id), "lock": 1, "size": 3, "burst": 2,
                                 "lane": lane_bits})
@@ -28,11 +26,11 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
 
     # Either addresses wait for data, or data waits for addresses, never both: one queue will do.
     # Of data that waits only the length is kept.
-    queue = Table(m, "w_queue", unsigned(layout.size), depth)
+    queue = Signal(data.ArrayLayout(layout, depth), name="w_queue")
     head, tail = Signal(range(2 * depth), name="w_head"), Signal(range(2 * depth), name="w_tail")
     data_first = Signal(name="w_data_first")    # what the queue holds, if anything
     waiting = head != tail
-    oldest = layout(queue.read(head[:-1]))
+    oldest = queue[head[:-1]]
 
     index = Signal(8, name="w_index")           # next beat of its burst
     address = aw.valid & aw.ready
@@ -44,21 +42,19 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
     with m.If(w.valid):
         _data_rules(m, w, burst, index, address_waits | address & ~data_waits, where)
 
+    paired = Mux(address_waits, last, address & (data_waits | last))
+    writes = Outstanding(
+        m, data.StructLayout({"lock": 1}), depth=depth, rule="AXI_AW", where=where,
+        push=paired, push_id=burst.id, entry=burst.lock, pop_id=b.p.id)
+
     def wait(entry, is_data):
         claim(m, (tail - head)[:len(tail)] != depth,
               f"AXI_AW_DEPTH at {where}: the checker needs more depth")
-        m.d.comb += [queued.eq(1), entering.eq(entry)]
-        m.d.sync += [tail.eq(tail + 1), data_first.eq(is_data)]
-
-    queued, entering = Signal(name="w_queued"), Signal(layout.size, name="w_entering")
-    with m.If(queued):
-        queue.write(tail[:-1], entering)
+        m.d.sync += [queue[tail[:-1]].eq(entry), tail.eq(tail + 1), data_first.eq(is_data)]
 
     with m.If(address | last):
-        with m.If(Mux(address_waits, last, address & (data_waits | last))):
-            writes.push(burst.id, burst.lock)
-            with m.If(waiting):
-                m.d.sync += head.eq(head + 1)
+        with m.If(paired & waiting):
+            m.d.sync += head.eq(head + 1)
         with m.If(address & ~data_waits & (waiting | ~last)):
             wait(arriving, 0)
         with m.If(last & ~address_waits & (waiting | ~address)):
@@ -67,14 +63,12 @@ def write_rules(m: Module, bus, where: str, *, depth: int):
             claim(m, aw.p.len == oldest.len, f"AXI_WLAST at {where}: the data came before its "
                   "address, and has another length", addr=aw.p.addr, len=aw.p.len)
 
-    known, write = writes.look(b.p.id)
-    with m.If(b.valid & writes.followed(b.p.id)):
-        claim(m, known, f"AXI_B_WITHOUT_AW at {where}: no write is unanswered",
-              id=b.p.id)
-        claim(m, (b.p.resp != Resp.EXOKAY) | write.lock,
+    with m.If(b.valid & writes.followed):
+        claim(m, writes.known, f"AXI_B_WITHOUT_AW at {where}: no write is unanswered", id=b.p.id)
+        claim(m, (b.p.resp != Resp.EXOKAY) | writes.oldest.lock,
               f"AXI_B_EXOKAY at {where}: the access was not exclusive", id=b.p.id)
         with m.If(b.ready):
-            writes.pop(b.p.id)
+            writes.pop()
 
 
 def _data_rules(m, w, burst, index, known, where):

@@ -7,7 +7,7 @@ JOBS   ?= auto
 comma  := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep lint bench synth clean
+.PHONY: help demo test test-deep lint bench bench-engine synth clean
 
 help:             ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -35,6 +35,9 @@ lint: $(VENV)/installed.test+formal+fast  ## ruff
 
 bench: $(VENV)/installed.fast  ## cycles of this build beside its peers; writes build/bench.json
 	$(BIN)/dmapath bench
+
+bench-engine: $(VENV)/installed.fast  ## the compiled engine beside Amaranth's simulator, as ratios
+	$(BIN)/python -W ignore -m sim.engine.bench $(ARGS)
 
 synth: $(VENV)/installed.fpga  ## area and speed on an ECP5: make synth [BLOCKS="dma cache"]
 	$(BIN)/dmapath synth $(BLOCKS)

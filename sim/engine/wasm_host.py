@@ -114,6 +114,7 @@ class WasmHost:
     @staticmethod
     def version() -> bytes:
         """Return what compiled code depends on besides the plan."""
+        require()
         return f"wasmtime {metadata.version('wasmtime')}".encode()
 
     @staticmethod

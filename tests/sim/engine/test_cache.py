@@ -38,6 +38,11 @@ def run(make, *args, **kwargs):
     return seen[0]
 
 
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv("AMARANTH_ENGINE_CACHE", raising=False)
+
+
 @pytest.fixture(params=COMPILED)
 def engine(request, tmp_path, monkeypatch):
     monkeypatch.setattr(model, "cache", Cache(tmp_path / "cache"))
@@ -111,7 +116,6 @@ def test_folder_that_cannot_be_written_is_no_error(tmp_path):
 
 
 def test_environment(monkeypatch, tmp_path):
-    monkeypatch.delenv("AMARANTH_ENGINE_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert Cache().folder == tmp_path / "amaranth-engine"
     monkeypatch.delenv("XDG_CACHE_HOME")

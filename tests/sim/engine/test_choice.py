@@ -43,6 +43,8 @@ def test_without_wasmtime(monkeypatch):
     with pytest.raises(EngineError, match=r"^Engine 'wasm' needs the package wasmtime; install "
                                           r"it with `pip install wasmtime`, or use"):
         choose("wasm")
+    with pytest.raises(EngineError, match=r"^Engine 'wasm' needs the package wasmtime"):
+        Simulator(counter()[0])
 
 
 def test_without_compiler(monkeypatch):

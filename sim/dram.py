@@ -11,10 +11,12 @@ from rtl.regs.regfile import RegisterFile
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.stream.queue import Queue
 
-__all__ = ["Dram"]
+__all__ = ["PAGE_BYTES", "Dram"]
 
 #: Bursts that can be queued each way.
 DEPTH = 64
+#: Bytes that one bit of ``written`` stands for.
+PAGE_BYTES = 4096
 
 
 def _next_beat(addr, burst):
@@ -56,6 +58,9 @@ class Dram(wiring.Component):
     ----------
     rows : MemoryData
         Contents, one row a bus word, for the back door.
+    written : MemoryData
+        One bit for each :data:`PAGE_BYTES`: whether anything was ever written there. Finding what
+        a program left in megabytes of memory is then a matter of a few rows.
 
     Raises
     ------
@@ -71,6 +76,7 @@ class Dram(wiring.Component):
         self.base, self.size = base, size
         self.rows = memory.MemoryData(shape=signature.data_width,
                                       depth=size * 8 // signature.data_width, init=[])
+        self.written = memory.MemoryData(shape=1, depth=-(-size // PAGE_BYTES), init=[])
         super().__init__({"bus": In(signature), "regs": In(lite.Signature(addr_width=12))})
 
     def elaborate(self, platform):
@@ -81,6 +87,13 @@ class Dram(wiring.Component):
         m.submodules.store = store = memory.Memory(self.rows)
         reader = store.read_port()
         writer = store.write_port(granularity=8)
+        m.submodules.flags = flags = memory.Memory(self.written)
+        flag = flags.write_port()
+        m.d.comb += [
+            flag.addr.eq(writer.addr >> exact_log2(PAGE_BYTES // len(bus.w.p.strb))),
+            flag.data.eq(1),
+            flag.en.eq(writer.en.any()),
+        ]
 
         now = Signal(32)
         noise = Signal(16, init=0xACE1)         # Galois LFSR

@@ -12,6 +12,7 @@ from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.platform import SIMULATION_BASE, BusError, Platform
 
+from .dram import PAGE_BYTES
 from .engine import choose
 from .host_port import BUFFER_BYTES, Op
 from .pysim import QuietPySimEngine
@@ -264,11 +265,17 @@ class RtlMachine:
             at = (row - low) * self._word
             self._ctx.set(self.top.dram.rows[row],
                           int.from_bytes(image[at:at + self._word], "little"))
+            self._ctx.set(self.top.dram.written[row * self._word // PAGE_BYTES], 1)
 
     def image(self) -> np.ndarray:
         """All of memory, as bytes, without what only the cache holds."""
-        return np.frombuffer(self.peek(self.platform.memory_base, self.platform.memory_size),
-                             dtype=np.uint8)
+        image = np.zeros(self.platform.memory_size, dtype=np.uint8)
+        for page in range(self.top.dram.written.depth):
+            if self._ctx.get(self.top.dram.written[page]):
+                part = slice(page * PAGE_BYTES, (page + 1) * PAGE_BYTES)
+                image[part] = np.frombuffer(
+                    self.peek(self.platform.memory_base + part.start, PAGE_BYTES), dtype=np.uint8)
+        return image
 
     def _rows(self, addr: int, size: int) -> tuple[int, int]:
         offset = addr - self.platform.memory_base

@@ -67,8 +67,9 @@ class System(wiring.Component):
         m.submodules.dma = dma = self.wrap(Dma(self.params.dma), "dma")
         m.submodules.iommu = iommu = self.wrap(Iommu(self.params.iommu), "iommu")
         m.submodules.to_memory = to_memory = arbiter.Arbiter(self._bus, 3)
-        m.submodules.to_regs = to_regs = lite_demux.Demux(32, [
-            IOMMU_BASE, CDMA_BASE, CACHE_BASE, SIMULATION_BASE])
+        m.submodules.to_regs = to_regs = lite_demux.Demux(32, {
+            "iommu": IOMMU_BASE, "dma": CDMA_BASE, "cache": CACHE_BASE,
+            "external": SIMULATION_BASE})
 
         connect(m, flipped(self.cpu), cache.cpu)
         connect(m, dma.bus, iommu.device)
@@ -78,10 +79,10 @@ class System(wiring.Component):
         connect(m, to_memory.bus, flipped(self.memory))
 
         connect(m, flipped(self.regs), to_regs.bus)
-        connect(m, to_regs.targets[0], iommu.regs)
-        connect(m, to_regs.targets[1], dma.regs)
-        connect(m, to_regs.targets[2], cache.regs)
-        connect(m, to_regs.targets[3], flipped(self.external))
+        connect(m, to_regs.ports.iommu, iommu.regs)
+        connect(m, to_regs.ports.dma, dma.regs)
+        connect(m, to_regs.ports.cache, cache.regs)
+        connect(m, to_regs.ports.external, flipped(self.external))
 
         m.d.comb += [
             self.irqs[Irq.IOMMU0:Irq.IOMMU3 + 1].eq(iommu.irq),

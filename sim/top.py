@@ -17,7 +17,7 @@ from .host_port import HostPort
 __all__ = ["HANG_CYCLES", "Top"]
 
 #: A command that takes longer has hung.
-HANG_CYCLES = 1_000_000
+HANG_CYCLES = 100_000
 
 
 def _checked(block: wiring.Component, name: str) -> Checked:

@@ -161,33 +161,35 @@ class Lookup(wiring.Component):
 
         with m.FSM(name="lookup"):
             with m.State("FLOW"):
-                hit = has_req & verdict.hit
+                # What follows a chunk of the bypass waits for its end.
+                live = has_req & ~self.probe.hold
+                hit = live & verdict.hit
                 last_probe = verdict.done & is_bypass & req.closes
                 miss_taken = Signal()
                 launched = Signal()
                 m.d.comb += [
-                    self.misses.valid.eq(has_req & verdict.miss & room),
+                    self.misses.valid.eq(live & verdict.miss & room),
                     miss_taken.eq(self.misses.valid & self.misses.ready),
-                    launched.eq(has_req & verdict.launch & calm),
-                    queue.i.valid.eq(has_req & (verdict.hit | last_probe)),
+                    launched.eq(live & verdict.launch & calm),
+                    queue.i.valid.eq(live & (verdict.hit | last_probe)),
                     order.way.eq(verdict.way),
                     order.miss.eq(view.same),
                 ]
                 with m.If(verdict.done):
                     m.d.comb += order.op.eq(Op.BYPASS)
                 m.d.comb += [
-                    leaves.eq(has_req & Mux(
+                    leaves.eq(live & Mux(
                         queue.i.valid, queue.i.ready,
                         verdict.done | (verdict.drop & ~verdict.more & ~is_bypass))),
                     tags.write.eq((hit & leaves) | miss_taken | launched
-                                  | (has_req & verdict.drop)),
+                                  | (live & verdict.drop)),
                     self.flight.refer.eq(hit & leaves & view.same),
                     self.flight.soil.eq(self.flight.refer & req.write),
                     self.probe.done.eq(leaves & is_bypass),
                     self.walk.launched.eq(launched & ~is_bypass),
                     self.events.read_hit.eq(hit & leaves & req.starts & ~req.write),
                     self.events.write_hit.eq(hit & leaves & req.starts & req.write),
-                    self.events.dropped.eq(Mux(has_req, verdict.dropped, 0)),
+                    self.events.dropped.eq(Mux(live, verdict.dropped, 0)),
                 ]
                 m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause)]
                 with m.If(leaves & last_probe):
@@ -207,7 +209,7 @@ class Lookup(wiring.Component):
                     with m.Else():
                         m.d.comb += [
                             tags.set.eq(self.requests.p.line.set),
-                            self.requests.ready.eq(tags.ready & ~self.probe.hold),
+                            self.requests.ready.eq(tags.ready),
                         ]
                         m.d.sync += [
                             coming.eq(self.requests.payload),
@@ -224,7 +226,7 @@ class Lookup(wiring.Component):
                     with m.Elif(self.tasks.valid):
                         m.d.comb += tags.set.eq(task.line.set)
                         m.next = "CHANGE"
-                    with m.Elif(verdict.drop):
+                    with m.Elif(live & verdict.drop):
                         m.next = "SEE"
 
             with m.State("READOUT"):        # the queue has room, and `tags` shows the set

@@ -1,6 +1,7 @@
 """Netlists of the blocks, for tools that do not speak Amaranth."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,7 @@ from amaranth.lib import wiring
 from .axi.pins import Flat
 from .params import CacheParams, DmaParams, IommuParams, SystemParams
 
-__all__ = ["BLOCKS", "LANGUAGES", "ToolMissing", "generate", "make_block"]
+__all__ = ["BLOCKS", "LANGUAGES", "ToolMissing", "configure", "generate", "make_block"]
 
 LANGUAGES = ("verilog", "rtlil")
 
@@ -41,6 +42,61 @@ BLOCKS = {
 }
 
 
+def configure(block: str, settings: Iterable[str] = ()) -> Any:
+    """Parameters of a block, with some that differ from their defaults.
+
+    Parameters
+    ----------
+    block : str
+        A name in :data:`BLOCKS`.
+    settings : iterable of str
+        Each ``name=value``; for the system ``block.name=value``. Values are numbers, as in Python.
+
+    Raises
+    ------
+    ValueError
+        If there is no such block or parameter, a value is no number, or the parameters refuse it.
+    """
+    params, parts = _block(block).params(), {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        *path, last = name.split(".")
+        part = params
+        for step in path:
+            part = getattr(part, _known(part, step, inside=True))
+        _known(part, last)
+        try:
+            parts.setdefault(tuple(path), {})[last] = int(text, 0)
+        except ValueError:
+            raise ValueError(f"Value of {name!r} must be a number, not {text!r}") from None
+    return _changed(params, (), parts)
+
+
+def _known(params: Any, name: str, *, inside: bool = False) -> str:
+    """Refuse what is no parameter; ``inside``: what has no parameters of its own."""
+    groups = {field.name for field in fields(params) if is_dataclass(getattr(params, field.name))}
+    names = {field.name for field in fields(params)} - groups
+    if name not in (groups if inside else names):
+        shown = [f"{field.name}.*" if field.name in groups else field.name
+                 for field in fields(params)]
+        raise ValueError(f"Parameter of {type(params).__name__} must be one of "
+                         f"{', '.join(shown)}, not {name!r}")
+    return name
+
+
+def _changed(params: Any, path: tuple[str, ...], parts: dict[tuple[str, ...], dict]) -> Any:
+    """``params``, and whatever is inside, with all changes at once: checks see the outcome only."""
+    inner = {field.name: _changed(getattr(params, field.name), (*path, field.name), parts)
+             for field in fields(params) if is_dataclass(getattr(params, field.name))}
+    return replace(params, **inner, **parts.get(path, {}))
+
+
+def _block(name: str) -> Block:
+    if name not in BLOCKS:
+        raise ValueError(f"Block must be one of {', '.join(BLOCKS)}, not {name!r}")
+    return BLOCKS[name]
+
+
 def make_block(block: str, params: Any = None) -> wiring.Component:
     """Make a block.
 
@@ -58,9 +114,7 @@ def make_block(block: str, params: Any = None) -> wiring.Component:
     TypeError
         If ``params`` are those of another block.
     """
-    if block not in BLOCKS:
-        raise ValueError(f"Block must be one of {', '.join(BLOCKS)}, not {block!r}")
-    kind = BLOCKS[block].params
+    kind = _block(block).params
     params = kind() if params is None else params
     if not isinstance(params, kind):
         raise TypeError(f"Parameters of block {block!r} must be {kind.__name__}, not {params!r}")

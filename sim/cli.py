@@ -92,6 +92,43 @@ def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, 
     sys.exit(0 if ok else 1)
 
 
+@cli.command()
+@click.argument("block")
+@click.option("--language", type=click.Choice(["verilog", "rtlil"]), default="verilog",
+              show_default=True, help="RTLIL is what Yosys reads, and needs no tool.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="A parameter that differs from its default; [b]dma.max_beats=32[/b] for the "
+                   "system. May be given many times.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, writable=True, path_type=Path),
+              metavar="FILE", help="Where to write. [dim]\\[default: standard output][/dim]")
+def generate(block: str, language: str, settings: tuple[str, ...], output: Path | None) -> None:
+    """Write the netlist of a BLOCK: iommu, dma, cache, or the whole system.
+
+    Pins have the names that AXI tools look for, such as [b]m_axi_memory_awaddr[/b].
+    """
+    from rtl.generate import ToolMissing, configure
+    from rtl.generate import generate as netlist
+
+    try:
+        text = netlist(block, language=language, params=configure(block, settings))
+    except (ValueError, ToolMissing) as error:
+        raise click.UsageError(str(error)) from None
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def registers(folder: Path) -> None:
+    """Write register maps and formats to FOLDER: C headers, Markdown, SystemRDL."""
+    from rtl.spec.export import export
+
+    for path in export(folder):
+        click.echo(path)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; wrong arguments are one line on standard error and exit status 2."""
     try:

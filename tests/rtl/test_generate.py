@@ -11,8 +11,8 @@ from amaranth.back import verilog
 from rtl import generate as module
 from rtl.axi.error import Error
 from rtl.axi.signature import Signature
-from rtl.generate import ToolMissing, generate, make_block
-from rtl.params import CacheParams, DmaParams
+from rtl.generate import ToolMissing, configure, generate, make_block
+from rtl.params import CacheParams, DmaParams, SystemParams
 
 
 def small(block, params):
@@ -72,3 +72,31 @@ def test_rtlil(block, pins):
 def test_params():
     narrow = generate("dma", language="rtlil", params=DmaParams(data_width=32))
     assert re.search(r"^  wire width 32 output.* \\m_axi_bus_wdata$", narrow, re.M)
+
+
+def test_configure():
+    assert configure("dma") == DmaParams()
+    assert configure("cache", ["ways=2", "size_bytes=0x2000"]) == \
+        CacheParams(ways=2, size_bytes=8192)
+    wide = configure("system", ["dma.data_width=128", "iommu.data_width=128",
+                                "cache.data_width=128", "dma.max_beats=8"])
+    assert wide.dma == DmaParams(data_width=128, max_beats=8)
+    assert (wide.iommu.data_width, wide.cache.data_width) == (128, 128)
+    assert wide.cache.ways == SystemParams().cache.ways
+
+
+@pytest.mark.parametrize("block, setting, message", [
+    ("gpu", "a=1", r"Block must be one of iommu, dma, cache, system, not 'gpu'"),
+    ("dma", "beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'beats'"),
+    ("dma", "dma.max_beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'dma'"),
+    ("system", "max_beats=1", r"Parameter of SystemParams must be one of iommu\.\*, dma\.\*, "
+                                r"cache\.\*, not 'max_beats'"),
+    ("system", "dma.beats=1", r"Parameter of DmaParams must be one of .*, not 'beats'"),
+    ("dma", "max_beats=many", r"Value of 'max_beats' must be a number, not 'many'"),
+    ("dma", "max_beats", r"Value of 'max_beats' must be a number, not ''"),
+    ("dma", "max_beats=5", r"Longest burst must be one of .*, not 5"),
+    ("system", "dma.data_width=128", r"Data widths must be equal, not .*"),
+])
+def test_configure_refuses(block, setting, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        configure(block, [setting])

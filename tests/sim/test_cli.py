@@ -16,6 +16,10 @@ from sim.cli import main
     (["demo", "--entries", "9", "{tiny}"], "Entries must be from 1 to 3, the bytes of the file"),
     (["demo", "--forget", "hat"], "Invalid value for '--forget': 'hat' is not one of 'map'"),
     (["demo", "--engine", "steam"], "Invalid value for '--engine': 'steam' is not"),
+    (["generate", "gpu"], "Block must be one of iommu, dma, cache, system, not 'gpu'"),
+    (["generate", "dma", "--language", "vhdl"], "'vhdl' is not one of 'verilog', 'rtlil'"),
+    (["generate", "dma", "--set", "beats=2"], "Parameter of DmaParams must be one of addr_width, "),
+    (["generate", "dma", "--set", "max_beats=3"], "Longest burst must be one of 2, 4, 8"),
     (["dmeo"], "No such command 'dmeo'"),
 ])
 def test_refused(arguments, message, tmp_path, capsys):
@@ -31,7 +35,24 @@ def test_refused(arguments, message, tmp_path, capsys):
     assert message in printed.err and printed.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo"]])
+@pytest.mark.parametrize("arguments", [[], ["demo"], ["generate"], ["registers"]])
 def test_help(arguments, capsys):
     main([*arguments, "--help"])
     assert "Usage" in capsys.readouterr().out
+
+
+def test_generate(tmp_path, capsys):
+    path = tmp_path / "dma.il"
+    arguments = ["generate", "dma", "--language", "rtlil", "--set", "data_width=32"]
+    main([*arguments, "-o", str(path)])
+    assert "wire width 32 output" in path.read_text()
+    assert capsys.readouterr().out == ""
+    main(arguments)
+    assert capsys.readouterr().out == path.read_text()
+
+
+def test_registers(tmp_path, capsys):
+    main(["registers", str(tmp_path / "regs")])
+    printed = capsys.readouterr().out.split()
+    assert str(tmp_path / "regs" / "iommu.h") in printed
+    assert sorted(printed) == sorted(map(str, (tmp_path / "regs").iterdir()))

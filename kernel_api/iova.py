@@ -118,7 +118,7 @@ class IovaDomain:
     @staticmethod
     def rounded(size: int) -> int:
         """Pages that a request for ``size`` takes: a power of two below 32, so as to be reused."""
-        return 1 << _order(size) if 0 < size < 1 << _CACHED_ORDERS - 1 else size
+        return 1 << _order(size) if size < 1 << _CACHED_ORDERS - 1 else size
 
     def alloc_fast(self, size: int, limit: int, *, flush: bool) -> tuple[int | None, bool]:
         """Take ``size`` pages, a recycled range if one fits.
@@ -137,9 +137,11 @@ class IovaDomain:
         tuple of int or None, bool
             First page number, and whether it was recycled.
         """
+        if size < 1:
+            return None, False
         size = self.rounded(size)
         order = _order(size)
-        if 0 <= order < _CACHED_ORDERS:
+        if order < _CACHED_ORDERS:
             cached = self._cache[order]
             for index in reversed(range(len(cached))):
                 if cached[index] + (1 << order) - 1 <= limit:
@@ -158,7 +160,7 @@ class IovaDomain:
         is theirs: as in Linux, nothing checks it.
         """
         order = _order(size)
-        if not 0 <= order < _CACHED_ORDERS:
+        if order >= _CACHED_ORDERS:
             self.free(first)
             return
         cached = self._cache[order]

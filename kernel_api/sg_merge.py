@@ -27,7 +27,7 @@ def layout_spans(pieces: list[tuple[int, int]], granule: int, boundary: int) -> 
     for offset, length in pieces:
         span = offset + length + granule - 1 & -granule
         gap = -total & boundary & _MASK64
-        if spans and 0 < gap < span - 1:
+        if spans and 0 < gap < span:
             spans[-1] += gap
             total += gap
         spans.append(span)

@@ -6,6 +6,7 @@ Source: RISC-V IOMMU Architecture Specification, chapter "In-memory queue interf
 "Software guidelines / Reading and writing of queues".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -199,7 +200,7 @@ class CommandQueue(Queue):
     def _is_empty(self) -> bool:
         return self._head.read("index") == self._next
 
-    def _wait_for(self, condition) -> int:
+    def _wait_for(self, condition: Callable[[], bool]) -> int:
         if poll_timeout(self._machine, lambda: self._failed or condition(), FENCE_CYCLES):
             if not self._failed:
                 return 0

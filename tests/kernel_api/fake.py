@@ -19,6 +19,8 @@ from tests.kernel_api.fake_cdma import FakeCdma
 from tests.kernel_api.fake_iommu import FakeIommu
 
 PAGE = 4096
+#: Nobody may count on zeros: this looks like page-table entries.
+POWER_ON = (0x8_0000 << 10 | 0xDF).to_bytes(8, "little") * (PAGE // 8)
 
 
 class Words:
@@ -123,7 +125,7 @@ class FakeMachine:
             raise BusError(addr, "SLVERR")
         while size:
             count = min(size, PAGE - addr % PAGE)
-            yield self.pages.setdefault(addr // PAGE, bytearray(PAGE)), addr % PAGE, count
+            yield self.pages.setdefault(addr // PAGE, bytearray(POWER_ON)), addr % PAGE, count
             addr, size = addr + count, size - count
 
     def bus_read(self, addr, size):

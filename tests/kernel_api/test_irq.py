@@ -159,7 +159,10 @@ def test_done_counts(kernel):
     assert wait_for_completion_timeout(x, 0) == 1
     assert try_wait_for_completion(x) is True and try_wait_for_completion(x) is False
     complete_all(x)
+    done = x.done
     wait_for_completion(x)
+    assert x.done == done
+    complete(x)
     wait_for_completion(x)
     assert completion_done(x)
     reinit_completion(x)

@@ -3,6 +3,7 @@
 import pytest
 
 from kernel_api import *
+from kernel_api.drivers import riscv_iommu_queues
 from kernel_api.drivers.riscv_iommu_directory import DeviceDirectory
 from tests.kernel_api.fake import FakeMachine
 
@@ -21,6 +22,7 @@ def test_the_deepest_directory_that_is_kept(make, levels, expected):
     kernel = make(FakeMachine(levels=levels))
     assert kernel.iommu.directory.levels == expected
     assert kernel.machine.iommu.regs["ddtp"] & 15 == expected + 1
+    assert kernel.machine.iommu.commands[:3] == [("ddt", None), ("vma", None, None), ("fence", 3)]
 
 
 @pytest.mark.parametrize("levels,did,ok", [
@@ -227,7 +229,8 @@ def test_pscids_are_reused(kernel):
 
 
 @pytest.mark.parametrize("valid", [False, True])
-def test_hardware_that_does_not_take_a_context(kernel, valid):
+def test_hardware_that_does_not_take_a_context(kernel, valid, monkeypatch):
+    monkeypatch.setattr(riscv_iommu_queues, "FENCE_CYCLES", 1000)
     dev, _ = widget(kernel, 0x20)
     old = dev.iommu_domain
     if not valid:

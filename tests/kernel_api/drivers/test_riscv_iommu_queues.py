@@ -3,6 +3,7 @@
 import pytest
 
 from kernel_api import *
+from kernel_api.drivers import riscv_iommu_queues
 from kernel_api.drivers.riscv_iommu_queues import FaultRecord, inval_ddt, inval_vma
 from rtl.spec.faults import Cause, TransactionType
 from tests.kernel_api.fake import FakeMachine
@@ -61,7 +62,8 @@ def test_an_illegal_command_is_reported_and_the_ring_restarts(iommu):
     assert kernel.machine.iommu.commands[-2:] == [("vma", 1, None), ("fence", 3)]
 
 
-def test_an_illegal_command_with_interrupts_off(iommu):
+def test_an_illegal_command_with_interrupts_off(iommu, monkeypatch):
+    monkeypatch.setattr(riscv_iommu_queues, "FENCE_CYCLES", 1000)
     local_irq_disable()
     assert iommu._commands.sync([(0x7F, 0)]) == -EIO
     local_irq_enable()
@@ -69,7 +71,8 @@ def test_an_illegal_command_with_interrupts_off(iommu):
     assert iommu.invalidate(1) == 0
 
 
-def test_hardware_that_does_nothing(iommu):
+def test_hardware_that_does_nothing(iommu, monkeypatch):
+    monkeypatch.setattr(riscv_iommu_queues, "FENCE_CYCLES", 1000)
     kernel = iommu.kernel
     kernel.machine.iommu.stuck = True
     assert iommu.invalidate(1) == -ETIMEDOUT

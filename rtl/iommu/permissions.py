@@ -1,0 +1,83 @@
+"""Whether a page may be used for an access."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.spec.faults import Cause, TransactionType
+
+from .records import Kind
+
+__all__ = ["Permissions", "access_fault", "page_fault", "transaction_type"]
+
+
+class Permissions(wiring.Component):
+    """The rules for a leaf page-table entry whose A bit is set. Combinational.
+
+    The same rules hold when an entry comes from a walk and when it comes from the TLB, since both
+    go through here.
+
+    Members
+    -------
+    kind : ``In(Kind)``
+        Access. EXECUTE needs X and not R.
+    privileged : ``In(1)``
+        It has supervisor privilege.
+    sum : ``In(1)``
+        Supervisors may read and write user pages; never execute them.
+    r, w, x, u, d : ``In(1)``
+        Bits of the entry. Without D no write: this build does not set D.
+    denied : ``Out(1)``
+        Page fault.
+
+    Source
+    ------
+    RISC-V IOMMU Architecture Specification, section "Process-context fields" (ENS, SUM);
+    RISC-V Privileged Architecture, section "Virtual Address Translation Process", steps 5 to 7.
+    """
+
+    kind: In(Kind)
+    privileged: In(1)
+    sum: In(1)
+    r: In(1)
+    w: In(1)
+    x: In(1)
+    u: In(1)
+    d: In(1)
+    denied: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        allowed = Signal()
+        with m.Switch(self.kind):
+            with m.Case(Kind.READ):
+                m.d.comb += allowed.eq(self.r)
+            with m.Case(Kind.WRITE):
+                m.d.comb += allowed.eq(self.w & self.d)
+            with m.Case(Kind.EXECUTE):
+                m.d.comb += allowed.eq(self.x)
+        executes = self.kind == Kind.EXECUTE
+        stranger = Mux(self.privileged, self.u & (executes | ~self.sum), ~self.u)
+        m.d.comb += self.denied.eq(~allowed | stranger)
+        return m
+
+
+def _by_kind(kind: Value, read: int, write: int, execute: int) -> Value:
+    return Mux(kind == Kind.WRITE, write, Mux(kind == Kind.EXECUTE, execute, read))
+
+
+def page_fault(kind: Value) -> Value:
+    """Cause of a page fault."""
+    return _by_kind(kind, Cause.READ_PAGE_FAULT, Cause.WRITE_PAGE_FAULT, Cause.EXEC_PAGE_FAULT)
+
+
+def access_fault(kind: Value) -> Value:
+    """Cause of an access fault."""
+    return _by_kind(kind, Cause.READ_ACCESS_FAULT, Cause.WRITE_ACCESS_FAULT,
+                    Cause.EXEC_ACCESS_FAULT)
+
+
+def transaction_type(kind: Value) -> Value:
+    """TTYP of an untranslated access."""
+    return _by_kind(kind, TransactionType.UNTRANSLATED_READ, TransactionType.UNTRANSLATED_WRITE,
+                    TransactionType.UNTRANSLATED_EXEC)

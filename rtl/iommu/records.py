@@ -1,0 +1,88 @@
+"""What passes between the parts of the IOMMU."""
+
+from amaranth import *
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.axi.signature import Burst, dma_user_layout
+from rtl.spec.page_table import PAGE_BITS, VPN_BITS
+
+__all__ = ["LEVELS", "VPN_WIDTH", "Kind", "WalkStatus", "address_layout", "context_layout",
+           "fault_layout", "leaf_layout", "refused_layout", "same_page", "translate"]
+
+#: Levels of the first-stage page table: Sv39.
+LEVELS = 3
+#: Width of a virtual page number.
+VPN_WIDTH = LEVELS * VPN_BITS
+#: Bits of the page number that the page offset takes over, for each bit of ``covers``.
+_COVERED = ((0, 4), (4, VPN_BITS), (VPN_BITS, 2 * VPN_BITS))
+
+
+class Kind(enum.Enum, shape=2):
+    """What a device wants to do."""
+
+    READ = 0
+    WRITE = 1
+    EXECUTE = 2
+
+
+class WalkStatus(enum.Enum, shape=2):
+    """How a page walk ended."""
+
+    LEAF = 0
+    PAGE_FAULT = 1
+    ACCESS_FAULT = 2
+
+
+def address_layout(*, id_width: int, addr_width: int = 64, user=None) -> data.StructLayout:
+    """Payload of AR or AW, as in :class:`rtl.axi.signature.Signature`; with the device's AxUSER."""
+    return data.StructLayout({
+        "id": id_width, "addr": addr_width, "len": 8, "size": 3, "burst": Burst, "lock": 1,
+        "cache": 4, "prot": 3, "qos": 4, "user": dma_user_layout() if user is None else user,
+    })
+
+
+def leaf_layout(phys_bits: int) -> data.StructLayout:
+    """A leaf page-table entry, as the TLB keeps it.
+
+    ``covers`` is a thermometer: bit 0 for pages of 64 KiB and more, bit 1 from 2 MiB, bit 2 for
+    1 GiB. A is not kept, since no entry without it is used. V and the reserved bits neither.
+    """
+    return data.StructLayout({
+        "ppn": phys_bits - PAGE_BITS, "covers": len(_COVERED),
+        "r": 1, "w": 1, "x": 1, "u": 1, "g": 1, "d": 1})
+
+
+def translate(leaf: data.View, vpn: Value) -> Value:
+    """Physical page number of virtual page ``vpn`` under ``leaf``."""
+    parts = [Mux(leaf.covers[k], vpn[low:high], leaf.ppn[low:high])
+             for k, (low, high) in enumerate(_COVERED)]
+    return Cat(*parts, leaf.ppn[_COVERED[-1][1]:])
+
+
+def same_page(left: Value, right: Value, covers: Value) -> Value:
+    """High if two virtual page numbers are equal in the bits that ``covers`` leaves."""
+    parts = [covers[k] | (left[low:high] == right[low:high])
+             for k, (low, high) in enumerate(_COVERED)]
+    return Cat(*parts, left[_COVERED[-1][1]:] == right[_COVERED[-1][1]:]).all()
+
+
+def context_layout(phys_bits: int) -> data.StructLayout:
+    """What is kept of a device context.
+
+    ``paged``: iosatp is Sv39, else Bare; ``root``: its page number, and ``root_wide``, high if that
+    does not fit in a physical address.
+    """
+    return data.StructLayout({
+        "paged": 1, "pscid": 20, "root": phys_bits - PAGE_BITS, "root_wide": 1, "pdtv": 1, "dtf": 1})
+
+
+def fault_layout() -> data.StructLayout:
+    """A fault for the fault queue: the fields of the record that this build can set."""
+    return data.StructLayout({
+        "cause": 12, "pid": 20, "pv": 1, "priv": 1, "ttyp": 6, "did": 24, "iotval": 64})
+
+
+def refused_layout(id_width: int) -> data.StructLayout:
+    """A burst that is answered with SLVERR instead of passed on."""
+    return data.StructLayout({"id": id_width, "len": 8})

@@ -1,0 +1,98 @@
+"""Walkers as services: ask, wait, take the answer; and two clients of one walker."""
+
+from amaranth import *
+from amaranth.hdl import ShapeLike
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["ServiceSignature", "Share"]
+
+
+class ServiceSignature(wiring.Signature):
+    """Something that takes time, for one client at a time. Directions are the client's.
+
+    Unlike a stream's, ``want`` may be withdrawn as long as ``start`` is low: what a client waits for
+    may become known in another way.
+
+    Parameters
+    ----------
+    request, reply : shape-like
+        Question and answer.
+
+    Members
+    -------
+    want : ``Out(1)``
+        The client asks.
+    request : ``Out(request)``
+        Its question; must stay from ``start`` until ``take``.
+    start : ``In(1)``
+        The work begins in this cycle; only while ``want``.
+    valid : ``In(1)``
+        The answer is there and stays until taken.
+    reply : ``In(reply)``
+        The answer.
+    take : ``Out(1)``
+        The client takes it; only while ``valid``.
+    keep : ``Out(1)``
+        With ``take``: the answer may be cached.
+    """
+
+    def __init__(self, request: ShapeLike, reply: ShapeLike):
+        self.request_shape, self.reply_shape = request, reply
+        super().__init__({
+            "want": Out(1), "request": Out(request), "start": In(1),
+            "valid": In(1), "reply": In(reply), "take": Out(1), "keep": Out(1)})
+
+    def __eq__(self, other):
+        return (isinstance(other, ServiceSignature) and
+                self.request_shape == other.request_shape and
+                self.reply_shape == other.reply_shape)
+
+
+class Share(wiring.Component):
+    """One server for two clients, in turn when both want. Combinational; no cycle is lost.
+
+    Parameters
+    ----------
+    signature : ServiceSignature
+        Service.
+
+    Members
+    -------
+    clients : ``In(signature).array(2)``
+        Clients.
+    server : ``Out(signature)``
+        Server.
+    """
+
+    def __init__(self, signature: ServiceSignature):
+        super().__init__({"clients": In(signature).array(2), "server": Out(signature)})
+
+    def elaborate(self, platform):
+        m = Module()
+        server = self.server
+        owner = Signal()                # client being served, or served last
+        busy = Signal()
+        turn = Signal()
+
+        wants = [client.want for client in self.clients]
+        m.d.comb += turn.eq(Mux(busy, owner, Mux(owner, ~wants[0], wants[1])))
+        with m.Switch(turn):
+            for k, client in enumerate(self.clients):
+                with m.Case(k):
+                    m.d.comb += [
+                        server.want.eq(client.want & ~busy),
+                        server.request.eq(client.request),
+                        server.take.eq(client.take & busy),
+                        server.keep.eq(client.keep),
+                        client.start.eq(server.start),
+                        client.valid.eq(server.valid & busy),
+                    ]
+        for client in self.clients:
+            m.d.comb += client.reply.eq(server.reply)
+
+        with m.If(server.want & server.start):
+            m.d.sync += [busy.eq(1), owner.eq(turn)]
+        with m.Elif(server.take):
+            m.d.sync += busy.eq(0)
+        return m

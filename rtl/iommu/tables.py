@@ -1,0 +1,203 @@
+"""The IOMMU's own accesses to memory, on one AXI4 port."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from rtl.axi.signature import CACHE_BYPASS, Burst, Resp, Signature
+from rtl.stream.arbiter import Arbiter
+from rtl.stream.queue import Queue
+
+__all__ = ["ReadSignature", "TableReads", "TableWrites", "WriteSignature"]
+
+_DWORD = 3                              # log2 of bytes
+
+
+class ReadSignature(wiring.Signature):
+    """Reads of 1 to 4 consecutive doublewords, one request at a time. Directions are the reader's.
+
+    Members
+    -------
+    request : ``Out(stream.Signature(...))``
+        ``addr``, a multiple of 8 bytes, and ``len``, doublewords less 1.
+    reply : ``In(...)``
+        ``valid``, ``data``, ``error`` and ``last``, once for each doubleword; always taken.
+    """
+
+    def __init__(self, phys_bits: int):
+        super().__init__({
+            "request": Out(stream.Signature(data.StructLayout({"addr": phys_bits, "len": 2}))),
+            "reply": In(wiring.Signature({
+                "valid": Out(1), "data": Out(64), "error": Out(1), "last": Out(1)})),
+        })
+
+
+class WriteSignature(wiring.Signature):
+    """Writes of 1 to 4 doublewords, or of 4 bytes. Directions are the writer's.
+
+    Members
+    -------
+    valid : ``Out(1)``
+        A write is wanted. All else that goes out must stay until ``done``.
+    addr : ``Out(phys_bits)``
+        Byte address; aligned to 8 bytes, or to 4 if ``word``.
+    word : ``Out(1)``
+        Write 4 bytes only, those in the half of ``data`` that ``addr`` points to.
+    len : ``Out(2)``
+        Doublewords less 1.
+    index : ``In(2)``
+        The doubleword that ``data`` must show in this cycle.
+    data : ``Out(64)``
+        Doubleword ``index``, a combinational answer.
+    done, error : ``In(1)``
+        The write has ended in this cycle, and whether it failed.
+    """
+
+    def __init__(self, phys_bits: int):
+        super().__init__({
+            "valid": Out(1), "addr": Out(phys_bits), "word": Out(1), "len": Out(2),
+            "index": In(2), "data": Out(64), "done": In(1), "error": In(1)})
+
+
+class TableReads(wiring.Component):
+    """Bring the reads of ``n`` readers on AR, in turn, and their data back.
+
+    A request is on the bus in the same cycle and data is with the reader in the same cycle. Each
+    reader may have one read in flight; on the bus they are in order, of one ID. Beats are of 8 bytes
+    on a bus of any width.
+
+    Parameters
+    ----------
+    phys_bits, data_width, id_width : int
+        Widths of the port, in bits.
+    n : int
+        Readers.
+
+    Members
+    -------
+    readers : ``In(ReadSignature(phys_bits)).array(n)``
+        Readers.
+    ar, r : ``Out(...)``, ``In(...)``
+        Read channels of the port.
+    """
+
+    def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int):
+        self._n = n
+        bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width).members
+        super().__init__({
+            "readers": In(ReadSignature(phys_bits)).array(n), "ar": bus["ar"], "r": bus["r"]})
+
+    def elaborate(self, platform):
+        m = Module()
+        request_shape = self.readers[0].request.payload.shape()
+        m.submodules.arbiter = arbiter = Arbiter(request_shape, self._n)
+        # Whose data comes next, and in which lane of the bus it starts.
+        lanes = exact_log2(len(self.r.p.data) // 64)
+        ticket = data.StructLayout({"reader": range(self._n), "lane": lanes})
+        m.submodules.owners = owners = Queue(ticket, self._n)
+        for reader, port in zip(self.readers, arbiter.i, strict=True):
+            connect(m, flipped(reader.request), port)
+
+        ar, request = self.ar.p, arbiter.o.p
+        m.d.comb += [
+            self.ar.valid.eq(arbiter.o.valid),
+            arbiter.o.ready.eq(self.ar.ready),
+            owners.i.valid.eq(arbiter.o.valid & self.ar.ready),     # never full: one each
+            owners.i.p.reader.eq(arbiter.grant),
+            owners.i.p.lane.eq(request.addr[_DWORD:_DWORD + lanes]),
+            ar.addr.eq(request.addr), ar.len.eq(request.len), ar.size.eq(_DWORD),
+            ar.burst.eq(Burst.INCR), ar.cache.eq(CACHE_BYPASS),
+        ]
+
+        beat = Signal(lanes)
+        lane = (owners.o.p.lane + beat)[:lanes]
+        m.d.comb += [
+            self.r.ready.eq(1),
+            owners.o.ready.eq(self.r.valid & self.r.p.last),
+        ]
+        with m.If(self.r.valid):
+            m.d.sync += beat.eq(Mux(self.r.p.last, 0, beat + 1))
+        for k, reader in enumerate(self.readers):
+            m.d.comb += [
+                reader.reply.valid.eq(self.r.valid & (owners.o.p.reader == k)),
+                reader.reply.data.eq(self.r.p.data.word_select(lane, 64)),
+                reader.reply.error.eq(self.r.p.resp != Resp.OKAY),
+                reader.reply.last.eq(self.r.p.last),
+            ]
+        return m
+
+
+class TableWrites(wiring.Component):
+    """Carry out the writes of ``n`` writers, one after the other; writer 0 goes first.
+
+    The address is on the bus in the cycle after ``valid``; ``done`` is in the cycle of the response.
+
+    Parameters
+    ----------
+    phys_bits, data_width, id_width : int
+        Widths of the port, in bits.
+    n : int
+        Writers.
+
+    Members
+    -------
+    writers : ``In(WriteSignature(phys_bits)).array(n)``
+        Writers.
+    aw, w, b : ``Out(...)``, ``Out(...)``, ``In(...)``
+        Write channels of the port.
+    """
+
+    def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int):
+        self._n, self._phys_bits = n, phys_bits
+        bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width).members
+        super().__init__({
+            "writers": In(WriteSignature(phys_bits)).array(n),
+            "aw": bus["aw"], "w": bus["w"], "b": bus["b"]})
+
+    def elaborate(self, platform):
+        m = Module()
+        aw, w = self.aw.p, self.w.p
+        chosen = WriteSignature(self._phys_bits).flip().create(path=("chosen",))
+        owner = Signal(range(self._n))
+        with m.Switch(owner):
+            for k, writer in enumerate(self.writers):
+                with m.Case(k):
+                    m.d.comb += [chosen.addr.eq(writer.addr), chosen.word.eq(writer.word),
+                                 chosen.len.eq(writer.len), chosen.data.eq(writer.data),
+                                 writer.done.eq(chosen.done), writer.error.eq(chosen.error)]
+        index = Signal(2)
+        for writer in self.writers:
+            m.d.comb += writer.index.eq(index)
+
+        lanes = exact_log2(len(w.data) // 64)
+        lane = (chosen.addr[_DWORD:_DWORD + lanes] + index)[:lanes]
+        strobes = Mux(chosen.word, Mux(chosen.addr[2], 0xF0, 0x0F), 0xFF)
+        m.d.comb += [
+            aw.addr.eq(chosen.addr), aw.len.eq(chosen.len), aw.burst.eq(Burst.INCR),
+            aw.size.eq(Mux(chosen.word, 2, _DWORD)), aw.cache.eq(CACHE_BYPASS),
+            w.data.eq(chosen.data.replicate(1 << lanes)),
+            w.strb.word_select(lane, 8).eq(strobes),
+            w.last.eq(index == chosen.len),
+        ]
+
+        with m.FSM(name="write"):
+            with m.State("IDLE"):
+                m.d.sync += index.eq(0)
+                for k, writer in reversed(list(enumerate(self.writers))):
+                    with m.If(writer.valid):
+                        m.d.sync += [owner.eq(k), self.aw.valid.eq(1), self.w.valid.eq(1)]
+                        m.next = "SEND"
+            with m.State("SEND"):
+                # Neither channel waits for the other.
+                with m.If(self.aw.ready):
+                    m.d.sync += self.aw.valid.eq(0)
+                with m.If(self.w.valid & self.w.ready):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(w.last):
+                        m.d.sync += self.w.valid.eq(0)
+                m.d.comb += self.b.ready.eq(~self.aw.valid & ~self.w.valid)
+                with m.If(self.b.valid & self.b.ready):
+                    m.d.comb += [chosen.done.eq(1), chosen.error.eq(self.b.p.resp != Resp.OKAY)]
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,85 @@
+"""Translation of one channel, AR or AW: wires its stages."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.spec.page_table import DdtpMode
+
+from .address_stage import AddressStage
+from .context_cache import ContextLookupSignature
+from .context_stage import ContextStage
+from .directory_walker import directory_signature
+from .page_walker import walk_signature
+from .records import address_layout, fault_layout, refused_layout
+from .tlb import LookupSignature
+
+__all__ = ["Translator"]
+
+
+class Translator(wiring.Component):
+    """Context, then TLB or page walk, then permission: the path of AR or of AW.
+
+    An access that hits is at ``o`` two cycles after it is at ``i``, one each cycle. Accesses stay in
+    order; a miss or a refusal holds up those behind it.
+
+    Parameters
+    ----------
+    id_width, phys_bits : int
+        Widths of AXI IDs and of physical addresses, in bits.
+    writes : bool
+        The channel is AW, else AR.
+
+    Members
+    -------
+    i, o : streams
+        Accesses with I/O virtual addresses, and with physical addresses.
+    room, passed, refused, fault, flush, stale, hit, miss
+        As in :class:`~rtl.iommu.address_stage.AddressStage`.
+    mode, contexts, directory
+        As in :class:`~rtl.iommu.context_stage.ContextStage`.
+    tlb, walk : ``Out(...)``
+        TLB and page walker.
+    """
+
+    def __init__(self, *, id_width: int, phys_bits: int, writes: bool):
+        self._widths, self._writes = {"id_width": id_width, "phys_bits": phys_bits}, writes
+        super().__init__({
+            "i": In(stream.Signature(address_layout(id_width=id_width))),
+            "o": Out(stream.Signature(
+                address_layout(id_width=id_width, addr_width=phys_bits, user=0))),
+            "room": In(1),
+            "passed": Out(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
+            "refused": Out(stream.Signature(refused_layout(id_width))),
+            "fault": Out(stream.Signature(fault_layout())),
+            "mode": In(DdtpMode),
+            "contexts": Out(ContextLookupSignature(phys_bits)),
+            "directory": Out(directory_signature(phys_bits)),
+            "tlb": Out(LookupSignature(phys_bits)),
+            "walk": Out(walk_signature(phys_bits)),
+            "flush": In(1), "stale": Out(1), "hit": Out(1), "miss": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.context = context = ContextStage(**self._widths)
+        m.submodules.address = address = AddressStage(**self._widths, writes=self._writes)
+        connect(m, flipped(self.i), context.i)
+        connect(m, context.o, address.i)
+        connect(m, address.o, flipped(self.o))
+        connect(m, address.passed, flipped(self.passed))
+        connect(m, address.refused, flipped(self.refused))
+        connect(m, address.fault, flipped(self.fault))
+        connect(m, context.lookup, flipped(self.contexts))
+        connect(m, context.directory, flipped(self.directory))
+        connect(m, address.lookup, flipped(self.tlb))
+        connect(m, address.walk, flipped(self.walk))
+        m.d.comb += [
+            context.mode.eq(self.mode),
+            address.room.eq(self.room),
+            address.flush.eq(self.flush),
+            self.stale.eq(address.stale),
+            self.hit.eq(address.hit),
+            self.miss.eq(address.miss),
+        ]
+        return m

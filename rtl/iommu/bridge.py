@@ -57,12 +57,12 @@ class ReadBridge(wiring.Component):
         m.submodules.replies = replies = Replies(self.device.p.shape())
         connect(m, flipped(self.memory), replies.passed)
         connect(m, replies.o, flipped(self.device))
-        connect(m, flipped(self.passed), flight.push)
         refused, own = self.refused, replies.own.p
 
         beat = Signal(8)
         m.d.comb += [
             self.room.eq(flight.push.ready),
+            flight.push.valid.eq(self.passed.valid), flight.push.payload.eq(self.passed.id),
             flight.pop.valid.eq(self.memory.valid & self.memory.ready & self.memory.p.last),
             flight.pop.id.eq(self.memory.p.id),
             flight.query.eq(refused.p.id), flight.mark.eq(self.mark), self.marked.eq(flight.marked),

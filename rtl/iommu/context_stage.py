@@ -5,11 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.spec.faults import Cause
-from rtl.spec.page_table import DDI_BITS_BASE, DdtpMode
+from rtl.spec.page_table import DdtpMode
 from rtl.stream.skid import Skid
 
 from .context_cache import ContextLookupSignature
-from .directory_walker import directory_signature
+from .directory_walker import directory_signature, too_wide
 from .records import address_layout, context_layout
 
 __all__ = ["ContextStage", "known_layout"]
@@ -74,8 +74,6 @@ class ContextStage(wiring.Component):
         user, o = skid.o.p.user, self.o.p
 
         known = Signal()                # there is an answer in this cycle
-        too_wide = Signal()             # device_id has bits that the directory does not index
-        m.d.comb += too_wide.eq(self._too_wide(user.device_id))
         m.d.comb += [
             self.o.valid.eq(skid.o.valid & known),
             skid.o.ready.eq(self.o.ready & known),
@@ -91,7 +89,7 @@ class ContextStage(wiring.Component):
                     m.d.comb += o.cause.eq(Cause.ALL_INBOUND_DISALLOWED)
                 with m.Elif(self.mode == DdtpMode.BARE):
                     m.d.comb += o.bypass.eq(1)
-                with m.Elif(too_wide):
+                with m.Elif(too_wide(self.mode, user.device_id)):
                     m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
                 with m.Elif(lookup.hit):
                     m.d.comb += lookup.used.eq(self.o.valid & self.o.ready)
@@ -117,8 +115,3 @@ class ContextStage(wiring.Component):
                 with m.If(directory.take):
                     m.next = "LOOKUP"
         return m
-
-    def _too_wide(self, did):
-        one, two, _ = DDI_BITS_BASE
-        return ((self.mode == DdtpMode.LVL1) & did[one:].any() |
-                (self.mode == DdtpMode.LVL2) & did[one + two:].any())

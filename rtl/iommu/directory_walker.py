@@ -23,12 +23,19 @@ from .records import context_layout
 from .service import ServiceSignature
 from .tables import ReadSignature
 
-__all__ = ["DEVICE_ID_BITS", "DirectoryWalker", "directory_signature"]
+__all__ = ["DEVICE_ID_BITS", "DirectoryWalker", "directory_signature", "too_wide"]
 
 #: Width of a device_id.
 DEVICE_ID_BITS = sum(DDI_BITS_BASE)
 _DC_DWORDS = DC_BYTES // 8
 _CUSTOM = 0xFF << 24                    # DC.tc bits for custom use; this build has none
+
+
+def too_wide(mode: Value, did: Value) -> Value:
+    """High if ``did`` has bits that a directory of ``mode`` does not index; 0 without directory."""
+    one, two, _ = DDI_BITS_BASE
+    return ((mode == DdtpMode.LVL1) & did[one:].any() |
+            (mode == DdtpMode.LVL2) & did[one + two:].any())
 
 
 def directory_signature(phys_bits: int) -> ServiceSignature:

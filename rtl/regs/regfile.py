@@ -36,8 +36,9 @@ class RegisterFile(wiring.Component):
 
         - :attr:`Access.RW`: ``Out(width)``, the stored value; new in the cycle of ``w_stb``;
         - :attr:`Access.RO`: ``In(width)``, the value to read;
-        - :attr:`Access.W1C`: ``In(width)``, bits to set, and ``<field>_q: Out(width)``, the stored
-          value; a bit set and cleared at once stays set;
+        - :attr:`Access.W1C`: ``In(width)``, bits to set, ``<field>_clr: In(width)``, bits that
+          hardware clears, and ``<field>_q: Out(width)``, the stored value; a bit set and cleared at
+          once stays set;
         - :attr:`Access.WO`: ``Out(width)``, the value written, valid in the cycle of ``w_stb``;
         - :attr:`Access.WARL`: ``In(width)``, the value to read, and ``<field>_w: Out(width)``, the
           value written, valid in the cycle of ``w_stb``.
@@ -72,6 +73,7 @@ class RegisterFile(wiring.Component):
                     members[field.name] = In(field.width)
                 case Access.W1C:
                     members[field.name] = In(field.width)
+                    members[f"{field.name}_clr"] = In(field.width)
                     members[f"{field.name}_q"] = Out(field.width, init=field.reset)
                 case Access.WO:
                     members[field.name] = Out(field.width)
@@ -142,7 +144,7 @@ class RegisterFile(wiring.Component):
         match field.access:
             case Access.W1C:
                 storage = getattr(port, f"{field.name}_q")
-                m.d.sync += storage.eq(storage | value)
+                m.d.sync += storage.eq(storage & ~getattr(port, f"{field.name}_clr") | value)
             case Access.WO:
                 m.d.comb += value.eq(lanes)
             case Access.WARL:
@@ -159,7 +161,8 @@ class RegisterFile(wiring.Component):
                     m.d.sync += value.eq(lanes)
                 case Access.W1C:
                     storage = getattr(port, f"{field.name}_q")
-                    m.d.sync += storage.eq(storage & ~lanes | value)
+                    kept = ~lanes & ~getattr(port, f"{field.name}_clr")
+                    m.d.sync += storage.eq(storage & kept | value)
 
     def _elaborate_clear(self, m, register):
         port = getattr(self.fields, register.name)

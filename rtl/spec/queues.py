@@ -10,10 +10,12 @@ from .bits import BitLayout
 
 __all__ = ["COMMAND_BYTES", "FAULT_BYTES", "FAULT_DW0", "IODIR_DW0", "IODIR_FUNC3", "IOFENCE_DW0",
            "IOFENCE_DW1", "IOFENCE_FUNC3", "IOTINVAL_DW0", "IOTINVAL_DW1", "IOTINVAL_FUNC3",
-           "Opcode"]
+           "MAX_LOG2_ENTRIES", "Opcode"]
 
 COMMAND_BYTES = 16
 FAULT_BYTES = 32
+#: log2 of the entries of the longest queue that an IOMMU of this project keeps.
+MAX_LOG2_ENTRIES = 16
 
 
 class Opcode(enum.IntEnum):

@@ -65,6 +65,28 @@ def test_set_wins_over_clear(bench, dut):
     this.run()
 
 
+def test_hardware_clears(bench, dut):
+    """Also in the cycle of a write that would keep the bit, and never against a set."""
+    this = bench(dut)
+
+    @this.testbench
+    async def driver(ctx):
+        bus, status = Manager(ctx, dut.bus), dut.fields.status
+        ctx.set(status.done, 0b11)
+        await ctx.tick()
+        ctx.set(status.done, 0b01)
+        ctx.set(status.done_clr, 0b11)
+        await ctx.tick()
+        ctx.set(status.done, 0)
+        ctx.set(status.done_clr, 0)
+        assert await bus.readl(4) == 0b010
+        ctx.set(status.done_clr, 0b01)
+        await bus.writel(0, 4)
+        assert await bus.readl(4) == 0
+
+    this.run()
+
+
 @pytest.mark.parametrize("name, field, offset, value", [
     ("doorbell", "index", 8, 0x5A << 4), ("mode", "mode_w", 0x10, 9 << 2),
     ("control", "beats", 0, 0x55 << 8)])

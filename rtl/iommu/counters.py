@@ -1,0 +1,42 @@
+"""How the TLB does."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Counters"]
+
+
+class Counters(wiring.Component):
+    """Count events, modulo 2**32, from the cycle after they happen.
+
+    - ``tlb_hits``, ``tlb_misses``: exactly one of them for each burst that gets as far as a lookup,
+      by the first answer of the TLB: the mode has a directory, the context is found and paged, and
+      the address is canonical. A hit counts even if the page then denies the access; a miss even if
+      it is resolved by the walk of another burst.
+    - ``walks``: page walks started. A walk that faults counts; none starts for a miss that was
+      resolved by another walk, so there may be fewer walks than misses.
+
+    Members
+    -------
+    hit, miss : ``In(1).array(2)``
+        Strobes, of reads and of writes.
+    walk : ``In(1)``
+        Strobe.
+    tlb_hits, tlb_misses, walks : ``Out(32)``
+        Counts.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "hit": In(1).array(2), "miss": In(1).array(2), "walk": In(1),
+            "tlb_hits": Out(32), "tlb_misses": Out(32), "walks": Out(32)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += [
+            self.tlb_hits.eq(self.tlb_hits + self.hit[0] + self.hit[1]),
+            self.tlb_misses.eq(self.tlb_misses + self.miss[0] + self.miss[1]),
+            self.walks.eq(self.walks + self.walk),
+        ]
+        return m

@@ -1,0 +1,166 @@
+"""The IOMMU: wires its parts."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi import lite
+from rtl.axi.signature import Signature, dma_user_layout
+from rtl.params import IommuParams
+
+from .bridge import ReadBridge, WriteBridge
+from .command_queue import CommandQueue
+from .context_cache import ContextCache
+from .counters import Counters
+from .directory_walker import DirectoryWalker, directory_signature
+from .drain import Drain
+from .fault_queue import FaultQueue
+from .page_walker import PageWalker, walk_signature
+from .registers import IRQS, Registers
+from .service import Share
+from .tables import TableReads, TableWrites
+from .tlb import Tlb
+from .translator import Translator
+
+__all__ = ["Iommu"]
+
+
+class Iommu(wiring.Component):
+    """RISC-V IOMMU for the host: device directory and first-stage Sv39.
+
+    Reads and writes of devices are translated independently. A hit costs two cycles from a device's
+    AR or AW to memory's, at one burst a cycle on each; R, W and B pass in the same cycle. A miss holds
+    up its channel, not the other one. What must not pass is answered with SLVERR, in the order of
+    its ID, and recorded in the fault queue.
+
+    Parameters
+    ----------
+    params : IommuParams
+        Parameters.
+
+    Members
+    -------
+    regs : ``In(lite.Signature(addr_width=12))``
+        Registers.
+    device : ``In(Signature(addr_width=64, ..., user=dma_user_layout()))``
+        Accesses with I/O virtual addresses. A burst must not cross 4 KiB.
+    memory : ``Out(Signature(addr_width=phys_bits, ...))``
+        Those that pass, with physical addresses, of the same IDs.
+    tables : ``Out(Signature(addr_width=phys_bits, ...))``
+        Own accesses: directories, page tables, queues and fences, as single doublewords or bursts of
+        up to four; uncacheable.
+    irq : ``Out(4)``
+        Wired interrupts, a level for each vector.
+
+    Source
+    ------
+    RISC-V IOMMU Architecture Specification, version 1.0.
+    """
+
+    def __init__(self, params: IommuParams):
+        self.params = params
+        widths = {"data_width": params.data_width, "id_width": params.id_width}
+        physical = Signature(addr_width=params.phys_bits, **widths)
+        super().__init__({
+            "regs": In(lite.Signature(addr_width=12)),
+            "device": In(Signature(addr_width=64, user=dma_user_layout(), **widths)),
+            "memory": Out(physical),
+            "tables": Out(physical),
+            "irq": Out(IRQS),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params, phys = self.params, {"phys_bits": self.params.phys_bits}
+        ids, bus = {"id_width": params.id_width}, {"data_width": params.data_width}
+        flight = {"in_flight": params.in_flight}
+
+        m.submodules.registers = registers = Registers(**phys)
+        m.submodules.read = read = Translator(**ids, **phys, writes=False)
+        m.submodules.write = write = Translator(**ids, **phys, writes=True)
+        m.submodules.read_bridge = read_bridge = ReadBridge(**ids, **bus, **flight)
+        m.submodules.write_bridge = write_bridge = WriteBridge(**ids, **bus, **flight)
+        m.submodules.contexts = contexts = ContextCache(entries=params.context_entries, **phys)
+        m.submodules.directory = directory = DirectoryWalker(**phys)
+        m.submodules.directory_share = searches = Share(directory_signature(params.phys_bits))
+        m.submodules.tlb = tlb = Tlb(entries=params.tlb_entries, **phys)
+        m.submodules.walker = walker = PageWalker(**phys)
+        m.submodules.walker_share = walks = Share(walk_signature(params.phys_bits))
+        m.submodules.drain = drain = Drain()
+        m.submodules.commands = commands = CommandQueue(**phys)
+        m.submodules.faults = faults = FaultQueue(**phys)
+        m.submodules.table_reads = reads = TableReads(**phys, **bus, **ids, n=3)
+        m.submodules.table_writes = writes = TableWrites(**phys, **bus, **ids, n=2)
+        m.submodules.counters = counters = Counters()
+
+        # Registers and interrupts.
+        connect(m, flipped(self.regs), registers.bus)
+        m.d.comb += self.irq.eq(registers.irq)
+        for count in ("tlb_hits", "tlb_misses", "walks"):
+            m.d.comb += getattr(registers, count).eq(getattr(counters, count))
+        m.d.comb += counters.walk.eq(walker.service.start)
+
+        # The device's channels.
+        device, memory = flipped(self.device), flipped(self.memory)
+        for k, (translator, bridge, channel) in enumerate((
+                (read, read_bridge, "ar"), (write, write_bridge, "aw"))):
+            connect(m, getattr(device, channel), translator.i)
+            connect(m, translator.o, getattr(memory, channel))
+            connect(m, translator.passed, bridge.passed)
+            connect(m, translator.refused, bridge.refused)
+            connect(m, translator.fault, faults.faults[k])
+            connect(m, translator.contexts, contexts.lookup[k])
+            connect(m, translator.directory, searches.clients[k])
+            connect(m, translator.tlb, tlb.lookup[k])
+            connect(m, translator.walk, walks.clients[k])
+            m.d.comb += [
+                translator.mode.eq(registers.mode), translator.room.eq(bridge.room),
+                translator.flush.eq(drain.flush), drain.stale[k].eq(translator.stale),
+                bridge.mark.eq(drain.mark),
+                counters.hit[k].eq(translator.hit), counters.miss[k].eq(translator.miss),
+            ]
+        connect(m, read_bridge.device, device.r)
+        connect(m, memory.r, read_bridge.memory)
+        connect(m, device.w, write_bridge.device_w)
+        connect(m, write_bridge.memory_w, memory.w)
+        connect(m, write_bridge.device_b, device.b)
+        connect(m, memory.b, write_bridge.memory_b)
+
+        # Walkers and their caches.
+        connect(m, searches.server, directory.service)
+        connect(m, directory.fill, contexts.fill)
+        connect(m, walks.server, walker.service)
+        connect(m, walker.fill, tlb.fill)
+        m.d.comb += [
+            directory.mode.eq(registers.mode), directory.root.eq(registers.root),
+            directory.flush.eq(drain.flush), walker.flush.eq(drain.flush),
+            drain.stale[2].eq(directory.stale),
+            drain.reads.eq(read_bridge.marked), drain.writes.eq(write_bridge.marked),
+        ]
+
+        # Queues.
+        connect(m, commands.queue, registers.commands.engine)
+        connect(m, commands.drain, drain.clients[0])
+        connect(m, registers.drain, drain.clients[1])
+        connect(m, commands.translations, tlb.drop)
+        connect(m, commands.contexts, contexts.drop)
+        connect(m, faults.queue, registers.faults.engine)
+        m.d.comb += commands.mode.eq(registers.mode)
+        for engine, queue, strobes in (
+                (commands, registers.commands, ("memory_fault", "illegal", "fence_done")),
+                (faults, registers.faults, ("memory_fault", "overflow", "recorded"))):
+            m.d.comb += engine.stopped.eq(queue.stopped)
+            m.d.comb += [getattr(queue, name).eq(getattr(engine, name)) for name in strobes]
+
+        # Own accesses.
+        for k, reader in enumerate((walker.table, directory.table, commands.fetch)):
+            connect(m, reader, reads.readers[k])
+        for k, writer in enumerate((faults.store, commands.store)):
+            connect(m, writer, writes.writers[k])
+        tables = flipped(self.tables)
+        connect(m, reads.ar, tables.ar)
+        connect(m, tables.r, reads.r)
+        connect(m, writes.aw, tables.aw)
+        connect(m, writes.w, tables.w)
+        connect(m, tables.b, writes.b)
+        return m

@@ -17,7 +17,7 @@ __all__ = ["ReadBridge", "WriteBridge"]
 class ReadBridge(wiring.Component):
     """Responses to reads: those of memory pass, in the same cycle; refused reads get SLVERR.
 
-    A refused read is answered with as many beats as it asked for, after those of its ID before it.
+    A refused read is answered with as many beats as it asked for, after all reads before it.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class ReadBridge(wiring.Component):
             flight.push.valid.eq(self.passed.valid), flight.push.payload.eq(self.passed.id),
             flight.pop.valid.eq(self.memory.valid & self.memory.ready & self.memory.p.last),
             flight.pop.id.eq(self.memory.p.id),
-            flight.query.eq(refused.p.id), flight.mark.eq(self.mark), self.marked.eq(flight.marked),
-            replies.own.valid.eq(refused.valid & ~flight.same),
+            flight.mark.eq(self.mark), self.marked.eq(flight.marked),
+            replies.own.valid.eq(refused.valid & flight.empty),
             own.id.eq(refused.p.id), own.resp.eq(Resp.SLVERR), own.last.eq(beat == refused.p.len),
             refused.ready.eq(replies.own.ready & replies.own.valid & own.last),
         ]
@@ -79,8 +79,7 @@ class WriteBridge(wiring.Component):
     """Data and responses of writes: passed ones pass, in the same cycle; refused ones get SLVERR.
 
     The data of a burst is taken from the cycle after the decision on its address, whenever it comes.
-    The data of a refused write is swallowed, and then it is answered, after the writes of its ID
-    before it.
+    The data of a refused write is swallowed, and then it is answered, after all writes before it.
 
     Parameters
     ----------
@@ -129,10 +128,10 @@ class WriteBridge(wiring.Component):
             flight.push.valid.eq(self.passed.valid), flight.push.payload.eq(self.passed.id),
             flight.pop.valid.eq(self.memory_b.valid & self.memory_b.ready),
             flight.pop.id.eq(self.memory_b.p.id),
-            flight.query.eq(refused.p.id), flight.mark.eq(self.mark), self.marked.eq(flight.marked),
+            flight.mark.eq(self.mark), self.marked.eq(flight.marked),
             decisions.i.valid.eq(self.passed.valid | refused.valid & ~told),
             decisions.i.payload.eq(refused.valid),
-            own.valid.eq(refused.valid & swallowed & ~flight.same),
+            own.valid.eq(refused.valid & swallowed & flight.empty),
             own.p.id.eq(refused.p.id), own.p.resp.eq(Resp.SLVERR),
             refused.ready.eq(own.valid & own.ready),
         ]

@@ -8,7 +8,6 @@ from rtl.layouts import struct
 from rtl.spec.page_table import DdtpMode
 from rtl.spec.queues import (
     COMMAND_BYTES,
-    IODIR_DW0,
     IOFENCE_DW0,
     IOFENCE_DW1,
     IOTINVAL_DW0,
@@ -27,7 +26,7 @@ __all__ = ["CommandQueue"]
 class CommandQueue(wiring.Component):
     """Execute the commands of the queue in order, one at a time.
 
-    A command that invalidates takes ``latency + 5`` cycles, with an idle memory that answers in
+    A command that invalidates takes ``latency + 6`` cycles, with an idle memory that answers in
     ``latency``. The head moves when a command is complete; on an error it stays at the offender until
     software clears the error bit.
 
@@ -50,8 +49,8 @@ class CommandQueue(wiring.Component):
         Invalidations and fences.
     translations : ``Out(...)``
         ``valid`` and ``payload``: translations to drop.
-    contexts : ``Out(...)``
-        ``valid``, ``dv`` and ``did``: contexts to drop.
+    contexts : ``Out(1)``
+        Drop all contexts.
     fetch, store : ``Out(...)``
         Memory.
 
@@ -69,8 +68,7 @@ class CommandQueue(wiring.Component):
             "mode": In(DdtpMode),
             "drain": Out(DrainSignature()),
             "translations": Out(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout())})),
-            "contexts": Out(wiring.Signature({
-                "valid": Out(1), "dv": Out(1), "did": Out(IODIR_DW0.fields["did"][1])})),
+            "contexts": Out(1),
             "fetch": Out(ReadSignature(phys_bits)),
             "store": Out(WriteSignature(phys_bits)),
         })
@@ -85,8 +83,8 @@ class CommandQueue(wiring.Component):
         m.submodules.decoder = decoder = CommandDecoder()
         m.d.comb += [decoder.command.eq(command), decoder.mode.eq(self.mode)]
 
-        invalidate, fence, directory = (data.View(struct(layout), command[:64]) for layout in
-                                        (IOTINVAL_DW0, IOFENCE_DW0, IODIR_DW0))
+        invalidate = data.View(struct(IOTINVAL_DW0), command[:64])
+        fence = data.View(struct(IOFENCE_DW0), command[:64])
         page = data.View(struct(IOTINVAL_DW1), command[64:]).addr
         target = Cat(Const(0, 2), data.View(struct(IOFENCE_DW1), command[64:]).addr)
         drop = self.translations.payload
@@ -94,7 +92,6 @@ class CommandQueue(wiring.Component):
             fetch.request.p.addr.eq(queue.entry), fetch.request.p.len.eq(COMMAND_BYTES // 8 - 1),
             drop.av.eq(invalidate.av), drop.vpn.eq(page),
             drop.pscv.eq(invalidate.pscv), drop.pscid.eq(invalidate.pscid),
-            self.contexts.dv.eq(directory.dv), self.contexts.did.eq(directory.did),
             self.drain.reads.eq(fence.pr), self.drain.writes.eq(fence.pw),
             store.addr.eq(target), store.word.eq(1), store.data.eq(fence.data.replicate(2)),
         ]
@@ -132,11 +129,18 @@ class CommandQueue(wiring.Component):
                     m.next = "INVALIDATE"
 
             with m.State("INVALIDATE"):
-                m.d.comb += [
-                    self.drain.flush.eq(1), queue.advance.eq(1),
+                # Strobes come from registers, in the next cycle: they meet the TLB's comparators.
+                m.d.sync += [
+                    self.drain.flush.eq(1),
                     self.translations.valid.eq(action == Action.DROP_TRANSLATIONS),
-                    self.contexts.valid.eq(action == Action.DROP_CONTEXTS),
+                    self.contexts.eq(action == Action.DROP_CONTEXTS),
                 ]
+                m.next = "INVALIDATED"
+
+            with m.State("INVALIDATED"):
+                m.d.comb += queue.advance.eq(1)
+                m.d.sync += [self.drain.flush.eq(0), self.translations.valid.eq(0),
+                             self.contexts.eq(0)]
                 m.next = "IDLE"
 
             with m.State("DRAIN"):

@@ -1,11 +1,11 @@
 """Device contexts at hand."""
 
 from amaranth import *
-from amaranth.lib import data, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from .directory_walker import DEVICE_ID_BITS
-from .onehot import lowest, merge
+from .onehot import encode, lowest
 from .records import context_layout
 from .replacement import TreePlru
 
@@ -13,14 +13,16 @@ __all__ = ["ContextCache", "ContextLookupSignature"]
 
 
 class ContextLookupSignature(wiring.Signature):
-    """A question for the context of ``did``, answered in the same cycle by ``hit`` and ``context``.
+    """A question for the context of ``did``, answered in the same cycle by ``hit`` and ``context``
+    (anything without a hit).
 
-    Directions are those of who asks. ``used`` says that the answer is used, which makes it recent.
+    Directions are those of who asks. ``valid`` says that the question is meant: a hit makes the
+    context recent.
     """
 
     def __init__(self, phys_bits: int):
         super().__init__({
-            "did": Out(DEVICE_ID_BITS), "used": Out(1),
+            "did": Out(DEVICE_ID_BITS), "valid": Out(1),
             "hit": In(1), "context": In(context_layout(phys_bits))})
 
 
@@ -42,8 +44,8 @@ class ContextCache(wiring.Component):
         Questions.
     fill : ``In(...)``
         ``valid``, ``did`` and ``context`` to keep; only for a device that is not here.
-    drop : ``In(...)``
-        ``valid``, ``dv`` and ``did``: drop the device's context, or with ``dv`` 0 all.
+    drop : ``In(1)``
+        Drop all contexts, also if only one must go: that is legal, rare and small.
 
     Source
     ------
@@ -57,8 +59,7 @@ class ContextCache(wiring.Component):
             "lookup": In(ContextLookupSignature(phys_bits)).array(2),
             "fill": In(wiring.Signature({
                 "valid": Out(1), "did": Out(DEVICE_ID_BITS), "context": Out(self._context)})),
-            "drop": In(wiring.Signature({
-                "valid": Out(1), "dv": Out(1), "did": Out(DEVICE_ID_BITS)})),
+            "drop": In(1),
         })
 
     def elaborate(self, platform):
@@ -66,29 +67,35 @@ class ContextCache(wiring.Component):
         plru = TreePlru(self._entries)
         valid = Signal(self._entries)
         dids = Signal(data.ArrayLayout(DEVICE_ID_BITS, self._entries))
-        contexts = Signal(data.ArrayLayout(self._context, self._entries))
         age = Signal(plru.bits)
+        # Small enough for look-up tables, where reading takes no cycle.
+        m.submodules.contexts = contexts = memory.Memory(
+            shape=self._context, depth=self._entries, init=[])
+        store = contexts.write_port()
 
         used = []
         for n, lookup in enumerate(self.lookup):
             match = Signal(self._entries, name=f"match_{n}")
+            load = contexts.read_port(domain="comb")
             m.d.comb += [
                 match.eq(valid & Cat(did == lookup.did for did in dids)),
                 lookup.hit.eq(match.any()),
-                lookup.context.eq(merge(match, contexts)),
+                load.addr.eq(encode(match)),
+                lookup.context.eq(load.data),
             ]
-            used.append(match & lookup.used.replicate(self._entries))
+            used.append(match & lookup.valid.replicate(self._entries))
         touched = plru.touch(plru.touch(age, used[0]), used[1])
         m.d.sync += age.eq(touched)
 
         place = Signal(self._entries)
         m.d.comb += place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid)))
-        with m.If(self.drop.valid):
-            leaving = Cat(~self.drop.dv | (did == self.drop.did) for did in dids)
-            m.d.sync += valid.eq(valid & ~leaving)
+        m.d.comb += [store.addr.eq(encode(place)), store.data.eq(self.fill.context)]
+        with m.If(self.drop):
+            m.d.sync += valid.eq(0)
         with m.Elif(self.fill.valid):
+            m.d.comb += store.en.eq(1)
             m.d.sync += [valid.eq(valid | place), age.eq(plru.touch(touched, place))]
             for k in range(self._entries):
                 with m.If(place[k]):
-                    m.d.sync += [dids[k].eq(self.fill.did), contexts[k].eq(self.fill.context)]
+                    m.d.sync += dids[k].eq(self.fill.did)
         return m

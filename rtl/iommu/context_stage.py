@@ -78,7 +78,7 @@ class ContextStage(wiring.Component):
             self.o.valid.eq(skid.o.valid & known),
             skid.o.ready.eq(self.o.ready & known),
             o.access.eq(skid.o.p),
-            lookup.did.eq(user.device_id),
+            lookup.valid.eq(skid.o.valid), lookup.did.eq(user.device_id),
             directory.request.did.eq(user.device_id),
         ]
 
@@ -92,7 +92,6 @@ class ContextStage(wiring.Component):
                 with m.Elif(too_wide(self.mode, user.device_id)):
                     m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
                 with m.Elif(lookup.hit):
-                    m.d.comb += lookup.used.eq(self.o.valid & self.o.ready)
                     with m.If(user.process_valid & ~lookup.context.pdtv):
                         m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
                 with m.Else():
@@ -105,7 +104,6 @@ class ContextStage(wiring.Component):
                 m.d.comb += [
                     known.eq(directory.valid), o.context.eq(reply.context), o.stale.eq(reply.stale),
                     directory.take.eq(directory.valid & self.o.ready),
-                    directory.keep.eq((reply.cause == Cause.NONE) & ~reply.stale),
                     o.cause.eq(reply.cause),
                 ]
                 with m.If(reply.cause != Cause.NONE):

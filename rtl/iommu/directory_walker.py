@@ -74,7 +74,7 @@ class DirectoryWalker(wiring.Component):
     table : ``Out(ReadSignature(phys_bits))``
         Entries.
     fill : ``Out(...)``
-        ``valid``, ``did`` and ``context`` when an answer is taken that may be kept.
+        ``valid``, ``did`` and ``context``, once for each context found that may be kept.
 
     Source
     ------
@@ -108,6 +108,7 @@ class DirectoryWalker(wiring.Component):
         failed, invalid, misconfigured = (Signal(name=name) for name in
                                           ("failed", "invalid", "misconfigured"))
         stale = Signal()
+        fresh = Signal()                # the context was read in the last cycle
         m.d.comb += service.reply.eq(Cat(cause, context, stale))
         with m.If(self.flush):
             m.d.sync += stale.eq(1)
@@ -169,7 +170,7 @@ class DirectoryWalker(wiring.Component):
                         m.d.sync += invalid.eq(~word[0])
                     with m.If(table.reply.last):
                         m.next = "DONE"
-                        m.d.sync += cause.eq(Cause.NONE)
+                        m.d.sync += [cause.eq(Cause.NONE), fresh.eq(1)]
                         with m.If(failed | table.reply.error):
                             m.d.sync += cause.eq(Cause.DDT_LOAD_FAULT)
                         with m.Elif(invalid):
@@ -179,7 +180,9 @@ class DirectoryWalker(wiring.Component):
 
             with m.State("DONE"):
                 m.d.comb += [service.valid.eq(1), self.stale.eq(stale)]
-                m.d.comb += self.fill.valid.eq(service.take & service.keep & ~self.flush)
+                m.d.comb += self.fill.valid.eq(fresh & (cause == Cause.NONE) &
+                                               ~stale & ~self.flush)
+                m.d.sync += fresh.eq(0)
                 with m.If(service.take):
                     m.next = "IDLE"
         m.d.comb += [self.fill.did.eq(did), self.fill.context.eq(context)]

@@ -12,7 +12,7 @@ __all__ = ["InFlight"]
 class InFlight(wiring.Component):
     """Remember the ID of every burst passed on, until it is answered.
 
-    Combinational questions, one burst in and one out in each cycle. Responses of one ID come in
+    One burst in and one out in each cycle. Responses of one ID come in
     order, so among equal IDs the marked ones end first.
 
     Parameters
@@ -28,8 +28,8 @@ class InFlight(wiring.Component):
         ID of a burst that is passed on.
     pop : ``In(...)``
         ``valid`` and ``id`` of a burst whose response ends.
-    query : ``In(id_width)``, ``same : Out(1)``
-        Whether a burst with this ID is outstanding.
+    empty : ``Out(1)``
+        No burst is outstanding.
     mark : ``In(1)``
         Mark all that are outstanding, with one that is pushed in this cycle.
     marked : ``Out(1)``
@@ -41,7 +41,7 @@ class InFlight(wiring.Component):
         super().__init__({
             "push": In(stream.Signature(id_width)),
             "pop": In(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
-            "query": In(id_width), "same": Out(1), "mark": In(1), "marked": Out(1)})
+            "empty": Out(1), "mark": In(1), "marked": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -54,7 +54,7 @@ class InFlight(wiring.Component):
             self.push.ready.eq(~valid.all()),
             enter.eq(Mux(self.push.valid, lowest(~valid), 0)),
             match.eq(valid & Cat(axid == self.pop.id for axid in ids)),
-            self.same.eq((valid & Cat(axid == self.query for axid in ids)).any()),
+            self.empty.eq(~valid.any()),
             self.marked.eq((valid & old).any()),
         ]
         with m.If(self.pop.valid):

@@ -115,7 +115,9 @@ class Iommu(wiring.Component):
             connect(m, translator.walk, walks.clients[k])
             m.d.comb += [
                 translator.mode.eq(registers.mode), translator.room.eq(bridge.room),
-                translator.flush.eq(drain.flush), drain.stale[k].eq(translator.stale),
+                translator.flush.eq(drain.flush),
+                drain.stale[2 * k].eq(translator.stale[0]),
+                drain.stale[2 * k + 1].eq(translator.stale[1]),
                 bridge.mark.eq(drain.mark),
                 counters.hit[k].eq(translator.hit), counters.miss[k].eq(translator.miss),
             ]
@@ -133,8 +135,8 @@ class Iommu(wiring.Component):
         connect(m, walker.fill, tlb.fill)
         m.d.comb += [
             directory.mode.eq(registers.mode), directory.root.eq(registers.root),
-            directory.flush.eq(drain.flush), walker.flush.eq(drain.flush),
-            drain.stale[2].eq(directory.stale),
+            directory.flush.eq(drain.flush), tlb.flush.eq(drain.flush),
+            drain.stale[4].eq(directory.stale),
             drain.reads.eq(read_bridge.marked), drain.writes.eq(write_bridge.marked),
         ]
 
@@ -143,9 +145,8 @@ class Iommu(wiring.Component):
         connect(m, commands.drain, drain.clients[0])
         connect(m, registers.drain, drain.clients[1])
         connect(m, commands.translations, tlb.drop)
-        connect(m, commands.contexts, contexts.drop)
         connect(m, faults.queue, registers.faults.engine)
-        m.d.comb += commands.mode.eq(registers.mode)
+        m.d.comb += [commands.mode.eq(registers.mode), contexts.drop.eq(commands.contexts)]
         for engine, queue, strobes in (
                 (commands, registers.commands, ("memory_fault", "illegal", "fence_done")),
                 (faults, registers.faults, ("memory_fault", "overflow", "recorded"))):

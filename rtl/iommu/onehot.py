@@ -1,10 +1,8 @@
 """Small functions on sets of bits."""
 
-from collections.abc import Iterable
-
 from amaranth import *
 
-__all__ = ["lowest", "merge"]
+__all__ = ["encode", "lowest"]
 
 
 def lowest(bits: Value) -> Value:
@@ -12,10 +10,7 @@ def lowest(bits: Value) -> Value:
     return (bits & -bits)[:len(bits)]
 
 
-def merge(chosen: Value, rows: Iterable) -> Value:
-    """OR of the rows whose bit in ``chosen`` is set."""
-    merged = Const(0)
-    for bit, row in zip(chosen, rows, strict=True):
-        row = Value.cast(row)
-        merged = merged | row & bit.replicate(len(row))
-    return merged
+def encode(bits: Value) -> Value:
+    """Position of the only set bit; zero if there is none. A value of ``range(len(bits))``."""
+    return Cat(Cat(bits[k] for k in range(len(bits)) if k >> place & 1).any()
+               for place in range((len(bits) - 1).bit_length()))

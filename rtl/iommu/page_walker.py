@@ -29,8 +29,8 @@ def walk_signature(phys_bits: int) -> ServiceSignature:
 class PageWalker(wiring.Component):
     """Read page-table entries from the root down, for one walk at a time.
 
-    A walk of ``n`` entries takes ``n * (latency + 1) + 1`` cycles from ``start`` to ``valid``, with
-    an idle memory that answers in ``latency`` cycles. Permissions are not looked at, but an entry
+    A walk of ``n`` entries takes ``n * (latency + 1)`` cycles from ``start`` to ``valid``, with an
+    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``. Permissions are not looked at, but an entry
     with A = 0 is a page fault here, since this build does not set A.
 
     Parameters
@@ -42,8 +42,6 @@ class PageWalker(wiring.Component):
     -------
     service : ``In(walk_signature(phys_bits))``
         Walks to do.
-    flush : ``In(1)``
-        An invalidation is in progress: nothing must be filled in this cycle.
     table : ``Out(ReadSignature(phys_bits))``
         Page-table entries.
     fill : ``Out(...)``
@@ -60,7 +58,6 @@ class PageWalker(wiring.Component):
         self._leaf = leaf_layout(phys_bits)
         super().__init__({
             "service": In(walk_signature(phys_bits)),
-            "flush": In(1),
             "table": Out(ReadSignature(phys_bits)),
             "fill": Out(wiring.Signature({
                 "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20),
@@ -97,13 +94,20 @@ class PageWalker(wiring.Component):
 
         with m.FSM(name="walk"):
             with m.State("IDLE"):
-                m.d.comb += service.start.eq(service.want)
+                top = request.vpn[(LEVELS - 1) * VPN_BITS:]
+                m.d.comb += [
+                    service.start.eq(service.want),
+                    table.request.valid.eq(service.want & ~request.root_wide),
+                    table.request.p.addr.eq(Cat(Const(0, 3), top, request.root)),
+                ]
                 m.d.sync += [level.eq(LEVELS - 1), base.eq(request.root), spread.eq(0)]
                 with m.If(service.want):
                     m.next = "READ"
                     with m.If(request.root_wide):
                         m.d.sync += reply.status.eq(WalkStatus.ACCESS_FAULT)
                         m.next = "DONE"
+                    with m.Elif(table.request.ready):
+                        m.next = "WAIT"
 
             with m.State("READ"):
                 m.d.comb += table.request.valid.eq(1)
@@ -130,13 +134,12 @@ class PageWalker(wiring.Component):
                 m.d.comb += service.valid.eq(1)
                 m.d.sync += [self.fill.vpn.eq(request.vpn), self.fill.pscid.eq(request.pscid)]
                 with m.If(service.take):
-                    m.next = "IDLE"
-                    with m.If(service.keep):
-                        m.next = "FILL"
+                    m.d.sync += self.fill.valid.eq(service.keep)
+                    m.next = "FILL"
 
             # The next walk starts after the entry can be found.
             with m.State("FILL"):
-                m.d.comb += self.fill.valid.eq(~self.flush)
+                m.d.sync += self.fill.valid.eq(0)
                 m.next = "IDLE"
         m.d.comb += self.fill.leaf.eq(reply.leaf)
         return m
@@ -159,7 +162,7 @@ class PageWalker(wiring.Component):
 
     def _found(self, pte, spread, level):
         """The entry as the TLB keeps it."""
-        found = Signal(self._leaf)
         covers = Cat(pte.n | (level != 0), level != 0, level == 2)
+        ppn = pte.ppn[:self._leaf["page"].shape["ppn"].width]
         return data.View(self._leaf, Cat(
-            pte.ppn[:len(found.ppn)], covers, pte.r, pte.w, pte.x, pte.u, pte.g | spread, pte.d))
+            ppn, covers, pte.r, pte.w, pte.x, pte.u, pte.g | spread, pte.d))

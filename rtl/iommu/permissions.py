@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.spec.faults import Cause, TransactionType
 
-from .records import Kind
+from .records import Kind, access_layout, flags_layout
 
 __all__ = ["Permissions", "access_fault", "page_fault", "transaction_type"]
 
@@ -19,13 +19,11 @@ class Permissions(wiring.Component):
 
     Members
     -------
-    kind : ``In(Kind)``
+    access : ``In(access_layout())``
         Access. EXECUTE needs X and not R.
-    privileged : ``In(1)``
-        It has supervisor privilege.
     sum : ``In(1)``
         Supervisors may read and write user pages; never execute them.
-    r, w, x, u, d : ``In(1)``
+    flags : ``In(flags_layout())``
         Bits of the entry. Without D no write: this build does not set D.
     denied : ``Out(1)``
         Page fault.
@@ -36,28 +34,24 @@ class Permissions(wiring.Component):
     RISC-V Privileged Architecture, section "Virtual Address Translation Process", steps 5 to 7.
     """
 
-    kind: In(Kind)
-    privileged: In(1)
+    access: In(access_layout())
     sum: In(1)
-    r: In(1)
-    w: In(1)
-    x: In(1)
-    u: In(1)
-    d: In(1)
+    flags: In(flags_layout())
     denied: Out(1)
 
     def elaborate(self, platform):
         m = Module()
+        access, flags = self.access, self.flags
         allowed = Signal()
-        with m.Switch(self.kind):
+        with m.Switch(access.kind):
             with m.Case(Kind.READ):
-                m.d.comb += allowed.eq(self.r)
+                m.d.comb += allowed.eq(flags.r)
             with m.Case(Kind.WRITE):
-                m.d.comb += allowed.eq(self.w & self.d)
+                m.d.comb += allowed.eq(flags.w & flags.d)
             with m.Case(Kind.EXECUTE):
-                m.d.comb += allowed.eq(self.x)
-        executes = self.kind == Kind.EXECUTE
-        stranger = Mux(self.privileged, self.u & (executes | ~self.sum), ~self.u)
+                m.d.comb += allowed.eq(flags.x)
+        executes = access.kind == Kind.EXECUTE
+        stranger = Mux(access.privileged, flags.u & (executes | ~self.sum), ~flags.u)
         m.d.comb += self.denied.eq(~allowed | stranger)
         return m
 

@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 from rtl.axi.signature import Burst, dma_user_layout
 from rtl.spec.page_table import PAGE_BITS, VPN_BITS
 
-__all__ = ["LEVELS", "VPN_WIDTH", "Kind", "WalkStatus", "address_layout", "context_layout",
-           "fault_layout", "leaf_layout", "refused_layout", "same_page", "translate"]
+__all__ = ["LEVELS", "VPN_WIDTH", "Kind", "WalkStatus", "access_layout", "address_layout",
+           "context_layout", "fault_layout", "flags_layout", "leaf_layout", "page_layout",
+           "refused_layout", "same_page", "translate"]
 
 #: Levels of the first-stage page table: Sv39.
 LEVELS = 3
@@ -42,22 +43,34 @@ def address_layout(*, id_width: int, addr_width: int = 64, user=None) -> data.St
     })
 
 
-def leaf_layout(phys_bits: int) -> data.StructLayout:
-    """A leaf page-table entry, as the TLB keeps it.
+def access_layout() -> data.StructLayout:
+    """What a device wants to do, and whether it has supervisor privilege."""
+    return data.StructLayout({"kind": Kind, "privileged": 1})
 
-    ``covers`` is a thermometer: bit 0 for pages of 64 KiB and more, bit 1 from 2 MiB, bit 2 for
-    1 GiB. A is not kept, since no entry without it is used. V and the reserved bits neither.
+
+def page_layout(phys_bits: int) -> data.StructLayout:
+    """A physical page.
+
+    ``covers`` is a thermometer of its size: bit 0 from 64 KiB, bit 1 from 2 MiB, bit 2 for 1 GiB.
     """
-    return data.StructLayout({
-        "ppn": phys_bits - PAGE_BITS, "covers": len(_COVERED),
-        "r": 1, "w": 1, "x": 1, "u": 1, "g": 1, "d": 1})
+    return data.StructLayout({"ppn": phys_bits - PAGE_BITS, "covers": len(_COVERED)})
 
 
-def translate(leaf: data.View, vpn: Value) -> Value:
-    """Physical page number of virtual page ``vpn`` under ``leaf``."""
-    parts = [Mux(leaf.covers[k], vpn[low:high], leaf.ppn[low:high])
+def flags_layout() -> data.StructLayout:
+    """Bits of a leaf page-table entry. There is no A, since no entry without it is used."""
+    return data.StructLayout({"r": 1, "w": 1, "x": 1, "u": 1, "g": 1, "d": 1})
+
+
+def leaf_layout(phys_bits: int) -> data.StructLayout:
+    """A leaf page-table entry, as far as it matters once it has been found good."""
+    return data.StructLayout({"page": page_layout(phys_bits), "flags": flags_layout()})
+
+
+def translate(page: data.View, vpn: Value) -> Value:
+    """Physical page number of virtual page ``vpn`` in ``page``."""
+    parts = [Mux(page.covers[k], vpn[low:high], page.ppn[low:high])
              for k, (low, high) in enumerate(_COVERED)]
-    return Cat(*parts, leaf.ppn[_COVERED[-1][1]:])
+    return Cat(*parts, page.ppn[_COVERED[-1][1]:])
 
 
 def same_page(left: Value, right: Value, covers: Value) -> Value:

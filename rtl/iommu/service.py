@@ -71,28 +71,36 @@ class Share(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         server = self.server
-        owner = Signal()                # client being served, or served last
         busy = Signal()
-        turn = Signal()
+        owner = Signal()                # client being served, or served last
+        choice = Signal()               # client to serve if both could be
 
         wants = [client.want for client in self.clients]
-        m.d.comb += turn.eq(Mux(busy, owner, Mux(owner, ~wants[0], wants[1])))
-        with m.Switch(turn):
+        m.d.comb += choice.eq(Mux(owner, ~wants[0], wants[1]))
+        with m.If(busy):
+            m.d.comb += choice.eq(owner)
+        with m.Switch(choice):
             for k, client in enumerate(self.clients):
                 with m.Case(k):
                     m.d.comb += [
                         server.want.eq(client.want & ~busy),
                         server.request.eq(client.request),
+                        client.start.eq(server.start),
+                    ]
+        # The answer's way does not lead past the choice, which comes late in a cycle.
+        with m.Switch(owner):
+            for k, client in enumerate(self.clients):
+                with m.Case(k):
+                    m.d.comb += [
+                        client.valid.eq(server.valid & busy),
                         server.take.eq(client.take & busy),
                         server.keep.eq(client.keep),
-                        client.start.eq(server.start),
-                        client.valid.eq(server.valid & busy),
                     ]
         for client in self.clients:
             m.d.comb += client.reply.eq(server.reply)
 
-        with m.If(server.want & server.start):
-            m.d.sync += [busy.eq(1), owner.eq(turn)]
+        with m.If(server.start):
+            m.d.sync += [busy.eq(1), owner.eq(choice)]
         with m.Elif(server.take):
             m.d.sync += busy.eq(0)
         return m

@@ -1,12 +1,13 @@
 """Translation look-aside buffer of the first stage."""
 
 from amaranth import *
-from amaranth.lib import data, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .onehot import lowest, merge
-from .records import VPN_WIDTH, leaf_layout, same_page
+from .onehot import encode, lowest
+from .records import VPN_WIDTH, access_layout, leaf_layout, page_layout
 from .replacement import TreePlru
+from .tlb_entry import KeyLayout, TlbEntry
 
 __all__ = ["DropLayout", "LookupSignature", "Tlb"]
 
@@ -16,22 +17,22 @@ class LookupSignature(wiring.Signature):
 
     Members
     -------
-    vpn, pscid : ``Out(...)``
-        Virtual page number and address space.
-    used : ``Out(1)``
-        The hit is used in this cycle, which makes it recent.
+    valid : ``Out(1)``
+        The question is meant: a hit makes the entry recent.
+    vpn, pscid, access : ``Out(...)``
+        Virtual page number, address space, and what to do there.
     ready : ``In(1)``
-        ``hit`` and ``leaf`` are an answer.
-    hit : ``In(1)``
-        There is an entry.
-    leaf : ``In(leaf_layout(phys_bits))``
-        The entry; zero without one.
+        The other inputs are an answer.
+    hit, denied : ``In(1)``
+        There is an entry; it denies the access.
+    page : ``In(page_layout(phys_bits))``
+        Page of the entry; anything without a hit.
     """
 
     def __init__(self, phys_bits: int):
         super().__init__({
-            "vpn": Out(VPN_WIDTH), "pscid": Out(20), "used": Out(1),
-            "ready": In(1), "hit": In(1), "leaf": In(leaf_layout(phys_bits))})
+            "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20), "access": Out(access_layout()),
+            "ready": In(1), "hit": In(1), "denied": In(1), "page": In(page_layout(phys_bits))})
 
 
 class DropLayout(data.StructLayout):
@@ -44,45 +45,13 @@ class DropLayout(data.StructLayout):
         super().__init__({"av": 1, "vpn": VPN_WIDTH, "pscv": 1, "pscid": 20})
 
 
-class _Key(data.StructLayout):
-    def __init__(self):
-        super().__init__({"vpn": VPN_WIDTH, "covers": 3, "pscid": 20, "g": 1})
-
-
-class _Entry(wiring.Component):
-    """One entry and its comparators, one for each of two keys."""
-
-    def __init__(self, phys_bits: int):
-        self._phys_bits = phys_bits
-        super().__init__({
-            "key":   In(_Key()).array(2),
-            "page":  Out(1).array(2),
-            "space": Out(1).array(2),
-            "write": In(1),             # takes `key[0]` and `new`
-            "new":   In(leaf_layout(phys_bits)),
-            "leaf":  Out(leaf_layout(phys_bits)),
-        })
-
-    def elaborate(self, platform):
-        m = Module()
-        vpn, pscid = Signal(VPN_WIDTH), Signal(20)
-        for key, page, space in zip(self.key, self.page, self.space, strict=True):
-            m.d.comb += [
-                page.eq(same_page(vpn, key.vpn, self.leaf.covers | key.covers)),
-                space.eq(pscid == key.pscid),
-            ]
-        with m.If(self.write):
-            m.d.sync += [vpn.eq(self.key[0].vpn), pscid.eq(self.key[0].pscid),
-                         self.leaf.eq(self.new)]
-        return m
-
-
 class Tlb(wiring.Component):
     """Fully associative store of leaf page-table entries of all sizes.
 
     Both lookups are answered in the same cycle, each cycle, but ``lookup[0]`` gives way to ``fill``
     and ``drop``, which use its comparators. A fill drops every entry that it overlaps, so that at
-    most one entry answers a lookup, and takes a free place, or else that of the tree-PLRU victim. Fill and drop take effect with the next cycle.
+    most one entry answers a lookup, and takes a free place, or else that of the tree-PLRU victim.
+    Fill and drop take effect with the next cycle.
 
     Parameters
     ----------
@@ -96,8 +65,9 @@ class Tlb(wiring.Component):
     lookup : ``In(LookupSignature(phys_bits)).array(2)``
         Questions.
     fill : ``In(...)``
-        ``valid``, ``vpn``, ``pscid`` and ``leaf`` of an entry to keep. Ignored in a cycle with
-        ``drop.valid``.
+        ``valid``, ``vpn``, ``pscid`` and ``leaf`` of an entry to keep.
+    flush : ``In(1)``
+        Ignore ``fill``: an invalidation is in progress. High whenever ``drop.valid`` is.
     drop : ``In(...)``
         ``valid`` and ``payload``, a :class:`DropLayout`: entries to drop.
 
@@ -109,74 +79,77 @@ class Tlb(wiring.Component):
     """
 
     def __init__(self, *, entries: int, phys_bits: int):
-        self._entries = entries
-        self._leaf = leaf_layout(phys_bits)
-        self._phys_bits = phys_bits
+        self._entries, self._phys_bits = entries, phys_bits
         super().__init__({
             "lookup": In(LookupSignature(phys_bits)).array(2),
             "fill": In(wiring.Signature({
                 "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20),
-                "leaf": Out(self._leaf)})),
+                "leaf": Out(leaf_layout(phys_bits))})),
+            "flush": In(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout())})),
         })
 
     def elaborate(self, platform):
         m = Module()
         fill, drop = self.fill, self.drop
-        plru = TreePlru(self._entries)
-
-        valid = Signal(self._entries)
-        age = Signal(plru.bits)
-        key = [Signal(_Key(), name=f"key_{n}") for n in range(2)]
-        page = [Signal(self._entries, name=f"page_{n}") for n in range(2)]
-        space = [Signal(self._entries, name=f"space_{n}") for n in range(2)]
-        write = Signal(self._entries)
-        leaves = Signal(data.ArrayLayout(self._leaf, self._entries))
-        for k in range(self._entries):
-            m.submodules[f"entry_{k}"] = entry = _Entry(self._phys_bits)
-            m.d.comb += [entry.write.eq(write[k]), entry.new.eq(fill.leaf), leaves[k].eq(entry.leaf)]
-            for n in range(2):
-                m.d.comb += [entry.key[n].eq(key[n]), page[n][k].eq(entry.page[n]),
-                             space[n][k].eq(entry.space[n])]
-        spread = Cat(leaf.g for leaf in leaves)     # entries of every address space
 
         # Keys. The comparators of the first are shared.
+        key = [Signal(KeyLayout(), name=f"key_{n}") for n in range(2)]
         for n, lookup in enumerate(self.lookup):
             m.d.comb += [key[n].vpn.eq(lookup.vpn), key[n].pscid.eq(lookup.pscid),
                          lookup.ready.eq(1)]
-        with m.If(fill.valid):
-            m.d.comb += key[0].eq(Cat(fill.vpn, fill.leaf.covers, fill.pscid, fill.leaf.g))
         with m.If(drop.valid):
-            m.d.comb += key[0].eq(Cat(drop.payload.vpn, Const(0, 3), drop.payload.pscid))
+            m.d.comb += [key[0].vpn.eq(drop.payload.vpn), key[0].pscid.eq(drop.payload.pscid)]
+        with m.Elif(fill.valid):
+            m.d.comb += [key[0].vpn.eq(fill.vpn), key[0].covers.eq(fill.leaf.page.covers),
+                         key[0].pscid.eq(fill.pscid), key[0].g.eq(fill.leaf.flags.g)]
         m.d.comb += self.lookup[0].ready.eq(~(fill.valid | drop.valid))
 
-        # Answers: at most one entry matches, so the entries are simply merged.
-        used = [Signal(self._entries, name=f"used_{n}") for n in range(2)]
-        for n, lookup in enumerate(self.lookup):
-            match = Signal(self._entries, name=f"match_{n}")
-            m.d.comb += [
-                match.eq(valid & page[n] & (space[n] | spread)),
-                lookup.hit.eq(match.any()),
-                lookup.leaf.eq(merge(match, leaves)),
-            ]
-            # A cycle late, to keep the tree out of the critical path.
-            m.d.sync += used[n].eq(Mux(lookup.used & lookup.ready, match, 0))
-
-        overlap = Signal(self._entries)
-        leaving = Signal(self._entries)
+        valid = Signal(self._entries)
         place = Signal(self._entries)
+        match = [Signal(self._entries, name=f"match_{n}") for n in range(2)]
+        denied = [Signal(self._entries, name=f"denied_{n}") for n in range(2)]
+        # Physical pages. Small enough for look-up tables, where reading takes no cycle.
+        m.submodules.pages = pages = memory.Memory(
+            shape=page_layout(self._phys_bits), depth=self._entries, init=[])
+        store = pages.write_port()
         m.d.comb += [
-            overlap.eq(page[0] & (space[0] | spread | fill.leaf.g.replicate(self._entries))),
-            place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid))),
-            leaving.eq((page[0] | ~drop.payload.av.replicate(self._entries)) &
-                       (space[0] & ~spread | ~drop.payload.pscv.replicate(self._entries))),
+            store.addr.eq(encode(place)), store.data.eq(fill.leaf.page),
+            store.en.eq(fill.valid & ~self.flush),
         ]
-        touched = plru.touch(plru.touch(age, used[0]), used[1])
-        m.d.sync += age.eq(touched)
-        with m.If(drop.valid):
-            m.d.sync += valid.eq(valid & ~leaving)
-        with m.Elif(fill.valid):
-            m.d.comb += write.eq(place)
-            m.d.sync += valid.eq(valid & ~overlap | place)
-            m.d.sync += age.eq(plru.touch(touched, place))
+        for k in range(self._entries):
+            m.submodules[f"entry_{k}"] = entry = TlbEntry()
+            m.d.comb += [
+                valid[k].eq(entry.valid),
+                entry.fill.eq(store.en), entry.write.eq(place[k]),
+                entry.flags.eq(fill.leaf.flags),
+                entry.drop.eq(drop.valid), entry.av.eq(drop.payload.av),
+                entry.pscv.eq(drop.payload.pscv),
+            ]
+            for n, lookup in enumerate(self.lookup):
+                m.d.comb += [
+                    entry.key[n].eq(key[n]), entry.access[n].eq(lookup.access),
+                    match[n][k].eq(entry.match[n]), denied[n][k].eq(entry.denied[n]),
+                ]
+
+        # Answers: at most one entry matches. What was used is looked at a cycle late, to keep the
+        # tree out of the critical path.
+        plru = TreePlru(self._entries)
+        age = Signal(plru.bits)
+        after = age
+        for n, lookup in enumerate(self.lookup):
+            load = pages.read_port(domain="comb")
+            m.d.comb += [
+                lookup.hit.eq(match[n].any()),
+                lookup.denied.eq((match[n] & denied[n]).any()),
+                load.addr.eq(encode(match[n])),
+                lookup.page.eq(load.data),
+            ]
+            used = Signal(self._entries, name=f"used_{n}")
+            m.d.sync += used.eq(Mux(lookup.valid & lookup.ready, match[n], 0))
+            after = plru.touch(after, used)
+        filled = Signal(self._entries)
+        m.d.sync += filled.eq(Mux(store.en, place, 0))
+        m.d.sync += age.eq(plru.touch(after, filled))
+        m.d.comb += place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid)))
         return m

@@ -6,22 +6,23 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.spec.page_table import DdtpMode
 
-from .address_stage import AddressStage
 from .context_cache import ContextLookupSignature
 from .context_stage import ContextStage
 from .directory_walker import directory_signature
+from .issue_stage import IssueStage
 from .page_walker import walk_signature
 from .records import address_layout, fault_layout, refused_layout
 from .tlb import LookupSignature
+from .tlb_stage import TlbStage
 
 __all__ = ["Translator"]
 
 
 class Translator(wiring.Component):
-    """Context, then TLB or page walk, then permission: the path of AR or of AW.
+    """Context, then TLB, then walk or refusal: the path of AR or of AW.
 
-    An access that hits is at ``o`` two cycles after it is at ``i``, one each cycle. Accesses stay in
-    order; a miss or a refusal holds up those behind it.
+    An access that hits is at ``o`` two cycles after it is at ``i``, one each cycle. Accesses stay
+    in order; a miss or a refusal holds up those behind it.
 
     Parameters
     ----------
@@ -34,12 +35,16 @@ class Translator(wiring.Component):
     -------
     i, o : streams
         Accesses with I/O virtual addresses, and with physical addresses.
-    room, passed, refused, fault, flush, stale, hit, miss
-        As in :class:`~rtl.iommu.address_stage.AddressStage`.
     mode, contexts, directory
         As in :class:`~rtl.iommu.context_stage.ContextStage`.
-    tlb, walk : ``Out(...)``
-        TLB and page walker.
+    tlb, hit, miss
+        As in :class:`~rtl.iommu.tlb_stage.TlbStage`.
+    room, passed, refused, fault, walk
+        As in :class:`~rtl.iommu.issue_stage.IssueStage`.
+    flush : ``In(1)``
+        An invalidation is in progress.
+    stale : ``Out(1).array(2)``
+        An access that began before is in one of the stages.
     """
 
     def __init__(self, *, id_width: int, phys_bits: int, writes: bool):
@@ -57,29 +62,29 @@ class Translator(wiring.Component):
             "directory": Out(directory_signature(phys_bits)),
             "tlb": Out(LookupSignature(phys_bits)),
             "walk": Out(walk_signature(phys_bits)),
-            "flush": In(1), "stale": Out(1), "hit": Out(1), "miss": Out(1),
+            "flush": In(1), "stale": Out(1).array(2), "hit": Out(1), "miss": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.context = context = ContextStage(**self._widths)
-        m.submodules.address = address = AddressStage(**self._widths, writes=self._writes)
+        m.submodules.lookup = lookup = TlbStage(**self._widths, writes=self._writes)
+        m.submodules.issue = issue = IssueStage(**self._widths)
         connect(m, flipped(self.i), context.i)
-        connect(m, context.o, address.i)
-        connect(m, address.o, flipped(self.o))
-        connect(m, address.passed, flipped(self.passed))
-        connect(m, address.refused, flipped(self.refused))
-        connect(m, address.fault, flipped(self.fault))
+        connect(m, context.o, lookup.i)
+        connect(m, lookup.o, issue.i)
+        connect(m, issue.o, flipped(self.o))
+        connect(m, issue.passed, flipped(self.passed))
+        connect(m, issue.refused, flipped(self.refused))
+        connect(m, issue.fault, flipped(self.fault))
         connect(m, context.lookup, flipped(self.contexts))
         connect(m, context.directory, flipped(self.directory))
-        connect(m, address.lookup, flipped(self.tlb))
-        connect(m, address.walk, flipped(self.walk))
+        connect(m, lookup.lookup, flipped(self.tlb))
+        connect(m, issue.walk, flipped(self.walk))
         m.d.comb += [
-            context.mode.eq(self.mode),
-            address.room.eq(self.room),
-            address.flush.eq(self.flush),
-            self.stale.eq(address.stale),
-            self.hit.eq(address.hit),
-            self.miss.eq(address.miss),
+            context.mode.eq(self.mode), issue.room.eq(self.room),
+            lookup.flush.eq(self.flush), issue.flush.eq(self.flush),
+            self.stale[0].eq(lookup.stale), self.stale[1].eq(issue.stale),
+            self.hit.eq(lookup.hit), self.miss.eq(lookup.miss),
         ]
         return m

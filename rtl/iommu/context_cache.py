@@ -73,7 +73,8 @@ class ContextCache(wiring.Component):
             shape=self._context, depth=self._entries, init=[])
         store = contexts.write_port()
 
-        used = []
+        # What was used is looked at a cycle late, to keep the tree out of the critical path.
+        used, hits = Signal(self._entries), []
         for n, lookup in enumerate(self.lookup):
             match = Signal(self._entries, name=f"match_{n}")
             load = contexts.read_port(domain="comb")
@@ -83,18 +84,20 @@ class ContextCache(wiring.Component):
                 load.addr.eq(encode(match)),
                 lookup.context.eq(load.data),
             ]
-            used.append(match & lookup.valid.replicate(self._entries))
-        touched = plru.touch(plru.touch(age, used[0]), used[1])
-        m.d.sync += age.eq(touched)
+            hits.append(Mux(lookup.valid, match, 0))
 
         place = Signal(self._entries)
-        m.d.comb += place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid)))
-        m.d.comb += [store.addr.eq(encode(place)), store.data.eq(self.fill.context)]
+        m.d.comb += [
+            place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid))),
+            store.addr.eq(encode(place)), store.data.eq(self.fill.context),
+            store.en.eq(self.fill.valid & ~self.drop),
+        ]
+        m.d.sync += used.eq(hits[0] | hits[1] | Mux(store.en, place, 0))
+        m.d.sync += age.eq(plru.touch(age, used))
         with m.If(self.drop):
             m.d.sync += valid.eq(0)
         with m.Elif(self.fill.valid):
-            m.d.comb += store.en.eq(1)
-            m.d.sync += [valid.eq(valid | place), age.eq(plru.touch(touched, place))]
+            m.d.sync += valid.eq(valid | place)
             for k in range(self._entries):
                 with m.If(place[k]):
                     m.d.sync += dids[k].eq(self.fill.did)

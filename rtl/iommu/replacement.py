@@ -56,6 +56,9 @@ class TreePlru:
         return Cat(ways)
 
     def touch(self, state: Value, used: Value) -> Value:
-        """State after a use of the way ``used``, one-hot; unchanged if that is zero."""
+        """State after a use of the ways in ``used``, a bit each; unchanged if that is zero.
+
+        Where both halves of a node are used at once, the right one counts.
+        """
         return Cat((state[bit] | used[low:middle].any()) & ~used[middle:high].any()
                    for bit, (low, middle, high) in enumerate(self._nodes))

@@ -136,7 +136,8 @@ class Tlb(wiring.Component):
         # tree out of the critical path.
         plru = TreePlru(self._entries)
         age = Signal(plru.bits)
-        after = age
+        used = Signal(self._entries)
+        hits = []
         for n, lookup in enumerate(self.lookup):
             load = pages.read_port(domain="comb")
             m.d.comb += [
@@ -145,11 +146,8 @@ class Tlb(wiring.Component):
                 load.addr.eq(encode(match[n])),
                 lookup.page.eq(load.data),
             ]
-            used = Signal(self._entries, name=f"used_{n}")
-            m.d.sync += used.eq(Mux(lookup.valid & lookup.ready, match[n], 0))
-            after = plru.touch(after, used)
-        filled = Signal(self._entries)
-        m.d.sync += filled.eq(Mux(store.en, place, 0))
-        m.d.sync += age.eq(plru.touch(after, filled))
+            hits.append(Mux(lookup.valid & lookup.ready, match[n], 0))
+        m.d.sync += used.eq(hits[0] | hits[1] | Mux(store.en, place, 0))
+        m.d.sync += age.eq(plru.touch(age, used))
         m.d.comb += place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid)))
         return m

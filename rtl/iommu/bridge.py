@@ -78,8 +78,9 @@ class ReadBridge(wiring.Component):
 class WriteBridge(wiring.Component):
     """Data and responses of writes: passed ones pass, in the same cycle; refused ones get SLVERR.
 
-    The data of a burst is taken from the cycle after the decision on its address, whenever it comes.
-    The data of a refused write is swallowed, and then it is answered, after all writes before it.
+    The data of a burst is taken from the cycle after the decision on its address, whenever it
+    comes. The data of a refused write is swallowed, and then it is answered, after all writes
+    before it.
 
     Parameters
     ----------

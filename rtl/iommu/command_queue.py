@@ -27,8 +27,8 @@ class CommandQueue(wiring.Component):
     """Execute the commands of the queue in order, one at a time.
 
     A command that invalidates takes ``latency + 6`` cycles, with an idle memory that answers in
-    ``latency``. The head moves when a command is complete; on an error it stays at the offender until
-    software clears the error bit.
+    ``latency``. The head moves when a command is complete; on an error it stays at the offender
+    until software clears the error bit.
 
     Parameters
     ----------

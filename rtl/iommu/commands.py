@@ -61,8 +61,8 @@ class CommandDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         low, high = self.command[:64], self.command[64:]
-        invalidate, fence, directory = (data.View(struct(layout), low) for layout in
-                                        (IOTINVAL_DW0, IOFENCE_DW0, IODIR_DW0))
+        invalidate = data.View(struct(IOTINVAL_DW0), low)
+        directory = data.View(struct(IODIR_DW0), low)
 
         # Reserved bits, among them those of extensions that are not there.
         bad_invalidate = (reserved(IOTINVAL_DW0, low) | reserved(IOTINVAL_DW1, high) |

@@ -13,11 +13,10 @@ __all__ = ["ContextCache", "ContextLookupSignature"]
 
 
 class ContextLookupSignature(wiring.Signature):
-    """A question for the context of ``did``, answered in the same cycle by ``hit`` and ``context``
-    (anything without a hit).
+    """A question for the context of ``did``, answered in the same cycle.
 
     Directions are those of who asks. ``valid`` says that the question is meant: a hit makes the
-    context recent.
+    context recent. Without ``hit``, ``context`` is anything.
     """
 
     def __init__(self, phys_bits: int):

@@ -1,4 +1,4 @@
-"""First stage of a translation: whose access is it?"""
+"""First stage of a translation: whose access it is."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -16,10 +16,10 @@ __all__ = ["ContextStage", "known_layout"]
 
 
 def known_layout(*, id_width: int, phys_bits: int) -> data.StructLayout:
-    """An access with its context.
+    """Make the layout of an access with its context.
 
     ``bypass``: the mode is Bare and there is no context. ``cause`` is the reason to refuse the
-    access, if it is not :attr:`Cause.NONE`. ``stale``: an invalidation came since it was looked up.
+    access, if it is not :attr:`Cause.NONE`. ``stale``: an invalidation came since the lookup.
     """
     return data.StructLayout({
         "access": address_layout(id_width=id_width), "context": context_layout(phys_bits),
@@ -90,7 +90,7 @@ class ContextStage(wiring.Component):
                 with m.Elif(self.mode == DdtpMode.BARE):
                     m.d.comb += o.bypass.eq(1)
                 with m.Elif(too_wide(self.mode, user.device_id)):
-                    m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
+                    m.d.comb += [o.cause.eq(Cause.TYPE_DISALLOWED), o.context.dtf.eq(0)]
                 with m.Elif(lookup.hit):
                     with m.If(user.process_valid & ~lookup.context.pdtv):
                         m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)

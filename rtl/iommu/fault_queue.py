@@ -18,8 +18,8 @@ __all__ = ["FaultQueue"]
 class FaultQueue(wiring.Component):
     """Write each fault as one record, the tail after it. What cannot be recorded is dropped.
 
-    A fault is taken when its record is in memory, or in the same cycle if it is dropped: the queue is
-    off or full, or one of its error bits is set.
+    A fault is taken when its record is in memory, or in the same cycle if it is dropped: the queue
+    is off or full, or one of its error bits is set.
 
     Parameters
     ----------

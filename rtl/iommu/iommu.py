@@ -29,9 +29,9 @@ class Iommu(wiring.Component):
     """RISC-V IOMMU for the host: device directory and first-stage Sv39.
 
     Reads and writes of devices are translated independently. A hit costs two cycles from a device's
-    AR or AW to memory's, at one burst a cycle on each; R, W and B pass in the same cycle. A miss holds
-    up its channel, not the other one. What must not pass is answered with SLVERR, in the order of
-    its ID, and recorded in the fault queue.
+    AR or AW to memory's, at one burst a cycle on each; R, W and B pass in the same cycle. A miss
+    holds up its channel, not the other one. What must not pass is answered with SLVERR, in order,
+    and recorded in the fault queue.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class Iommu(wiring.Component):
     memory : ``Out(Signature(addr_width=phys_bits, ...))``
         Those that pass, with physical addresses, of the same IDs.
     tables : ``Out(Signature(addr_width=phys_bits, ...))``
-        Own accesses: directories, page tables, queues and fences, as single doublewords or bursts of
-        up to four; uncacheable.
+        Own accesses: directories, page tables, queues and fences, as single doublewords or bursts
+        of up to four; uncacheable.
     irq : ``Out(4)``
         Wired interrupts, a level for each vector.
 

@@ -6,11 +6,11 @@ __all__ = ["encode", "lowest"]
 
 
 def lowest(bits: Value) -> Value:
-    """The lowest set bit alone; zero if there is none."""
+    """Leave only the lowest set bit."""
     return (bits & -bits)[:len(bits)]
 
 
 def encode(bits: Value) -> Value:
-    """Position of the only set bit; zero if there is none. A value of ``range(len(bits))``."""
+    """Give the position of the only set bit; zero if there is none."""
     return Cat(Cat(bits[k] for k in range(len(bits)) if k >> place & 1).any()
                for place in range((len(bits) - 1).bit_length()))

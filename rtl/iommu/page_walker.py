@@ -30,8 +30,9 @@ class PageWalker(wiring.Component):
     """Read page-table entries from the root down, for one walk at a time.
 
     A walk of ``n`` entries takes ``n * (latency + 1)`` cycles from ``start`` to ``valid``, with an
-    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``. Permissions are not looked at, but an entry
-    with A = 0 is a page fault here, since this build does not set A.
+    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``.
+    Permissions are not looked at, but an entry with A = 0 is a page fault here, since this build
+    does not set A.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ class PageWalker(wiring.Component):
 
     @staticmethod
     def _malformed(pte, leaf, level):
-        """Page fault whatever the access: invalid or reserved."""
+        """Find what is a page fault whatever the access: invalid or reserved."""
         always = [
             ~pte.v, pte.w & ~pte.r, pte.pbmt.any(), pte.rsw60t59b.any(),
             reserved(PTE, pte), pte.n & (level != 0),
@@ -161,7 +162,7 @@ class PageWalker(wiring.Component):
         return Cat(*always, Mux(leaf, Cat(as_leaf).any(), Cat(as_pointer).any())).any()
 
     def _found(self, pte, spread, level):
-        """The entry as the TLB keeps it."""
+        """Cut the entry to what the TLB keeps."""
         covers = Cat(pte.n | (level != 0), level != 0, level == 2)
         ppn = pte.ppn[:self._leaf["page"].shape["ppn"].width]
         return data.View(self._leaf, Cat(

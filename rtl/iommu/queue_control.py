@@ -11,7 +11,7 @@ __all__ = ["EngineSignature", "QueueControl"]
 
 
 class EngineSignature(wiring.Signature):
-    """What the engine of a queue sees of its registers, and tells them. Directions are the engine's.
+    """Between the engine of a queue and its registers. Directions are the engine's.
 
     Members
     -------

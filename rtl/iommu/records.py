@@ -1,8 +1,7 @@
 """What passes between the parts of the IOMMU."""
 
 from amaranth import *
-from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data, enum
 
 from rtl.axi.signature import Burst, dma_user_layout
 from rtl.spec.page_table import PAGE_BITS, VPN_BITS
@@ -36,7 +35,7 @@ class WalkStatus(enum.Enum, shape=2):
 
 
 def address_layout(*, id_width: int, addr_width: int = 64, user=None) -> data.StructLayout:
-    """Payload of AR or AW, as in :class:`rtl.axi.signature.Signature`; with the device's AxUSER."""
+    """Make the payload of AR or AW, as in ``axi.Signature``; with the device's AxUSER."""
     return data.StructLayout({
         "id": id_width, "addr": addr_width, "len": 8, "size": 3, "burst": Burst, "lock": 1,
         "cache": 4, "prot": 3, "qos": 4, "user": dma_user_layout() if user is None else user,
@@ -44,12 +43,12 @@ def address_layout(*, id_width: int, addr_width: int = 64, user=None) -> data.St
 
 
 def access_layout() -> data.StructLayout:
-    """What a device wants to do, and whether it has supervisor privilege."""
+    """Make the layout of what a device wants, and whether it has supervisor privilege."""
     return data.StructLayout({"kind": Kind, "privileged": 1})
 
 
 def page_layout(phys_bits: int) -> data.StructLayout:
-    """A physical page.
+    """Make the layout of a physical page.
 
     ``covers`` is a thermometer of its size: bit 0 from 64 KiB, bit 1 from 2 MiB, bit 2 for 1 GiB.
     """
@@ -57,45 +56,46 @@ def page_layout(phys_bits: int) -> data.StructLayout:
 
 
 def flags_layout() -> data.StructLayout:
-    """Bits of a leaf page-table entry. There is no A, since no entry without it is used."""
+    """Make the layout of the flags of a leaf entry; without A, which each that is used has."""
     return data.StructLayout({"r": 1, "w": 1, "x": 1, "u": 1, "g": 1, "d": 1})
 
 
 def leaf_layout(phys_bits: int) -> data.StructLayout:
-    """A leaf page-table entry, as far as it matters once it has been found good."""
+    """Make the layout of a leaf page-table entry, once it has been found good."""
     return data.StructLayout({"page": page_layout(phys_bits), "flags": flags_layout()})
 
 
 def translate(page: data.View, vpn: Value) -> Value:
-    """Physical page number of virtual page ``vpn`` in ``page``."""
+    """Give the physical page number of virtual page ``vpn`` in ``page``."""
     parts = [Mux(page.covers[k], vpn[low:high], page.ppn[low:high])
              for k, (low, high) in enumerate(_COVERED)]
     return Cat(*parts, page.ppn[_COVERED[-1][1]:])
 
 
 def same_page(left: Value, right: Value, covers: Value) -> Value:
-    """High if two virtual page numbers are equal in the bits that ``covers`` leaves."""
+    """Whether two virtual page numbers are equal in the bits that ``covers`` leaves."""
     parts = [covers[k] | (left[low:high] == right[low:high])
              for k, (low, high) in enumerate(_COVERED)]
     return Cat(*parts, left[_COVERED[-1][1]:] == right[_COVERED[-1][1]:]).all()
 
 
 def context_layout(phys_bits: int) -> data.StructLayout:
-    """What is kept of a device context.
+    """Make the layout of what is kept of a device context.
 
     ``paged``: iosatp is Sv39, else Bare; ``root``: its page number, and ``root_wide``, high if that
     does not fit in a physical address.
     """
     return data.StructLayout({
-        "paged": 1, "pscid": 20, "root": phys_bits - PAGE_BITS, "root_wide": 1, "pdtv": 1, "dtf": 1})
+        "paged": 1, "pscid": 20, "root": phys_bits - PAGE_BITS, "root_wide": 1,
+        "pdtv": 1, "dtf": 1})
 
 
 def fault_layout() -> data.StructLayout:
-    """A fault for the fault queue: the fields of the record that this build can set."""
+    """Make the layout of a fault: the fields of a record that this build can set."""
     return data.StructLayout({
         "cause": 12, "pid": 20, "pv": 1, "priv": 1, "ttyp": 6, "did": 24, "iotval": 64})
 
 
 def refused_layout(id_width: int) -> data.StructLayout:
-    """A burst that is answered with SLVERR instead of passed on."""
+    """Make the layout of a burst that is answered with SLVERR instead of passed on."""
     return data.StructLayout({"id": id_width, "len": 8})

@@ -31,8 +31,8 @@ class Registers(wiring.Component):
 
     - ``fctl`` is fixed: interrupts by wire, little-endian.
     - ``ddtp``: a write of an unsupported mode keeps the mode, and a change from one depth of
-      directory to another without Off or Bare between is ignored whole. A write makes ``busy`` until
-      the accesses that the old value let in are answered; meanwhile writes are ignored.
+      directory to another without Off or Bare between is ignored whole. A write makes ``busy``
+      until the accesses that the old value let in are answered; meanwhile writes are ignored.
     - ``icvec`` keeps two bits each for the command and the fault queue.
     - A bit of ``ipsr`` comes back while its source stands.
 

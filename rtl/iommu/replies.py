@@ -11,8 +11,8 @@ __all__ = ["Replies"]
 class Replies(wiring.Component):
     """Pass responses on, and put own ones between two bursts.
 
-    A payload with a member ``last`` belongs to a burst that ends there; the bursts of the two inputs
-    are never interleaved. Combinational; an own response waits for at least one cycle.
+    A payload with a member ``last`` belongs to a burst that ends there; the bursts of the two
+    inputs are never interleaved. Combinational; an own response waits for at least one cycle.
 
     Parameters
     ----------

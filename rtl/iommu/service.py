@@ -11,8 +11,8 @@ __all__ = ["ServiceSignature", "Share"]
 class ServiceSignature(wiring.Signature):
     """Something that takes time, for one client at a time. Directions are the client's.
 
-    Unlike a stream's, ``want`` may be withdrawn as long as ``start`` is low: what a client waits for
-    may become known in another way.
+    Unlike a stream's, ``want`` may be withdrawn as long as ``start`` is low: what a client waits
+    for may become known in another way.
 
     Parameters
     ----------

@@ -64,8 +64,8 @@ class TableReads(wiring.Component):
     """Bring the reads of ``n`` readers on AR, in turn, and their data back.
 
     A request is on the bus in the same cycle and data is with the reader in the same cycle. Each
-    reader may have one read in flight; on the bus they are in order, of one ID. Beats are of 8 bytes
-    on a bus of any width.
+    reader may have one read in flight; on the bus they are in order, of one ID. Beats are of 8
+    bytes on a bus of any width.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class TableReads(wiring.Component):
 class TableWrites(wiring.Component):
     """Carry out the writes of ``n`` writers, one after the other; writer 0 goes first.
 
-    The address is on the bus in the cycle after ``valid``; ``done`` is in the cycle of the response.
+    The address is on the bus in the cycle after ``valid``; ``done`` comes with the response.
 
     Parameters
     ----------

@@ -31,8 +31,9 @@ class LookupSignature(wiring.Signature):
 
     def __init__(self, phys_bits: int):
         super().__init__({
-            "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20), "access": Out(access_layout()),
-            "ready": In(1), "hit": In(1), "denied": In(1), "page": In(page_layout(phys_bits))})
+            "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20),
+            "access": Out(access_layout()), "ready": In(1), "hit": In(1), "denied": In(1),
+            "page": In(page_layout(phys_bits))})
 
 
 class DropLayout(data.StructLayout):

@@ -11,9 +11,9 @@ __all__ = ["KeyLayout", "TlbEntry"]
 
 
 class KeyLayout(data.StructLayout):
-    """What an entry is compared with: a page of the size that ``covers`` tells, or any address in it.
+    """A page to compare an entry with, of the size that ``covers`` tells.
 
-    ``g``: the page is in every address space.
+    ``g``: it is in every address space.
     """
 
     def __init__(self):
@@ -23,9 +23,9 @@ class KeyLayout(data.StructLayout):
 class TlbEntry(wiring.Component):
     """Tag and flags of an entry, with the comparators for two keys.
 
-    The physical page is not here, since it is only needed for the entry that matches; the flags are,
-    so that the permissions of all entries are looked at while the tags are compared. ``match`` and
-    ``denied`` are combinational; ``fill`` and ``drop`` take effect with the next cycle.
+    The physical page is not here, since it is only needed for the entry that matches; the flags
+    are, so that the permissions of all entries are looked at while the tags are compared. ``match``
+    and ``denied`` are combinational; ``fill`` and ``drop`` take effect with the next cycle.
 
     Members
     -------
@@ -38,8 +38,8 @@ class TlbEntry(wiring.Component):
     valid : ``Out(1)``
         The entry holds something.
     fill, write, flags : ``In(...)``
-        ``key[0]`` is being filled with ``flags``: into this entry if ``write``, else this entry goes
-        if it overlaps.
+        ``key[0]`` is being filled with ``flags``: into this entry if ``write``, else this entry
+        goes if it overlaps.
     drop, av, pscv : ``In(1)``
         Drop the entry if it is of page ``key[0].vpn`` or not ``av``, and if it is of the space
         ``key[0].pscid`` and not of every space, or not ``pscv``.

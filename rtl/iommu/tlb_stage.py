@@ -16,11 +16,11 @@ __all__ = ["TlbStage", "looked_up_layout", "virtual_page"]
 
 
 def looked_up_layout(*, id_width: int, phys_bits: int) -> data.StructLayout:
-    """Layout of an access with what is known of its page.
+    """Make the layout of an access with what is known of its page.
 
     ``known``: as before; ``wants``: what the device wants to do. Of the others at most one is set,
-    and then the access is decided: ``passes``, to page ``ppn``; ``denied``, a page fault; ``beyond``,
-    an access fault. Without any of them, and without ``known.cause``, it takes a page walk.
+    and then the access is decided: ``passes``, to page ``ppn``; ``denied``, a page fault;
+    ``beyond``, an access fault. Without any, and without ``known.cause``, it takes a page walk.
     """
     return data.StructLayout({
         "known": known_layout(id_width=id_width, phys_bits=phys_bits), "wants": access_layout(),
@@ -28,7 +28,7 @@ def looked_up_layout(*, id_width: int, phys_bits: int) -> data.StructLayout:
 
 
 def virtual_page(addr: Value) -> Value:
-    """Virtual page number of an I/O virtual address."""
+    """Give the virtual page number of an I/O virtual address."""
     return addr[PAGE_BITS:PAGE_BITS + VPN_WIDTH]
 
 

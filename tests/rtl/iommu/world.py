@@ -1,6 +1,14 @@
 """What software keeps in memory for an IOMMU, and a driver for the tests of the whole block."""
 
-from rtl.axi.signature import dma_user_layout
+from rtl.axi.signature import (
+    PROT_INSTRUCTION,
+    PROT_PRIVILEGED,
+    Burst,
+    Resp,
+    dma_user_layout,
+)
+from rtl.iommu.iommu import Iommu
+from rtl.params import IommuParams
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import (
     DC_BYTES,
@@ -27,7 +35,9 @@ from rtl.spec.queues import (
     IOTINVAL_DW1,
     Opcode,
 )
-from sim import axi_lite
+from sim import axi, axi_lite
+from sim.checked import Checked
+from sim.streams import get, put
 
 #: Where memory for tables begins, and its size.
 BASE, SIZE = 0x8000_0000, 1 << 20
@@ -100,6 +110,72 @@ class Tables:
         return iova // level_bytes(level) & (1 << VPN_BITS) - 1
 
 
+class Scene:
+    """An IOMMU under test, with protocol checkers, memory behind it, and tables in the memory.
+
+    ``small`` parameters keep the simulation fast. The two memories are separate, so that what a
+    device writes never changes a table.
+    """
+
+    def __init__(self, bench, *, mode: DdtpMode = DdtpMode.LVL1, latency: int = 1,
+                 stall: float = 0.0, reorder: bool = False, timeout: int = 20_000, **params):
+        small = {"tlb_entries": 4, "context_entries": 2, "in_flight": 4}
+        self.params = IommuParams(**{**small, **params})
+        self.dut = Checked(Iommu(self.params), depth=64)
+        self.bench = bench(self.dut, timeout=timeout)
+        behaviour = {"latency": latency, "stall": stall}
+        self.tables_memory = axi.Memory(self.dut.tables, base=BASE, size=SIZE, **behaviour)
+        self.memory = axi.Memory(self.dut.memory, base=BASE, size=SIZE, reorder=reorder, seed=1,
+                                 **behaviour)
+        self.tables_memory.attach(self.bench)
+        self.memory.attach(self.bench)
+        self.tables = Tables(self.tables_memory, mode=mode)
+
+    def driver(self, ctx) -> "Driver":
+        return Driver(ctx, self.dut, self.tables_memory)
+
+    def device(self, ctx, did: int, pid: int | None = None, **attributes) -> "Device":
+        return Device(ctx, self.dut, self.memory, did, pid, attributes)
+
+
+class Device:
+    """Single accesses of one device, with the physical address that memory sees."""
+
+    def __init__(self, ctx, dut, memory, did: int, pid: int | None, attributes: dict):
+        self._ctx, self._dut, self._memory = ctx, dut, memory
+        self._attributes = {"size": (len(dut.device.w.p.strb) - 1).bit_length(),
+                            "burst": Burst.INCR, "user": user(did, pid), **attributes}
+
+    async def access(self, kind: str, iova: int, *, privileged: bool = False, data: int = 0):
+        """Physical address of one beat, or None if it is refused."""
+        ctx, device = self._ctx, self._dut.device
+        way = "w" if kind == "w" else "r"
+        seen = sum(entry[1] == way for entry in self._memory.log)
+        address = {**self._attributes, "addr": iova,
+                   "prot": privileged * PROT_PRIVILEGED | (kind == "x") * PROT_INSTRUCTION}
+        if kind == "w":
+            await put(ctx, device.aw, address)
+            await put(ctx, device.w, {"data": data, "strb": 0, "last": 1})
+            reply = await get(ctx, device.b)
+        else:
+            await put(ctx, device.ar, address)
+            reply = await get(ctx, device.r)
+            assert reply.last
+        assert reply.id == address.get("id", 0)
+        passed = [entry[2] for entry in self._memory.log if entry[1] == way][seen:]
+        if reply.resp is Resp.SLVERR:
+            assert not passed
+            return None
+        assert len(passed) == 1
+        return passed[0]
+
+    async def read(self, iova: int, **options):
+        return await self.access("r", iova, **options)
+
+    async def write(self, iova: int, **options):
+        return await self.access("w", iova, **options)
+
+
 class Driver:
     """Registers and queues, from the testbench that owns ``ctx``."""
 
@@ -158,9 +234,13 @@ class Driver:
                 return
         raise AssertionError("commands were not executed")
 
-    async def faults(self) -> list[dict]:
-        """Records written since the last call, consumed."""
-        tail, records = await self.read("fqt"), []
+    async def faults(self, count: int) -> list[dict]:
+        """Wait for ``count`` records since the last call, and take them."""
+        for _ in range(100):
+            tail, records = await self.read("fqt"), []
+            if tail - self.head & self._mask >= count:
+                break
+        assert tail - self.head & self._mask == count
         while self.head != tail:
             raw = self._memory.read(FAULTS + FAULT_BYTES * self.head, FAULT_BYTES)
             dwords = [int.from_bytes(raw[i:i + 8], "little") for i in range(0, FAULT_BYTES, 8)]

@@ -74,7 +74,7 @@ class Model:
             tc & reserved or ta & ~DC_TA.mask("pscid") or fsc & IOSATP.reserved or
             any(DC_TC.get(tc, bit) for bit in
                 ("en_ats", "en_pri", "t2gpa", "prpr", "gade", "sade", "sbe", "sxl")) or
-            DC_TC.get(tc, "dpe") and not pdtv or DC_IOHGATP.get(gatp, "mode") or
+            (DC_TC.get(tc, "dpe") and not pdtv) or DC_IOHGATP.get(gatp, "mode") or
             IOSATP.get(fsc, "mode") not in ((0,) if pdtv else (0, 8)))
 
     def _within(self, addr, kind):
@@ -92,8 +92,8 @@ class Model:
                 raise Fault(ACCESS_FAULT[kind])
             bit = PTE.unpack(pte)
             low = (1 << 9 * level) - 1
-            if (not bit["v"] or bit["w"] and not bit["r"] or pte & PTE.reserved or bit["pbmt"] or
-                    bit["rsw60t59b"] or bit["n"] and level):
+            if (not bit["v"] or (bit["w"] and not bit["r"]) or pte & PTE.reserved or bit["pbmt"] or
+                    bit["rsw60t59b"] or (bit["n"] and level)):
                 raise Fault(PAGE_FAULT[kind])
             if not bit["r"] and not bit["x"]:
                 if level == 0 or bit["a"] or bit["d"] or bit["u"]:

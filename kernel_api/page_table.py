@@ -108,7 +108,7 @@ class IoPageTable:
             slot = self._slot(table, iova, level)
             (entry,) = self._read(slot)
             if not entry & PTE.mask("v"):
-                return None
+                break
             if _is_leaf(entry):
                 return slot, level, entry
             table = _target(entry)

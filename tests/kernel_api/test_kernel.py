@@ -100,7 +100,7 @@ def test_device_register(kernel):
     dma_unmap_single(dev, dma, 64, DMA_TO_DEVICE)
     device_unregister(dev)
     device_unregister(dev)
-    assert dev not in kernel.devices
+    assert dev not in kernel.devices and repr(dev) == "Device('widget', 0x20)"
     with pytest.raises(BusError):
         kernel.machine.iommu.translate(0x20, int(dma), False)
 

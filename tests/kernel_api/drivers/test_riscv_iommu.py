@@ -180,15 +180,10 @@ def test_lines_that_are_taken(make):
     assert kernel.iommu is None and kernel.log.matching("probe failed: -EBUSY", level=3)
 
 
-def test_no_memory_for_the_directory(make):
-    kernel = make(memory_size=1 << 12)
-    assert kernel.iommu is None
-    assert kernel.log.matching("riscv-iommu: probe failed: -ENOMEM", level=3)
-
-
-def test_no_memory_for_a_ring(make):
-    kernel = make(memory_size=2 << 12)
-    assert kernel.iommu is None and kernel.cdma is not None
+@pytest.mark.parametrize("pages", [0, 1, 2])
+def test_no_memory_for_the_directory_or_a_ring(make, pages):
+    kernel = make(memory_size=pages * PAGE_SIZE)
+    assert kernel.iommu is None and (kernel.cdma is not None) == (pages > 0)
     assert kernel.log.matching("riscv-iommu: probe failed: -ENOMEM", level=3)
 
 

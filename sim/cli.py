@@ -129,6 +129,28 @@ def registers(folder: Path) -> None:
         click.echo(path)
 
 
+@cli.command()
+@click.argument("blocks", nargs=-1, metavar="[BLOCK]...")
+def synth(blocks: tuple[str, ...]) -> None:
+    """Measure area and speed of BLOCKs on an ECP5: iommu, dma, cache, system; all by default.
+
+    Synthesis by yosys, place and route by nextpnr, both from the extra [b]fpga[/b]. Writes
+    [b]build/synth.json[/b]. Exit status 1 if a block exceeds [b]constraints/budget.toml[/b].
+    """
+    from rtl.generate import BLOCKS
+
+    from .synth import ToolMissing, measure
+
+    for block in blocks:
+        if block not in BLOCKS:
+            raise click.UsageError(f"Block must be one of {', '.join(BLOCKS)}, not {block!r}")
+    try:
+        kept = measure(list(blocks or BLOCKS), Path("build/synth"), Console(highlight=False))
+    except ToolMissing as error:
+        raise click.UsageError(str(error)) from None
+    sys.exit(0 if kept else 1)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; wrong arguments are one line on standard error and exit status 2."""
     try:

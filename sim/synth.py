@@ -15,7 +15,7 @@ from amaranth.lib.wiring import Flow, In, Out
 from rich.console import Console
 from rich.table import Table
 
-from rtl.generate import BLOCKS, make_block
+from rtl.generate import make_block
 
 __all__ = ["DEVICE", "Result", "ToolMissing", "measure", "synthesize"]
 
@@ -164,25 +164,3 @@ def measure(names: list[str], work: Path, console: Console) -> bool:
     (work.parent / "synth.json").write_text(json.dumps(results, indent=1) + "\n")
     console.print(table)
     return kept
-
-
-def main() -> int:
-    """Measure the blocks named on the command line, or all."""
-    console = Console()
-    names = sys.argv[1:] or list(BLOCKS)
-    for name in names:
-        if name not in BLOCKS:
-            console.print(f"Block must be one of {', '.join(BLOCKS)}, not {name!r}", style="red")
-            return 2
-    try:
-        kept = measure(names, Path("build/synth"), console)
-    except ToolMissing as error:
-        console.print(str(error), style="red")
-        return 2
-    if not kept:
-        console.print("Over budget: constraints/budget.toml", style="red")
-    return 0 if kept else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,10 @@ completed since the last one, and also when the engine becomes idle with fewer o
 because there is no delay timer that would report those. A descriptor has completed when its status
 is in memory. An error sets ``err_irq`` alone and halts the engine until ``reset``.
 
+A data burst begins at the bus word that holds its first byte, and ends before the next multiple of
+the longest burst (``cap``), or of 4 KiB if that is less. ``err_addr`` and fault records name that
+word.
+
 Source: AMD PG034, "AXI Central Direct Memory Access", sections "Register Space", "Error Interrupts"
 and "SG Interrupt Threshold and Interrupt Coalescing".
 """

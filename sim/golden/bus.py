@@ -14,17 +14,24 @@ _PAGE = 4096                            # bytes that no AXI burst crosses
 
 
 class Bursts:
-    """How a device cuts its accesses: INCR bursts of ``beats`` beats of ``data_bytes`` bytes."""
+    """How a device cuts its accesses: INCR bursts of up to ``beats`` beats of ``data_bytes`` bytes.
+
+    A burst begins at the bus word that holds its first byte, and ends before the next multiple of
+    the longest burst: so says :mod:`rtl.spec.cdma_regs`.
+    """
 
     def __init__(self, *, data_bytes: int, beats: int):
         self.data_bytes, self.beats = data_bytes, beats
 
+    def word(self, addr: int) -> int:
+        """Address of the bus word that holds the byte at ``addr``."""
+        return addr - addr % self.data_bytes
+
     def cut(self, addr: int, size: int) -> Iterator[tuple[int, int]]:
-        """Address and bytes of each burst."""
-        end = addr + size
+        """First byte and bytes of each burst."""
+        end, longest = addr + size, min(_PAGE, self.beats * self.data_bytes)
         while addr < end:
-            room = self.beats * self.data_bytes - addr % self.data_bytes
-            room = min(room, _PAGE - addr % _PAGE, end - addr)
+            room = min(longest - addr % longest, end - addr)
             yield addr, room
             addr += room
 
@@ -57,10 +64,14 @@ class DeviceBus:
         Translates, if there is one.
     device_id : int
         Identity of the device.
+    data_bytes : int, power of two
+        Width of the bus: the address of an access is that of the bus word with its first byte.
     """
 
-    def __init__(self, memory: Words, *, iommu: Iommu | None = None, device_id: int = 0):
+    def __init__(self, memory: Words, *, iommu: Iommu | None = None, device_id: int = 0,
+                 data_bytes: int = 1):
         self._memory, self._iommu, self._device_id = memory, iommu, device_id
+        self._data_bytes = data_bytes
 
     def read(self, addr: int, size: int) -> bytes:
         """Read ``size`` bytes at DMA address ``addr``.
@@ -79,7 +90,8 @@ class DeviceBus:
     def _translate(self, addr: int, access: Access) -> int:
         if self._iommu is None:
             return addr
-        result = self._iommu.translate(Request(self._device_id, addr, access))
+        lane = addr % self._data_bytes
+        result = self._iommu.translate(Request(self._device_id, addr - lane, access))
         if not result.ok:
             raise BusError(addr, "SLVERR")
-        return result.addr
+        return result.addr + lane

@@ -224,12 +224,12 @@ class Dma:
             try:
                 held += self._bus.read(addr, count)
             except BusError as error:
-                raise _Failed(f"dma_{_bit(error)}", addr) from None
+                raise _Failed(f"dma_{_bit(error)}", self._bursts.word(addr)) from None
             while room and len(held) >= room:
                 try:
                     self._bus.write(where, held[:room])
                 except BusError as error:
-                    raise _Failed(f"dma_{_bit(error)}", where) from None
+                    raise _Failed(f"dma_{_bit(error)}", self._bursts.word(where)) from None
                 self._done_bytes += room
                 held = held[room:]
                 where, room = next(writes, (0, 0))

@@ -20,6 +20,7 @@ from sim.cli import main
     (["generate", "dma", "--language", "vhdl"], "'vhdl' is not one of 'verilog', 'rtlil'"),
     (["generate", "dma", "--set", "beats=2"], "Parameter of DmaParams must be one of addr_width, "),
     (["generate", "dma", "--set", "max_beats=3"], "Longest burst must be one of 2, 4, 8"),
+    (["synth", "gpu"], "Block must be one of iommu, dma, cache, system, not 'gpu'"),
     (["dmeo"], "No such command 'dmeo'"),
 ])
 def test_refused(arguments, message, tmp_path, capsys):

@@ -21,16 +21,9 @@ from ..iopoll import poll_timeout
 from ..irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
 from ..log import dev_err, dev_info, dev_warn
 from ..registers import Registers
+from .riscv_iommu_commands import COMMANDS, CommandQueue, inval_ddt, inval_vma
 from .riscv_iommu_directory import DeviceDirectory
-from .riscv_iommu_queues import (
-    COMMANDS,
-    FAULTS,
-    CommandQueue,
-    FaultQueue,
-    FaultRecord,
-    inval_ddt,
-    inval_vma,
-)
+from .riscv_iommu_faults import FAULTS, FaultQueue, FaultRecord
 
 if TYPE_CHECKING:
     from ..kernel import Kernel

@@ -3,7 +3,7 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.drivers import riscv_iommu_queues
+from kernel_api.drivers import riscv_iommu_commands
 from kernel_api.drivers.riscv_iommu_directory import DeviceDirectory
 from tests.kernel_api.fake import FakeMachine
 
@@ -225,7 +225,7 @@ def test_pscids_are_reused(kernel):
 
 @pytest.mark.parametrize("valid", [False, True])
 def test_hardware_that_does_not_take_a_context(kernel, valid, monkeypatch):
-    monkeypatch.setattr(riscv_iommu_queues, "FENCE_CYCLES", 1000)
+    monkeypatch.setattr(riscv_iommu_commands, "FENCE_CYCLES", 1000)
     dev, _ = widget(kernel, 0x20)
     old = dev.iommu_domain
     if not valid:

@@ -3,8 +3,9 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.drivers import riscv_iommu_queues
-from kernel_api.drivers.riscv_iommu_queues import FaultRecord, inval_ddt, inval_vma
+from kernel_api.drivers import riscv_iommu_commands
+from kernel_api.drivers.riscv_iommu_commands import inval_ddt, inval_vma
+from kernel_api.drivers.riscv_iommu_faults import FaultRecord
 from rtl.spec.faults import Cause, TransactionType
 from tests.kernel_api.fake import FakeMachine
 
@@ -63,7 +64,7 @@ def test_an_illegal_command_is_reported_and_the_ring_restarts(iommu):
 
 
 def test_an_illegal_command_with_interrupts_off(iommu, monkeypatch):
-    monkeypatch.setattr(riscv_iommu_queues, "FENCE_CYCLES", 1000)
+    monkeypatch.setattr(riscv_iommu_commands, "FENCE_CYCLES", 1000)
     local_irq_disable()
     assert iommu._commands.sync([(0x7F, 0)]) == -EIO
     local_irq_enable()
@@ -72,7 +73,7 @@ def test_an_illegal_command_with_interrupts_off(iommu, monkeypatch):
 
 
 def test_hardware_that_does_nothing(iommu, monkeypatch):
-    monkeypatch.setattr(riscv_iommu_queues, "FENCE_CYCLES", 1000)
+    monkeypatch.setattr(riscv_iommu_commands, "FENCE_CYCLES", 1000)
     kernel = iommu.kernel
     kernel.machine.iommu.stuck = True
     assert iommu.invalidate(1) == -ETIMEDOUT

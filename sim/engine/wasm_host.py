@@ -1,7 +1,9 @@
 """Runs a model in wasmtime: WebAssembly from Python, compiled to machine code by Cranelift."""
 
+import atexit
 import ctypes
 import os
+import weakref
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -11,6 +13,14 @@ from .errors import EngineError
 __all__ = ["WasmHost", "available", "require"]
 
 _engines = {}
+_stores = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_to_the_system():
+    """Keep what is alive at exit from being taken apart after wasmtime itself."""
+    for one in (*_stores, *_engines.values()):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(one))
 
 
 def available() -> bool:
@@ -103,6 +113,7 @@ class WasmHost:
         wasmtime = require()
         engine = _engine(wasmtime)
         self._store = store = wasmtime.Store(engine)
+        _stores.add(store)
         module = wasmtime.Module.deserialize(engine, code)
         instance = wasmtime.Instance(store, module, [])
         found = instance.exports(store)

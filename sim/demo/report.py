@@ -106,7 +106,7 @@ def _comparison(rtl: Outcome, golden: Outcome) -> dict[str, bool]:
 def _figures(outcome: Outcome, data: bytes) -> Table:
     table = Table(title="One DMA copy through cache, IOMMU and DMA engine (RTL)", show_header=False)
     table.add_column("what")
-    table.add_column("figure", justify="right")
+    table.add_column("figure", justify="right", overflow="fold")
     for name, value in outcome.figures.items():
         table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:.2f}")
     table.add_row("SHA-256 of source", digest(data))

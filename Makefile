@@ -5,6 +5,8 @@ VENV   := build/venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
 comma  := ,
+# Compiled simulation models stay in the checkout, too.
+export AMARANTH_ENGINE_CACHE ?= $(CURDIR)/build/engine
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-deep lint bench bench-engine synth clean

@@ -120,6 +120,28 @@ def generate(block: str, language: str, settings: tuple[str, ...], output: Path 
 
 
 @cli.command()
+@click.argument("blocks", nargs=-1, metavar="[BLOCK]...")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
+              default=Path("build/bench.json"), show_default=True, metavar="FILE",
+              help="Write all figures.")
+def bench(blocks: tuple[str, ...], json_path: Path) -> None:
+    """Count the cycles that each BLOCK takes, beside the figures of its peers.
+
+    The blocks are dma, iommu and cache; all by default. The RTL runs in simulation, before memories
+    whose first beat takes L cycles.
+    """
+    from .benchmarks.run import run_benchmarks
+
+    try:
+        run_benchmarks(blocks, json_path=json_path, console=Console(highlight=False))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.UsageError(f"File {str(json_path)!r} cannot be written: "
+                               f"{error.strerror}") from None
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def registers(folder: Path) -> None:
     """Write register maps and formats to FOLDER: C headers, Markdown, SystemRDL."""

@@ -21,6 +21,9 @@ from sim.cli import main
     (["generate", "dma", "--set", "beats=2"], "Parameter of DmaParams must be one of addr_width, "),
     (["generate", "dma", "--set", "max_beats=3"], "Longest burst must be one of 2, 4, 8"),
     (["synth", "gpu"], "Block must be one of iommu, dma, cache, system, not 'gpu'"),
+    (["bench", "gpu"], "Block must be one of dma, iommu, cache, not 'gpu'"),
+    (["bench", "--json", "{folder}"], "is a directory"),
+    (["bench", "--json", "{tiny}/x.json"], "cannot be written: "),
     (["dmeo"], "No such command 'dmeo'"),
 ])
 def test_refused(arguments, message, tmp_path, capsys):
@@ -36,7 +39,7 @@ def test_refused(arguments, message, tmp_path, capsys):
     assert message in printed.err and printed.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo"], ["generate"], ["registers"]])
+@pytest.mark.parametrize("arguments", [[], ["demo"], ["generate"], ["registers"], ["bench"]])
 def test_help(arguments, capsys):
     main([*arguments, "--help"])
     assert "Usage" in capsys.readouterr().out

@@ -1,0 +1,158 @@
+"""The cache: hits, misses, sequential reads, and range maintenance.
+
+16 KiB, 4 ways, lines of 64 B, 64-bit buses; so are the peers. Accesses of the CPU are single words,
+offered without a gap, if nothing else is said.
+"""
+
+from collections.abc import Iterable
+
+from rtl.axi.signature import CACHE_WRITE_BACK
+from rtl.cache.cache import Cache
+from rtl.params import CacheParams
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+
+from ..axi_lite import Manager
+from ..streams import get
+from .rig import LATENCIES, Probe, Rig, burst, play, write
+from .table import Row
+
+__all__ = ["measure"]
+
+PARAMS = CacheParams()
+WORD, LINE, BEATS = PARAMS.data_width // 8, PARAMS.line_bytes, PARAMS.beats
+#: Accesses in a stream of hits, lines in a sequential read, bytes of the range that is cleaned.
+HITS, LINES, RANGE = 128, 128, 4096
+#: Line in which hits are measured, what is read in sequence, and lines that miss.
+HOT, STREAM, COLD = 0x2_0000, 0x8000, 0x3_0000
+#: Best peer at each latency. Its port takes requests of a CPU core, where ours is AXI.
+PCG, HPD = "PyCacheGen", "HPDcache"
+PEERS = {
+    "read hit": {L: (1.0, PCG) for L in LATENCIES},
+    "write hit": {L: (1.0, PCG) for L in LATENCIES},
+    "read hit, AR to R": {L: (1, PCG) for L in LATENCIES},
+    "miss, AR to first R": {1: (3, PCG), 16: (18, PCG), 100: (102, PCG)},
+    "sequential read by words": {1: (17, PCG), 16: (28, HPD), 100: (61, HPD)},
+    "clean 4 KiB, all dirty": {1: (16.0, HPD), 16: (31.0, HPD), 100: (115.0, HPD)},
+    "clean 4 KiB, nothing dirty": {L: (3.02, HPD) for L in LATENCIES},
+}
+
+
+def _address(addr: int, beats: int = 1) -> dict:
+    return burst(addr, beats, cache=CACHE_WRITE_BACK, size=WORD.bit_length() - 1)
+
+
+def _data(beats: int = 1) -> list[dict]:
+    return [{"data": k, "strb": (1 << WORD) - 1, "last": k == beats - 1} for k in range(beats)]
+
+
+class _Cpu:
+    """Accesses of the CPU, timed at its port."""
+
+    def __init__(self, rig: Rig):
+        self._rig, self._cpu = rig, rig.dut.cpu
+        cpu, regs = rig.dut.cpu, rig.dut.regs
+        self._ar, self._aw = Probe(rig, cpu.ar.valid), Probe(rig, cpu.aw.valid)
+        self._r, self._b = rig.taken(cpu.r), rig.taken(cpu.b)
+        self._command = rig.taken(regs.w)
+        # The first answer to a poll of `ctl` that says the command is done.
+        self._done = Probe(rig, regs.r.valid & regs.r.ready & ~regs.r.p.data[0])
+
+    async def _begin(self, ctx) -> None:
+        ctx.set(self._cpu.r.ready, 1)
+        ctx.set(self._cpu.b.ready, 1)
+        await self._rig.restart(ctx)
+
+    async def reads(self, ctx, addresses: list[int], beats: int = 1) -> float:
+        """Cycles from the first beat to the last, for each that follows the first."""
+        await self._begin(ctx)
+        await play(ctx, (self._cpu.ar, (_address(addr, beats) for addr in addresses)))
+        count = len(addresses) * beats
+        await self._r.reach(ctx, count)
+        return (ctx.get(self._r.last) - ctx.get(self._r.first)) / (count - 1)
+
+    async def sequence(self, ctx, addresses: list[int], beats: int = 1) -> float:
+        """Cycles from the first AR to the last beat, for each line."""
+        await self.reads(ctx, addresses, beats)
+        return (ctx.get(self._r.last) - ctx.get(self._ar.first)) / LINES
+
+    async def writes(self, ctx, addresses: list[int], beats: int = 1) -> float:
+        """Cycles from the first response to the last, for each that follows the first."""
+        await self._begin(ctx)
+        await play(ctx, (self._cpu.aw, [_address(addr, beats) for addr in addresses]),
+                   (self._cpu.w, _data(beats) * len(addresses)))
+        await self._b.reach(ctx, len(addresses))
+        return (ctx.get(self._b.last) - ctx.get(self._b.first)) / (len(addresses) - 1)
+
+    async def first(self, ctx, addr: int) -> int:
+        """Cycles from the AR of one read to its first beat of data."""
+        await self._begin(ctx)
+        await play(ctx, (self._cpu.ar, [_address(addr)]))
+        await self._r.reach(ctx, 1)
+        return ctx.get(self._r.first) - ctx.get(self._ar.first)
+
+    async def store_load(self, ctx, addr: int) -> int:
+        """Cycles from the AW of a store to the data of a load that waited for its B."""
+        await self._begin(ctx)
+        ctx.set(self._cpu.b.ready, 0)
+        await play(ctx, (self._cpu.aw, [_address(addr)]), (self._cpu.w, _data()))
+        await get(ctx, self._cpu.b)
+        await play(ctx, (self._cpu.ar, [_address(addr)]))
+        await self._r.reach(ctx, 1)
+        return ctx.get(self._r.first) - ctx.get(self._aw.first)
+
+    async def maintain(self, ctx, mode: CacheMode, start: int = 0, end: int = 0) -> int:
+        """Cycles from the command to the answer of a poll that it is done; 0 to 0 is all."""
+        bus, register = Manager(ctx, self._rig.dut.regs), CACHE_REGISTERS["ctl"]
+        for name, addr in (("start", start), ("end", end)):
+            await write(bus, CACHE_REGISTERS, f"{name}_msb", addr=addr >> 32)
+            await write(bus, CACHE_REGISTERS, name, addr=addr & 0xFFFF_FFFF)
+        await self._rig.restart(ctx)
+        await write(bus, CACHE_REGISTERS, "ctl", enable=1, mode=mode, whole=end == 0)
+        while register["enable"].get(await bus.readl(register.offset)):
+            pass
+        return ctx.get(self._done.first) - ctx.get(self._command.first)
+
+
+async def _figures(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
+    """Everything at one latency, from an empty cache to a full one."""
+    found = {}
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    miss = await cpu.first(ctx, COLD)
+    await cpu.reads(ctx, [HOT] * 2, BEATS)      # the second when the whole line is there
+    words = [HOT + WORD * (k % BEATS) for k in range(HITS)]
+    found["read hit"] = await cpu.reads(ctx, words), "access"
+    found["write hit"] = await cpu.writes(ctx, words), "access"
+    found["read hit in bursts of a line"] = await cpu.reads(ctx, [HOT] * 32, BEATS), "beat"
+    found["read hit, AR to R"] = await cpu.first(ctx, HOT), "access"
+    found["store, its B, load of the same word"] = await cpu.store_load(ctx, HOT), "pair"
+    found["miss, AR to first R"] = miss, "access"
+
+    sequence = range(STREAM, STREAM + LINES * LINE, WORD)
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    found["sequential read by words"] = await cpu.sequence(ctx, list(sequence)), "line"
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    found["sequential read by lines"] = (
+        await cpu.sequence(ctx, list(sequence[::BEATS]), BEATS), "line")
+
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    await cpu.writes(ctx, list(range(0, RANGE, LINE)), BEATS)
+    for state in ("all dirty", "nothing dirty"):
+        cycles = await cpu.maintain(ctx, CacheMode.CLEAN_SHARED, 0, RANGE)
+        found[f"clean 4 KiB, {state}"] = cycles * LINE / RANGE, "line"
+    return found
+
+
+def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
+    """Measure reads and writes of a CPU and the cleaning of a range of 64 lines."""
+    rig = Rig(Cache(PARAMS), {"memory": (0, 1 << 18)})
+    cpu, rows = _Cpu(rig), []
+
+    async def testbench(ctx):
+        for latency in latencies:
+            await rig.latency(ctx, "memory", latency)
+            for what, (cycles, unit) in (await _figures(ctx, cpu)).items():
+                peer = PEERS.get(what, {}).get(latency, (None, ""))
+                rows.append(Row("cache", what, latency, cycles, unit, *peer))
+
+    rig.run(testbench)
+    return rows

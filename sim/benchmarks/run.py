@@ -1,0 +1,51 @@
+"""Run the benchmarks, print the table, write the file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from . import cache, dma, iommu
+from .table import Row, print_rows, write_rows
+
+__all__ = ["BLOCKS", "run_benchmarks"]
+
+#: What measures each block.
+BLOCKS = {"dma": dma.measure, "iommu": iommu.measure, "cache": cache.measure}
+
+
+def run_benchmarks(blocks: Iterable[str], *, json_path: Path, console: Console) -> list[Row]:
+    """Measure some blocks, all if none is named; print and write what was found.
+
+    Raises
+    ------
+    ValueError
+        If there is no such block.
+    OSError
+        If the file cannot be written; nothing has been measured then.
+    """
+    blocks = list(blocks)
+    for name in blocks:
+        if name not in BLOCKS:
+            raise ValueError(f"Block must be one of {', '.join(BLOCKS)}, not {name!r}")
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    json_path.open("a").close()                     # fail now, not after a minute
+    rows = []
+    with Progress(SpinnerColumn(), TextColumn("measuring {task.description}"), TimeElapsedColumn(),
+                  console=console, transient=True) as bars:
+        for name, measure in BLOCKS.items():
+            if name in blocks or not blocks:
+                task = bars.add_task(name, total=None)
+                rows += _grouped(measure())
+                bars.remove_task(task)
+    print_rows(rows, console)
+    write_rows(rows, json_path)
+    console.print(f"written: {json_path}", markup=False)
+    return rows
+
+
+def _grouped(rows: list[Row]) -> list[Row]:
+    """Bring the latencies of each workload together."""
+    order = list(dict.fromkeys(row.what for row in rows))
+    return sorted(rows, key=lambda row: order.index(row.what))

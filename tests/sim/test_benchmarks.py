@@ -1,0 +1,90 @@
+"""Benchmarks: the table, the file, and figures that no hardware can beat."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from sim.benchmarks import dma, iommu, rig, run
+from sim.benchmarks.table import Row, print_rows, write_rows
+
+ROWS = [Row("dma", "copy of 64 B", 1, 12.25, "copy", 12, "some peer"),
+        Row("dma", "start", 16, 8, "start"),
+        Row("cache", "read hit", 1, 1.0, "access", 1.5, "another")]
+
+
+def test_table():
+    console = Console(record=True, width=120, file=io.StringIO())
+    print_rows(ROWS, console)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]]
+             for line in console.export_text().splitlines() if "│" in line]
+    assert lines == [["dma", "copy of 64 B", "1", "12.25", "copy", "12.00", "some peer"],
+                     ["", "start", "16", "8.00", "start", "", ""],
+                     ["cache", "read hit", "1", "1.00", "access", "1.50", "another"]]
+
+
+def test_file(tmp_path):
+    path = tmp_path / "deep" / "bench.json"
+    write_rows(ROWS, path)
+    assert [Row(**row) for row in json.loads(path.read_text())] == ROWS
+
+
+def test_run(tmp_path, monkeypatch, capsys):
+    """Blocks as chosen, in their order; a workload's latencies together."""
+    def rows(block):
+        return [Row(block, what, latency, 1, "x") for latency in (1, 16) for what in "ba"]
+
+    monkeypatch.setattr(run, "BLOCKS", {
+        name: lambda name=name: rows(name) for name in ("dma", "iommu", "cache")})
+    path = tmp_path / "bench.json"
+    for blocks, expected in (((), ["dma", "iommu", "cache"]), (("cache", "dma"), ["dma", "cache"])):
+        found = run.run_benchmarks(blocks, json_path=path, console=Console())
+        assert [(row.block, row.what, row.latency) for row in found] == [
+            (name, what, latency) for name in expected for what in "ba" for latency in (1, 16)]
+        assert [Row(**row) for row in json.loads(path.read_text())] == found
+        assert f"written: {path}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_unknown_block(tmp_path):
+    with pytest.raises(ValueError, match=r"^Block must be one of dma, iommu, cache, not 'gpu'$"):
+        run.run_benchmarks(["gpu"], json_path=tmp_path / "x", console=Console())
+    assert not (tmp_path / "x").exists()
+
+
+def test_dma_within_the_bus():
+    """A bus of 8 bytes a cycle needs 8192 cycles for 64 KiB; a start waits for its descriptor."""
+    copy, start = dma.measure([1], [("64 KiB", 65536, 0, 0, 4)])
+    assert (copy.what, copy.latency, copy.unit) == ("copy of 64 KiB", 1, "copy")
+    assert 8192 <= copy.cycles < 2 * 8192
+    assert start.cycles >= 4        # the beats of a descriptor
+
+
+def test_iommu_reads_its_tables():
+    """Each table costs its latency: three levels, and a directory before them."""
+    cycles = {row.what: row.cycles for row in iommu.measure([20])}
+    assert 0 <= cycles["TLB hit"] < 20 and cycles["stream of TLB hits"] >= 1
+    assert 3 * 20 <= cycles["TLB miss, context cached"] <= cycles["TLB and context miss"] - 20
+
+
+SMALL = ([1], [("64 B", 64, 0, 0, 4)])
+
+
+def test_wrong_copy(monkeypatch):
+    """Cycles of an engine that copies something else are worth nothing."""
+    noise = iter(range(1 << 20))
+    monkeypatch.setattr(dma, "_source_byte", lambda addr: next(noise) * 91 >> 3 & 0xFF)
+    with pytest.raises(AssertionError, match=r"^the copy is wrong: data$"):
+        dma.measure(*SMALL)
+
+
+def test_refused_access(monkeypatch):
+    monkeypatch.setattr(iommu, "PAGES", 0)
+    with pytest.raises(AssertionError, match=r"^device 0 may not read its page 0: SLVERR$"):
+        iommu.measure([1])
+
+
+def test_hang(monkeypatch):
+    monkeypatch.setattr(rig, "TIMEOUT", 50)
+    with pytest.raises(TimeoutError, match=r"^no end after 50 clock cycles$"):
+        dma.measure(*SMALL)

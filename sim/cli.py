@@ -130,12 +130,13 @@ def bench(blocks: tuple[str, ...], json_path: Path) -> None:
     The blocks are dma, iommu and cache; all by default. The RTL runs in simulation, before memories
     whose first beat takes L cycles.
     """
-    from .benchmarks.run import run_benchmarks
+    from .benchmarks.run import BLOCKS, run_benchmarks
 
+    for block in blocks:
+        if block not in BLOCKS:
+            raise click.UsageError(f"Block must be one of {', '.join(BLOCKS)}, not {block!r}")
     try:
-        run_benchmarks(blocks, json_path=json_path, console=Console(highlight=False))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        run_benchmarks(blocks or BLOCKS, json_path=json_path, console=Console(highlight=False))
     except OSError as error:
         raise click.UsageError(f"File {str(json_path)!r} cannot be written: "
                                f"{error.strerror}") from None

@@ -10,6 +10,7 @@ from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.regmap import RegisterMap
 
 from ..axi_lite import Manager
+from ..bench import Timeout
 from ..dram import Dram
 from ..engine import choose
 
@@ -119,7 +120,7 @@ class Rig:
 
         Raises
         ------
-        TimeoutError
+        Timeout
             If it does not end.
         """
         simulator = choose("auto")(self.m)
@@ -127,7 +128,7 @@ class Rig:
 
         async def watchdog(ctx):
             await ctx.delay(TIMEOUT * 1e-6)
-            raise TimeoutError(f"no end after {TIMEOUT} clock cycles")
+            raise Timeout(f"no end after {TIMEOUT} clock cycles")
 
         simulator.add_testbench(watchdog, background=True)
         simulator.add_testbench(testbench)

@@ -1,18 +1,24 @@
 """What a user may choose, what follows from it, and every check that ties parameters together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["CacheParams", "DmaParams", "IommuParams", "SystemParams"]
 
 
-def _one_of(what: str, value, allowed):
+def _integer(what: str, value: object):
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be an integer, not {value!r}")
+
+
+def _one_of(what: str, value: int, allowed: Sequence[int]):
+    _integer(what, value)
     if value not in allowed:
         raise ValueError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
 
 
-def _within(what: str, value, low: int, high: int):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{what} must be an integer, not {value!r}")
+def _within(what: str, value: int, low: int, high: int):
+    _integer(what, value)
     if not low <= value <= high:
         raise ValueError(f"{what} must be from {low} to {high}, not {value!r}")
 

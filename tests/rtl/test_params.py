@@ -1,0 +1,93 @@
+"""Parameters: every limit, from both sides, and what follows from them."""
+
+import dataclasses
+
+import pytest
+
+from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
+
+#: Class, parameter, its name in messages, lowest and highest value.
+RANGES = [
+    (IommuParams, "phys_bits", "Physical address width", 32, 56),
+    (IommuParams, "id_width", "ID width", 1, 16),
+    (IommuParams, "tlb_entries", "TLB entries", 1, 64),
+    (IommuParams, "context_entries", "Context entries", 1, 16),
+    (DmaParams, "addr_width", "DMA address width", 32, 64),
+    (DmaParams, "id_width", "ID width", 1, 16),
+    (DmaParams, "device_id", "Device ID", 0, (1 << 24) - 1),
+    (CacheParams, "phys_bits", "Physical address width", 32, 56),
+    (CacheParams, "id_width", "ID width", 1, 16),
+]
+#: Class, parameter, its name in messages, powers of two from, to.
+POWERS = [
+    (IommuParams, "data_width", "Data width", 64, 512),
+    (IommuParams, "in_flight", "Bursts in flight", 2, 64),
+    (DmaParams, "data_width", "Data width", 32, 512),
+    (DmaParams, "reads_in_flight", "Reads in flight", 1, 64),
+    (DmaParams, "max_beats", "Longest burst", 2, 256),
+    (CacheParams, "data_width", "Data width", 32, 128),
+    (CacheParams, "ways", "Ways", 1, 8),
+    (CacheParams, "line_bytes", "Line bytes", 16, 128),
+    (CacheParams, "size_bytes", "Cache size", 512, 1 << 20),
+]
+
+
+@pytest.mark.parametrize("kind, name, title, low, high", RANGES)
+def test_range(kind, name, title, low, high):
+    for value in (low, high):
+        assert getattr(kind(**{name: value}), name) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=f"^{title} must be from {low} to {high}, "
+                                             f"not {value}$"):
+            kind(**{name: value})
+    for value in ("4", None, 4.0, True):
+        with pytest.raises(TypeError, match=f"^{title} must be an integer, not {value!r}$"):
+            kind(**{name: value})
+
+
+@pytest.mark.parametrize("kind, name, title, low, high", POWERS)
+def test_power(kind, name, title, low, high):
+    value = low
+    while value <= high:
+        assert getattr(kind(**{name: value}), name) == value
+        value *= 2
+    for value in (low // 2, high * 2, low + 1 if low > 1 else 3, 0):
+        if name == "size_bytes" and value == low // 2:
+            continue                            # the number of sets refuses that
+        with pytest.raises(ValueError, match=f"^{title} must be one of .*, not {value}$"):
+            kind(**{name: value})
+    with pytest.raises(TypeError, match=rf"^{title} must be an integer, not {low}\.0$"):
+        kind(**{name: float(low)})
+
+
+def test_cache_geometry():
+    params = CacheParams(phys_bits=40, size_bytes=16384, ways=4, line_bytes=64, data_width=64)
+    assert (params.sets, params.beats) == (64, 8)
+    assert params.tag_bits + params.set_bits + params.offset_bits == 40
+    assert (1 << params.way_bits, 1 << params.word_bits) == (4, 8)
+    with pytest.raises(ValueError, match=r"^Line of 16 bytes must hold at least two beats of "
+                                         r"16 bytes$"):
+        CacheParams(line_bytes=16, data_width=128)
+    with pytest.raises(ValueError, match=r"^Cache of 256 bytes must have at least two sets of 4 "
+                                         r"ways with lines of 64 bytes$"):
+        CacheParams(size_bytes=256)
+    assert CacheParams(size_bytes=128, ways=1).sets == 2
+
+
+@pytest.mark.parametrize("parts, message", [
+    ({"dma": DmaParams(data_width=128)},
+     "Data widths must be equal, not IOMMU 64, DMA 128, cache 64"),
+    ({"cache": CacheParams(phys_bits=34)},
+     "Physical address widths must be equal, not IOMMU 40, cache 34"),
+    ({"dma": DmaParams(id_width=2)}, "ID widths must be equal, not IOMMU 4, DMA 2"),
+])
+def test_blocks_must_agree(parts, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        SystemParams(**parts)
+
+
+def test_frozen():
+    for params in (IommuParams(), DmaParams(), CacheParams(), SystemParams()):
+        assert params == type(params)()
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            params.id_width = 3

@@ -119,7 +119,7 @@ class QueueControl(wiring.Component):
         # Switch.
         m.d.comb += [
             engine.active.eq(self.en & self.on),
-            self.busy.eq(self.en != self.on),
+            self.busy.eq(~self.en & self.on),
             self.start.eq(self.csr.stb & self.csr.en & ~self.en & ~self.busy),
         ]
         with m.If(self.csr.stb):
@@ -127,9 +127,9 @@ class QueueControl(wiring.Component):
             with m.If(~self.busy):
                 m.d.sync += self.en.eq(self.csr.en)
         with m.If(self.start):
-            m.d.sync += hardware.eq(0)
-        with m.If(self.en | engine.idle):
-            m.d.sync += self.on.eq(self.en)
+            m.d.sync += [hardware.eq(0), self.on.eq(1)]
+        with m.Elif(~self.en & engine.idle):
+            m.d.sync += self.on.eq(0)
         return m
 
 

@@ -118,7 +118,7 @@ class Scene:
     """
 
     def __init__(self, bench, *, mode: DdtpMode = DdtpMode.LVL1, latency: int = 1,
-                 stall: float = 0.0, reorder: bool = False, timeout: int = 20_000, **params):
+                 stall: float = 0.0, reorder: bool = False, timeout: int = 40_000, **params):
         small = {"tlb_entries": 4, "context_entries": 2, "in_flight": 4}
         self.params = IommuParams(**{**small, **params})
         self.dut = Checked(Iommu(self.params), depth=64)

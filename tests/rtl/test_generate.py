@@ -10,6 +10,7 @@ from amaranth.back import verilog
 
 from rtl import generate as module
 from rtl.axi.error import Error
+from rtl.axi.pins import Flat
 from rtl.axi.signature import Signature
 from rtl.generate import ToolMissing, configure, generate, make_block
 from rtl.params import CacheParams, DmaParams, SystemParams
@@ -58,15 +59,22 @@ def test_verilog_is_read_elsewhere(tmp_path):
                     "proc; check -assert"], cwd=tmp_path, check=True, capture_output=True)
 
 
+def test_rtlil():
+    text = generate("dma", language="rtlil")
+    assert "module \\dmapath_dma\n" in text
+    for pin in ("m_axi_bus_arvalid", "m_axi_bus_aruser", "s_axil_regs_wdata", "irq", "clk", "rst"):
+        assert re.search(rf"^  wire .*put.* \\{pin}$", text, re.M)
+
+
 @pytest.mark.parametrize("block, pins", [
+    ("iommu", ["s_axi_device_awuser", "m_axi_memory_araddr", "m_axi_tables_wdata", "irq"]),
     ("dma", ["m_axi_bus_arvalid", "m_axi_bus_aruser", "s_axil_regs_wdata", "irq"]),
     ("cache", ["s_axi_cpu_wstrb", "m_axi_memory_rlast", "s_axil_regs_rresp", "irq"]),
+    ("system", ["s_axi_cpu_awaddr", "m_axi_memory_bid", "s_axil_regs_araddr",
+                "m_axil_external_wvalid", "irqs"]),
 ])
-def test_rtlil(block, pins):
-    text = generate(block, language="rtlil")
-    assert f"module \\dmapath_{block}\n" in text
-    for pin in pins:
-        assert re.search(rf"^  wire .*put.* \\{pin}$", text, re.M)
+def test_pins(block, pins):
+    assert set(pins) <= set(Flat(make_block(block)).signature.members)
 
 
 def test_params():

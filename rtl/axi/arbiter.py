@@ -23,6 +23,9 @@ class Arbiter(wiring.Component):
     address at the earliest. Paths are combinational: put a :class:`~rtl.axi.slice.Slice` behind it
     where timing asks for one.
 
+    A burst holds up the write data of all managers until its own is complete. Hence a manager must
+    not offer the address of a write whose data waits for another manager's write.
+
     Parameters
     ----------
     signature : axi.Signature

@@ -71,6 +71,10 @@ class Memory:
         """Answer beats in ``[low, high)`` with ``resp``; a write there changes nothing."""
         self._failures.append((low, high, access, resp))
 
+    def heal(self):
+        """Forget all of :meth:`fail`."""
+        self._failures.clear()
+
     def read(self, addr: int, size: int) -> bytes:
         """Contents, by back door."""
         return bytes(self.data[addr - self.base:addr - self.base + size])

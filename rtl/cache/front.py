@@ -51,18 +51,18 @@ class Front(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self.params
-        m.submodules.addresses = addresses = Buffer(self.aw.p.shape())  # as late as the data
         m.submodules.split_reads = split_reads = Split(params, write=False)
         m.submodules.split_writes = split_writes = Split(params, write=True)
+        m.submodules.parts = parts = Buffer(RequestLayout(params))      # as late as their data
         m.submodules.write_data = write_data = WriteData(params)
         m.submodules.choose = choose = Choose(params)
 
         connect(m, flipped(self.ar), split_reads.i)
         connect(m, split_reads.o, choose.reads)
-        connect(m, flipped(self.aw), addresses.i)
-        connect(m, addresses.o, split_writes.i)
+        connect(m, flipped(self.aw), split_writes.i)
+        connect(m, split_writes.o, parts.i)
         connect(m, flipped(self.w), write_data.w)
-        connect(m, split_writes.o, write_data.i)
+        connect(m, parts.o, write_data.i)
         connect(m, write_data.o, choose.writes)
         connect(m, write_data.beats, flipped(self.beats))
         connect(m, flipped(self.steps), choose.steps)

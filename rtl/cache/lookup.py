@@ -154,42 +154,42 @@ class Lookup(wiring.Component):
 
         def look():
             """Take what `tags` shows, and what is being written to the same set."""
-            m.d.sync += [view.match.eq(tags.match), view.within.eq(tags.within),
+            m.d.sync += [view.match.eq(tags.match), view.below.eq(tags.below),
+                         view.above.eq(tags.above),
                          view.near.eq(self.flight.near), view.same.eq(self.flight.same),
                          view.row.eq(Mux(tags.write & (tags.write_set == line.set),
                                          tags.write_row, tags.row))]
 
         with m.FSM(name="lookup"):
             with m.State("FLOW"):
-                # What follows a chunk of the bypass waits for its end.
-                live = has_req & ~self.probe.hold
-                hit = live & verdict.hit
+                active = has_req & ~self.probe.hold
+                hit = active & verdict.hit
                 last_probe = verdict.done & is_bypass & req.closes
                 miss_taken = Signal()
                 launched = Signal()
                 m.d.comb += [
-                    self.misses.valid.eq(live & verdict.miss & room),
+                    self.misses.valid.eq(active & verdict.miss & room),
                     miss_taken.eq(self.misses.valid & self.misses.ready),
-                    launched.eq(live & verdict.launch & calm),
-                    queue.i.valid.eq(live & (verdict.hit | last_probe)),
+                    launched.eq(active & verdict.launch & calm),
+                    queue.i.valid.eq(active & (verdict.hit | last_probe)),
                     order.way.eq(verdict.way),
                     order.miss.eq(view.same),
                 ]
                 with m.If(verdict.done):
                     m.d.comb += order.op.eq(Op.BYPASS)
                 m.d.comb += [
-                    leaves.eq(live & Mux(
+                    leaves.eq(active & Mux(
                         queue.i.valid, queue.i.ready,
                         verdict.done | (verdict.drop & ~verdict.more & ~is_bypass))),
                     tags.write.eq((hit & leaves) | miss_taken | launched
-                                  | (live & verdict.drop)),
+                                  | (active & verdict.drop)),
                     self.flight.refer.eq(hit & leaves & view.same),
                     self.flight.soil.eq(self.flight.refer & req.write),
                     self.probe.done.eq(leaves & is_bypass),
                     self.walk.launched.eq(launched & ~is_bypass),
                     self.events.read_hit.eq(hit & leaves & req.starts & ~req.write),
                     self.events.write_hit.eq(hit & leaves & req.starts & req.write),
-                    self.events.dropped.eq(Mux(live, verdict.dropped, 0)),
+                    self.events.dropped.eq(Mux(active, verdict.dropped, 0)),
                 ]
                 m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause)]
                 with m.If(leaves & last_probe):
@@ -226,7 +226,7 @@ class Lookup(wiring.Component):
                     with m.Elif(self.tasks.valid):
                         m.d.comb += tags.set.eq(task.line.set)
                         m.next = "CHANGE"
-                    with m.Elif(live & verdict.drop):
+                    with m.Elif(active & verdict.drop):
                         m.next = "SEE"
 
             with m.State("READOUT"):        # the queue has room, and `tags` shows the set

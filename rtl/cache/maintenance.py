@@ -98,7 +98,7 @@ class Maintenance(wiring.Component):
 
         steps = self.steps
         taken = steps.valid & steps.ready
-        last_line = (walk.high - 1)[:params.line_bits]
+        last = Signal(params.line_bits)     # last line
         lines = Signal(params.line_bits + 1)
         m.d.comb += [
             lines.eq(walk.high - walk.low),
@@ -131,29 +131,36 @@ class Maintenance(wiring.Component):
                     with m.Elif(command.whole):
                         m.next = "SETS"
                     with m.Elif(~empty):
-                        m.next = "ENDS"
-            with m.State("ENDS"):
+                        m.next = "CHECK"
+            with m.State("CHECK"):
                 loses = mode == CacheMode.MAKE_INVALIDATE
-                m.d.comb += steps.p.mode.eq(CacheMode.CLEAN_INVALIDATE)
+                m.d.sync += last.eq(walk.high - 1)
                 with m.If(loses & low_part):
-                    m.d.comb += steps.valid.eq(1)
-                    with m.If(taken):
-                        m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
+                    m.next = "FIRST"
                 with m.Elif(lines == 0):
                     m.next = "SETTLE"
                 with m.Elif(loses & high_part):
-                    m.d.comb += [steps.valid.eq(1), steps.p.line.eq(last_line)]
-                    with m.If(taken):
-                        m.d.sync += [high_part.eq(0), walk.high.eq(walk.high - 1)]
+                    m.next = "LAST"
                 with m.Elif(lines >= params.sets):
                     m.next = "SETS"
                 with m.Else():
                     m.next = "LINES"
+            with m.State("FIRST"):
+                m.d.comb += [steps.valid.eq(1), steps.p.mode.eq(CacheMode.CLEAN_INVALIDATE)]
+                with m.If(taken):
+                    m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
+                    m.next = "CHECK"
+            with m.State("LAST"):
+                m.d.comb += [steps.valid.eq(1), steps.p.mode.eq(CacheMode.CLEAN_INVALIDATE),
+                             steps.p.line.eq(last)]
+                with m.If(taken):
+                    m.d.sync += [high_part.eq(0), walk.high.eq(last)]
+                    m.next = "CHECK"
             with m.State("LINES"):
                 m.d.comb += steps.valid.eq(1)
                 with m.If(taken):
                     m.d.sync += walk.low.eq(walk.low + 1)
-                    with m.If(walk.low == last_line):
+                    with m.If(walk.low == last):
                         m.next = "SETTLE"
             with m.State("SETS"):
                 m.d.comb += [

@@ -87,7 +87,7 @@ class Refill(wiring.Component):
     idle : ``Out(1)``
         No beat is to come.
     error : ``Out(1)``, error_line : ``Out(LineLayout(params))``
-        A beat came with an error.
+        The line has its first beat with an error.
     """
 
     def __init__(self, params: CacheParams):
@@ -150,7 +150,7 @@ class Refill(wiring.Component):
             fill.word.eq(word),
             fill.fresh_resp.eq(self.r.p.resp),
             fill.done.eq(~coming | fill.kept),
-            self.error.eq(take & wrong),
+            self.error.eq(take & wrong & ~fill.bad.any()),
             self.error_line.eq(miss.line),
         ]
         m.d.comb += [

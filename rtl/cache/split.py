@@ -3,7 +3,6 @@
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from rtl.axi import signature as axi
 from rtl.params import CacheParams
@@ -51,88 +50,86 @@ class Split(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        params = self.params
-        line_mask = params.line_bytes - 1
-        chunk_bits = exact_log2(CHUNK_BEATS)
+        params, part = self.params, self.o.p
+        offset_bits = params.offset_bits
 
-        held = Signal(self.i.p.shape())         # the rest of a burst, as a burst
-        wrap_held = Signal(8)                   # address bits in which the burst wraps
-        beat_held = Signal(chunk_bits)          # beats of the chunk that went before
-        starts_held = Signal()
+        # The rest of a burst, as a burst; a new one is looked at as it comes.
         busy = Signal()
-
+        held = Signal(self.i.p.shape())
         burst = Signal(self.i.p.shape())
-        wrap = Signal(8)
-        beat = Signal(chunk_bits)
+        around_held = Signal(4)             # AxLEN of the whole burst
+        around = Signal(4)
+        beat_held = Signal(range(CHUNK_BEATS))
+        beat = Signal(range(CHUNK_BEATS))   # beats of the chunk that went before
+        starts_held = Signal()
         starts = Signal()
+        cut_held = Signal(PAGE_BITS)
+        cut = Signal(PAGE_BITS)             # address after the chunk, within the page
         m.d.comb += self.i.ready.eq(~busy)
         with m.If(busy):
-            m.d.comb += [burst.eq(held), wrap.eq(wrap_held), beat.eq(beat_held),
+            m.d.comb += [burst.eq(held), around.eq(around_held), beat.eq(beat_held),
                          starts.eq(starts_held)]
         with m.Else():
-            m.d.comb += [burst.eq(self.i.payload), starts.eq(1),
-                         wrap.eq((self.i.p.len << self.i.p.size) | self._fill(self.i.p.size, 8))]
+            m.d.comb += [burst.eq(self.i.payload), around.eq(self.i.p.len), starts.eq(1)]
 
-        # Beats - 1 up to the end of the chunk, the end of the line or wrap, the end of the burst.
+        low = burst.addr[:offset_bits]
+        within = Cat(burst.size > bit for bit in range(PAGE_BITS))      # address bits of a beat
         fixed = burst.burst == axi.Burst.FIXED
         wraps = burst.burst == axi.Burst.WRAP
-        to_cut = Signal(chunk_bits)
-        to_end = Signal(params.offset_bits)
-        low = burst.addr[:params.offset_bits]
+        ring = Signal(PAGE_BITS)            # address bits that change in a burst that wraps
+        turned = Signal(PAGE_BITS)          # address after the end of the line
+        m.d.comb += [
+            ring.eq((around << burst.size) | within),
+            turned.eq(Cat(C(0, offset_bits), burst.addr[offset_bits:PAGE_BITS] + 1)),
+            cut.eq(Mux(beat == 0, (burst.addr[:PAGE_BITS] & ~within)
+                       + (CHUNK_BEATS << burst.size), cut_held)),
+        ]
+
+        # Beats - 1 up to the end of the chunk; up to the end of the line, or of what wraps.
+        to_cut = Signal(range(CHUNK_BEATS))
+        to_end = Signal(offset_bits)
+        at_end = Signal()                   # the latter is nearer
         m.d.comb += [
             to_cut.eq(~beat),
-            to_end.eq((~low & line_mask & Mux(wraps, wrap, ~0)) >> burst.size),
+            to_end.eq((~low >> burst.size) & Mux(wraps, around, ~0)),
+            at_end.eq(~fixed & (to_end <= to_cut)),
         ]
-        nearer = Signal(chunk_bits)
-        at_end = Signal()                       # the next beat is in another line, or wraps
-        with m.If(~fixed & (to_end <= to_cut)):
-            m.d.comb += [nearer.eq(to_end), at_end.eq(1)]
-        with m.Else():
-            m.d.comb += nearer.eq(to_cut)
-        part = self.o.p
         m.d.comb += [
             self.o.valid.eq(busy | self.i.valid),
-            part.last.eq(burst.len <= nearer),
-            part.beats.eq(Mux(part.last, burst.len, nearer)),
+            part.last.eq(Mux(at_end, burst.len <= to_end, burst.len <= to_cut)),
+            part.beats.eq(Mux(part.last, burst.len, Mux(at_end, to_end, to_cut))),
             part.kind.eq(Mux(burst.cache[2:].any(), Kind.ACCESS, Kind.BYPASS)),
-            part.line.eq(burst.addr[params.offset_bits:]),
+            part.line.eq(burst.addr[offset_bits:]),
             part.write.eq(int(self.write)),
-            part.id.eq(burst.id),
             part.offset.eq(low),
-            part.size.eq(burst.size),
             part.fixed.eq(fixed),
             part.starts.eq(starts),
             part.opens.eq(beat == 0),
-            part.closes.eq(part.last | (part.beats == to_cut)),
+            part.closes.eq(part.last | ~at_end | (to_end == to_cut)),
             part.chunk.eq(Mux(burst.len > to_cut, to_cut, burst.len)),
-            part.burst.eq(burst.burst),
-            part.cache.eq(burst.cache),
-            part.prot.eq(burst.prot),
-            part.qos.eq(burst.qos),
         ]
+        m.d.comb += [part[name].eq(burst[name])
+                     for name in ("id", "size", "burst", "cache", "prot", "qos")]
 
-        following = Signal(PAGE_BITS)           # address after the part, within the page
-        step = (nearer + 1) << burst.size
-        m.d.comb += following.eq((burst.addr[:PAGE_BITS] & ~self._fill(burst.size, PAGE_BITS))
-                                 + step[:PAGE_BITS])
         with m.If(self.o.valid):
-            m.d.sync += [held.eq(burst), wrap_held.eq(wrap), beat_held.eq(beat),
-                         starts_held.eq(starts), busy.eq(1)]
+            m.d.sync += [busy.eq(1), held.eq(burst), around_held.eq(around), beat_held.eq(beat),
+                         starts_held.eq(starts), cut_held.eq(cut)]
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [
-                busy.eq(~part.last),
-                held.len.eq(burst.len - nearer - 1),
-                beat_held.eq(beat + nearer + 1),
-                # A burst that wraps within the line does not leave it.
-                starts_held.eq(at_end & ~(wraps & ~(wrap & ~line_mask).any())),
-            ]
-            with m.If(~fixed):
-                m.d.sync += held.addr[:PAGE_BITS].eq(following)
-            with m.If(wraps):
-                m.d.sync += held.addr[:8].eq((burst.addr[:8] & ~wrap) | (following[:8] & wrap))
-                m.d.sync += held.addr[8:PAGE_BITS].eq(burst.addr[8:PAGE_BITS])
+            m.d.sync += busy.eq(~part.last)
+            with m.If(at_end):
+                m.d.sync += [
+                    held.len.eq(burst.len - to_end - 1),
+                    held.addr[:PAGE_BITS].eq(turned),
+                    beat_held.eq(beat + to_end + 1),
+                    # A burst that wraps within a line does not leave it.
+                    starts_held.eq(~wraps | (ring >> offset_bits).any()),
+                ]
+                with m.If(wraps):
+                    m.d.sync += held.addr[:PAGE_BITS].eq(
+                        (burst.addr[:PAGE_BITS] & ~ring) | (turned & ring))
+            with m.Else():
+                m.d.sync += [held.len.eq(burst.len - to_cut - 1), beat_held.eq(0),
+                             starts_held.eq(0)]
+                with m.If(~fixed):
+                    m.d.sync += held.addr[:PAGE_BITS].eq(cut)
         return m
-
-    def _fill(self, size: Value, width: int) -> Value:
-        """Address bits within a beat of ``2**size`` bytes."""
-        return Cat(size > bit for bit in range(width))

@@ -37,8 +37,8 @@ class Tags(wiring.Component):
         One-hot way.
     row : ``Out(RowLayout(params))``
         State that was read.
-    match, within : ``Out(ways)``
-        Ways whose tag is ``tag``; whose line is in the range. Both whether valid or not.
+    match, below, above : ``Out(ways)``
+        Ways whose tag is ``tag``; whose line is below the range, above it. Valid or not.
     picked : ``Out(tag_bits)``
         Tag of the way ``pick``.
     write : ``In(1)``, write_set : ``In(set_bits)``, write_row : ``In(RowLayout(params))``
@@ -55,7 +55,8 @@ class Tags(wiring.Component):
             "read": In(1), "set": In(params.set_bits), "tag": In(params.tag_bits),
             "low": In(params.line_bits), "high": In(params.line_bits + 1),
             "pick": In(params.ways),
-            "row": Out(row), "match": Out(params.ways), "within": Out(params.ways),
+            "row": Out(row), "match": Out(params.ways),
+            "below": Out(params.ways), "above": Out(params.ways),
             "picked": Out(params.tag_bits),
             "write": In(1), "write_set": In(params.set_bits), "write_row": In(row),
             "fill": In(params.ways), "fill_tag": In(params.tag_bits),
@@ -94,12 +95,12 @@ class Tags(wiring.Component):
         here = Signal(set_bits)             # set that was read
         with m.If(self.read):
             m.d.sync += here.eq(self.set)
-        # Above or in the first set of the range, below the last: one bit for every way to use.
-        above = Signal()
-        below = Signal()
+        # The set bits of the line numbers are compared once for all ways.
+        early = Signal()
+        late = Signal()
         m.d.comb += [
-            above.eq(here >= self.low[:set_bits]),
-            below.eq(here < self.high[:set_bits]),
+            early.eq(here < self.low[:set_bits]),
+            late.eq(here >= self.high[:set_bits]),
             self.row.eq(state.data),
         ]
         picked = 0
@@ -107,8 +108,8 @@ class Tags(wiring.Component):
             tag = look.data[way]
             m.d.comb += [
                 self.match[way].eq(tag == self.tag),
-                self.within[way].eq((Cat(above, tag) >= Cat(C(1, 1), self.low[set_bits:]))
-                                    & (Cat(~below, tag) < Cat(C(1, 1), self.high[set_bits:]))),
+                self.below[way].eq(Cat(~early, tag) < Cat(C(1, 1), self.low[set_bits:])),
+                self.above[way].eq(~(Cat(late, tag) < Cat(C(1, 1), self.high[set_bits:]))),
             ]
             picked |= Mux(self.pick[way], tag, 0)
         m.d.comb += self.picked.eq(picked)

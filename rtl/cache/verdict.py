@@ -18,14 +18,14 @@ __all__ = ["Verdict", "ViewLayout"]
 class ViewLayout(data.StructLayout):
     """What a look at a set shows.
 
-    ``row``: its state. ``match``: ways whose tag is that of the request. ``within``: ways whose
-    line is in the range of the maintenance. ``near``: a refill is changing the set. ``same``: it
-    brings this very line.
+    ``row``: its state. ``match``: ways whose tag is that of the request. ``below``, ``above``: ways
+    whose line is outside the range of the maintenance. ``near``: a refill is changing the set.
+    ``same``: it brings this very line.
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({"row": RowLayout(params), "match": params.ways,
-                                  "within": params.ways, "near": 1, "same": 1})
+                          "below": params.ways, "above": params.ways, "near": 1, "same": 1})
 
 
 class Verdict(wiring.Component):
@@ -98,7 +98,7 @@ class Verdict(wiring.Component):
             new.eq(row),
         ]
         with m.If(request.kind == Kind.SET):
-            m.d.comb += plan.ways.eq(view.within | request.whole.replicate(ways))
+            m.d.comb += plan.ways.eq(~(view.below | view.above) | request.whole.replicate(ways))
 
         with m.If(request.kind == Kind.ACCESS):
             used = Signal(ways)

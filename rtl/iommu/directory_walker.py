@@ -126,7 +126,7 @@ class DirectoryWalker(wiring.Component):
         word = table.reply.data
         entry = data.View(struct(DDTE), word)
         wrong = Signal()
-        self._check_context(m, word, beat, context, wrong)
+        self._check_context(m, table.reply.valid, word, beat, context, wrong)
 
         with m.FSM(name="search"):
             with m.State("IDLE"):
@@ -189,7 +189,7 @@ class DirectoryWalker(wiring.Component):
         return m
 
     @staticmethod
-    def _check_context(m, word, beat, context, wrong):
+    def _check_context(m, arrives, word, beat, context, wrong):
         """Keep what is needed of each doubleword, and find out what is wrong with it."""
         tc, ta = data.View(struct(DC_TC), word), data.View(struct(DC_TA), word)
         iohgatp, fsc = data.View(struct(DC_IOHGATP), word), data.View(struct(IOSATP), word)
@@ -200,16 +200,19 @@ class DirectoryWalker(wiring.Component):
             with m.Case(0):
                 m.d.comb += wrong.eq(Cat(
                     *unsupported, tc.dpe & ~tc.pdtv, reserved(DC_TC, tc, ignore=_CUSTOM)).any())
-                m.d.sync += [context.pdtv.eq(tc.pdtv), context.dtf.eq(tc.dtf)]
+                with m.If(arrives):
+                    m.d.sync += [context.pdtv.eq(tc.pdtv), context.dtf.eq(tc.dtf)]
             with m.Case(1):
                 m.d.comb += wrong.eq(iohgatp.mode != 0)
             with m.Case(2):
                 m.d.comb += wrong.eq(Cat(ta.rcid, ta.mcid, reserved(DC_TA, ta)).any())
-                m.d.sync += context.pscid.eq(ta.pscid)
+                with m.If(arrives):
+                    m.d.sync += context.pscid.eq(ta.pscid)
             with m.Case(3):
                 m.d.comb += wrong.eq(
                     (fsc.mode != IosatpMode.BARE) & ~paged | reserved(IOSATP, fsc))
-                m.d.sync += [
-                    context.paged.eq(paged), context.root.eq(fsc.ppn),
-                    context.root_wide.eq(fsc.ppn[len(context.root):].any()),
-                ]
+                with m.If(arrives):
+                    m.d.sync += [
+                        context.paged.eq(paged), context.root.eq(fsc.ppn),
+                        context.root_wide.eq(fsc.ppn[len(context.root):].any()),
+                    ]

@@ -6,7 +6,6 @@ import pytest
 
 from rtl.axi.signature import CACHE_BYPASS, CACHE_WRITE_BACK, Burst
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CacheMode
 
 from .harness import Setup
 

@@ -132,7 +132,7 @@ class Traffic:
             beat = await get(ctx, self.setup.dut.cpu.r)
             index = next(i for i, (address, *_) in enumerate(self.reads)
                          if address["id"] == beat.id)
-            address, beats, since = self.reads[index]
+            _address, beats, since = self.reads[index]
             at = beats.pop(0)
             assert beat.last == (not beats)
             assert self.failing or beat.resp is Resp.OKAY

@@ -9,6 +9,7 @@ from rich.console import Console
 from rtl.spec.platform import Platform
 
 from .engine import ENGINES, EngineError
+from .output import OutputFile, OutputFolder
 
 __all__ = ["main"]
 
@@ -60,10 +61,9 @@ def read_file(path: Path, platform: Platform) -> bytes:
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
               help="Simulator of the RTL: Amaranth's own, or the compiled one where it is "
                    "installed.")
-@click.option("--vcd", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--vcd", type=OutputFile(), metavar="FILE",
               help="Write a waveform, and a GTKWave save file beside it.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
-              metavar="FILE", help="Write all figures.")
+@click.option("--json", "json_path", type=OutputFile(), metavar="FILE", help="Write all figures.")
 def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, engine: str,
          vcd: Path | None, json_path: Path | None) -> None:
     """Map a FILE that lies scattered over memory, and let the RTL copy it.
@@ -99,8 +99,8 @@ def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, 
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="A parameter that differs from its default; [b]dma.max_beats=32[/b] for the "
                    "system. May be given many times.")
-@click.option("--output", "-o", type=click.Path(dir_okay=False, writable=True, path_type=Path),
-              metavar="FILE", help="Where to write. [dim]\\[default: standard output][/dim]")
+@click.option("--output", "-o", type=OutputFile(), metavar="FILE",
+              help="Where to write. [dim]\\[default: standard output][/dim]")
 def generate(block: str, language: str, settings: tuple[str, ...], output: Path | None) -> None:
     """Write the netlist of a BLOCK: iommu, dma, cache, or the whole system.
 
@@ -121,9 +121,8 @@ def generate(block: str, language: str, settings: tuple[str, ...], output: Path 
 
 @cli.command()
 @click.argument("blocks", nargs=-1, metavar="[BLOCK]...")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
-              default=Path("build/bench.json"), show_default=True, metavar="FILE",
-              help="Write all figures.")
+@click.option("--json", "json_path", type=OutputFile(), default="build/bench.json",
+              show_default=True, metavar="FILE", help="Write all figures.")
 def bench(blocks: tuple[str, ...], json_path: Path) -> None:
     """Count the cycles that each BLOCK takes, beside the figures of its peers.
 
@@ -135,15 +134,11 @@ def bench(blocks: tuple[str, ...], json_path: Path) -> None:
     for block in blocks:
         if block not in BLOCKS:
             raise click.UsageError(f"Block must be one of {', '.join(BLOCKS)}, not {block!r}")
-    try:
-        run_benchmarks(blocks or BLOCKS, json_path=json_path, console=Console(highlight=False))
-    except OSError as error:
-        raise click.UsageError(f"File {str(json_path)!r} cannot be written: "
-                               f"{error.strerror}") from None
+    run_benchmarks(blocks or BLOCKS, json_path=json_path, console=Console(highlight=False))
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=OutputFolder())
 def registers(folder: Path) -> None:
     """Write register maps and formats to FOLDER: C headers, Markdown, SystemRDL."""
     from rtl.spec.export import export

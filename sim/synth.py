@@ -146,20 +146,30 @@ def measure(names: list[str], work: Path, console: Console) -> bool:
     # An installed package has no budget, only a checkout has.
     budget = tomllib.loads(BUDGET.read_text()) if BUDGET.exists() else {}
     table = Table(title=f"{DEVICE}: cells of the block alone, clock in its harness")
-    for column in ("block", "LUT4", "FF", "block RAM", "LUT RAM", "carry", "DSP", "Fmax MHz",
-                   "budget LUT4", "budget FF", "budget MHz"):
-        table.add_column(column, justify="left" if column == "block" else "right")
+    for column in ("block", "LUT4", "FF", "block RAM", "LUT RAM", "carry", "DSP", "Fmax MHz"):
+        table.add_column(column, justify="left" if column == "block" else "right",
+                         no_wrap=column == "block")
     results, kept = {}, True
     for name in names:
         with console.status(f"{name}: synthesis, place and route"):
             result = synthesize(name, work)
         results[name] = asdict(result)
+        # After each block: the next one may take minutes, or fail.
+        (work.parent / "synth.json").write_text(json.dumps(results, indent=1) + "\n")
         limit = budget.get(name, {})
         within = {key: getattr(result, key) <= limit[key] if key != "fmax_mhz"
                   else result.fmax_mhz >= limit[key] for key in limit}
         kept &= all(within.values())
-        table.add_row(name, *(str(value) for value in results[name].values()),
-                      *(f"[{'green' if ok else 'red'}]{limit[key]}" for key, ok in within.items()))
-    (work.parent / "synth.json").write_text(json.dumps(results, indent=1) + "\n")
+        table.add_row(name, *(_figure(value, limit.get(key), within.get(key))
+                              for key, value in results[name].items()))
     console.print(table)
+    if not kept:
+        console.print("Over budget where red: the second figure is from constraints/budget.toml.")
     return kept
+
+
+def _figure(value: float, limit: float | None, within: bool | None) -> str:
+    """Write a figure with its budget below, where there is one."""
+    if limit is None:
+        return str(value)
+    return f"[{'green' if within else 'red'}]{value}[/]\n[dim]{limit}[/dim]"

@@ -9,7 +9,7 @@ comma  := ,
 export AMARANTH_ENGINE_CACHE ?= $(CURDIR)/build/engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep lint bench bench-engine synth clean
+.PHONY: help demo rules test test-deep lint bench bench-engine synth clean
 
 help:             ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ test-deep: $(VENV)/installed.test+formal+fast  ## the long random runs
 
 lint: $(VENV)/installed.test+formal+fast  ## ruff
 	$(BIN)/ruff check --no-cache .
+
+rules: $(VENV)/installed.test+formal+fast  ## which rules of the DMA API have tests: make rules [ARGS=-v]
+	@$(BIN)/python -m tests.rules $(ARGS)
 
 bench: $(VENV)/installed.fast  ## cycles of this build beside its peers; writes build/bench.json
 	$(BIN)/dmapath bench

@@ -1,7 +1,9 @@
 """What a user may choose, what follows from it, and every check that ties parameters together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+from rtl.spec.iommu_regs import CAPABILITIES
 
 __all__ = ["CacheParams", "DmaParams", "IommuParams", "SystemParams"]
 
@@ -23,9 +25,15 @@ def _within(what: str, value: int, low: int, high: int):
         raise ValueError(f"{what} must be from {low} to {high}, not {value!r}")
 
 
+#: Capabilities that every IOMMU has: version 1.0, Sv39, interrupts by wire.
+_ALWAYS = {"version": 0x10, "sv39": 1, "igs": 1}
+
+
 @dataclass(frozen=True, kw_only=True)
 class IommuParams:
     """The IOMMU.
+
+    A parameter with the name of a field of ``capabilities`` decides that field.
 
     Parameters
     ----------
@@ -57,6 +65,39 @@ class IommuParams:
         _within("TLB entries", self.tlb_entries, 1, 64)
         _within("Context entries", self.context_entries, 1, 16)
         _one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
+
+    @property
+    def capabilities(self) -> int:
+        """Value of the register of that name: what this build has."""
+        chosen = {name: getattr(self, name) for name in _features()}
+        return CAPABILITIES.pack(**_ALWAYS | chosen, pas=self.phys_bits)
+
+    @classmethod
+    def for_capabilities(cls, capabilities: int, **others: int) -> "IommuParams":
+        """Make parameters of a build whose register reads ``capabilities``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such build. Names what it would need to have, or to be without.
+        """
+        wanted = CAPABILITIES.unpack(capabilities)
+        chosen = {name: type(kind)(wanted[name]) for name, kind in _features().items()}
+        params = cls(phys_bits=wanted["pas"], **chosen, **others)
+        present = CAPABILITIES.unpack(params.capabilities)
+        names = [f"{name}={value}" if value > 1 else name if value else f"no {name}"
+                 for name, value in wanted.items() if value != present[name]]
+        if capabilities & CAPABILITIES.reserved:
+            names.append("reserved bits")
+        if names:
+            raise ValueError(f"Capabilities must be those of a build, which cannot have "
+                             f"{', '.join(names)}, not {capabilities:#x}")
+        return params
+
+
+def _features() -> dict[str, object]:
+    """Parameters of the IOMMU that are fields of ``capabilities``, with their defaults."""
+    return {item.name: item.default for item in fields(IommuParams) if item.name in CAPABILITIES}
 
 
 @dataclass(frozen=True, kw_only=True)

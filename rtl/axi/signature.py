@@ -29,10 +29,11 @@ PROT_PRIVILEGED, PROT_NONSECURE, PROT_INSTRUCTION = 1, 2, 4
 def dma_user_layout() -> data.StructLayout:
     """AxUSER of a device's access: who it is, as the IOMMU must know it.
 
-    ``device_id`` (24 bits), ``process_id`` (20 bits) and ``process_valid``. Privilege and execute
-    are in AxPROT.
+    ``device_id`` (24 bits), ``process_id`` (20 bits), ``process_valid``, and ``translated``: its
+    address was translated before, by ATS. Privilege and execute are in AxPROT.
     """
-    return data.StructLayout({"device_id": 24, "process_id": 20, "process_valid": 1})
+    return data.StructLayout({
+        "device_id": 24, "process_id": 20, "process_valid": 1, "translated": 1})
 
 
 class Signature(wiring.Signature):

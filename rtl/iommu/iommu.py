@@ -75,7 +75,7 @@ class Iommu(wiring.Component):
         ids, bus = {"id_width": params.id_width}, {"data_width": params.data_width}
         flight = {"in_flight": params.in_flight}
 
-        m.submodules.registers = registers = Registers(**phys)
+        m.submodules.registers = registers = Registers(params)
         m.submodules.read = read = Translator(**ids, **phys, writes=False)
         m.submodules.write = write = Translator(**ids, **phys, writes=True)
         m.submodules.read_bridge = read_bridge = ReadBridge(**ids, **bus, **flight)

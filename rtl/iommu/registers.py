@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi import lite
+from rtl.params import IommuParams
 from rtl.regs.regfile import RegisterFile
 from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
 from rtl.spec.page_table import PAGE_BITS, DdtpMode
@@ -13,17 +14,10 @@ from rtl.spec.queues import COMMAND_BYTES, FAULT_BYTES
 from .drain import DrainSignature
 from .queue_control import EngineSignature, QueueControl, WidePpn
 
-__all__ = ["IRQS", "Registers", "capabilities"]
+__all__ = ["IRQS", "Registers"]
 
 #: Interrupt vectors, each with a wire.
 IRQS = 4
-_VERSION = 0x10
-_IGS_WSI = 1
-
-
-def capabilities(phys_bits: int) -> int:
-    """Value of the ``capabilities`` register: what this build has."""
-    return CAPABILITIES.pack(version=_VERSION, sv39=1, igs=_IGS_WSI, pas=phys_bits)
 
 
 class Registers(wiring.Component):
@@ -38,8 +32,8 @@ class Registers(wiring.Component):
 
     Parameters
     ----------
-    phys_bits : int
-        Width of physical addresses.
+    params : IommuParams
+        Parameters of the IOMMU.
 
     Members
     -------
@@ -62,12 +56,12 @@ class Registers(wiring.Component):
     RISC-V IOMMU Architecture Specification, chapter "Memory-mapped register interface".
     """
 
-    def __init__(self, *, phys_bits: int):
-        self._phys_bits = phys_bits
-        engine = EngineSignature(phys_bits)
+    def __init__(self, params: IommuParams):
+        self._params, self._phys_bits = params, params.phys_bits
+        engine = EngineSignature(params.phys_bits)
         super().__init__({
             "bus": In(lite.Signature(addr_width=12)),
-            "mode": Out(DdtpMode), "root": Out(phys_bits - PAGE_BITS),
+            "mode": Out(DdtpMode), "root": Out(params.phys_bits - PAGE_BITS),
             "drain": Out(DrainSignature()),
             "commands": In(wiring.Signature({
                 "engine": Out(engine), "stopped": In(1),
@@ -85,7 +79,7 @@ class Registers(wiring.Component):
         connect(m, flipped(self.bus), file.bus)
         regs = file.fields
 
-        value = capabilities(self._phys_bits)
+        value = self._params.capabilities
         for register, shift in ((regs.capabilities, 0), (regs.capabilities_msb, 32)):
             for name, (lsb, _) in CAPABILITIES.fields.items():
                 if lsb // 32 == shift // 32:

@@ -18,7 +18,7 @@ AXI = Signature(addr_width=40, data_width=64, id_width=4, user=dma_user_layout()
 
 #: Pins of the specification, with the widths that this bus must have.
 ADDRESS = {"id": 4, "addr": 40, "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3,
-           "qos": 4, "user": 45, "valid": 1, "ready": 1}
+           "qos": 4, "user": 46, "valid": 1, "ready": 1}
 PINS = {
     **{f"aw{name}": width for name, width in ADDRESS.items()},
     **{f"ar{name}": width for name, width in ADDRESS.items()},

@@ -3,7 +3,8 @@
 import pytest
 from amaranth.back import rtlil
 
-from rtl.iommu.registers import Registers, capabilities
+from rtl.iommu.registers import Registers
+from rtl.params import IommuParams
 from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
 from rtl.spec.page_table import DdtpMode
 from sim.axi_lite import Manager
@@ -13,7 +14,7 @@ OFFSET = {register.name: register.offset for register in IOMMU_REGISTERS}
 
 def run(bench, script, *, phys_bits=40):
     """Run ``script(ctx, dut, read, write)``; a drain takes two cycles, engines are idle."""
-    dut = Registers(phys_bits=phys_bits)
+    dut = Registers(IommuParams(phys_bits=phys_bits))
     this = bench(dut)
 
     @this.background
@@ -52,7 +53,7 @@ def test_capabilities(bench, phys_bits):
         value = await read("capabilities")
         fields = {name: field for name, field in CAPABILITIES.unpack(value).items() if field}
         assert fields == {"version": 0x10, "sv39": 1, "igs": 1, "pas": phys_bits}
-        assert value == capabilities(phys_bits)
+        assert value == IommuParams(phys_bits=phys_bits).capabilities
         await write("capabilities", 2**64 - 1)
         assert await read("capabilities") == value
 
@@ -122,7 +123,7 @@ def test_ddtp_moves(bench, old, new, kept):
 
 def test_ddtp_flushes_with_the_new_value(bench):
     """The flush comes in the first cycle in which mode and root are new, and busy stays with it."""
-    dut = Registers(phys_bits=40)
+    dut = Registers(IommuParams(phys_bits=40))
     this = bench(dut)
 
     @this.testbench
@@ -254,4 +255,4 @@ def test_counters(bench):
 
 @pytest.mark.parametrize("phys_bits", [32, 56])
 def test_netlist(phys_bits):
-    rtlil.convert(Registers(phys_bits=phys_bits))
+    rtlil.convert(Registers(IommuParams(phys_bits=phys_bits)))

@@ -10,10 +10,15 @@ __all__ = ["BurstLayout", "BurstSplitter", "RunLayout"]
 
 
 class RunLayout(data.StructLayout):
-    """Consecutive bytes: ``addr`` of the first, ``span`` (bytes - 1), ``tag``."""
+    """Consecutive bytes: ``addr`` of the first, ``reach``, ``tag``.
 
-    def __init__(self, *, addr_width: int, span_width: int, tag: ShapeLike = 0):
-        super().__init__({"addr": addr_width, "span": span_width, "tag": tag})
+    ``reach`` is the offset of the last byte from the start of the page in which the first one is;
+    ``span_width`` is the width of the run's length in bytes, minus one.
+    """
+
+    def __init__(self, *, addr_width: int, span_width: int, page_bytes: int, tag: ShapeLike = 0):
+        super().__init__({
+            "addr": addr_width, "reach": max(span_width, exact_log2(page_bytes)) + 1, "tag": tag})
 
 
 class BurstLayout(data.StructLayout):
@@ -44,7 +49,7 @@ class BurstSplitter(wiring.Component):
     addr_width : int
         Width of byte addresses, in bits.
     span_width : int
-        Width of ``span``, in bits.
+        Width of a run's length in bytes, minus one, in bits.
     bus_bytes : int, power of two, at most 128
         Width of the data bus, in bytes.
     max_beats : int, power of two, 2 to 256
@@ -80,7 +85,8 @@ class BurstSplitter(wiring.Component):
         self.bus_bytes = bus_bytes
         super().__init__({
             "runs": In(stream.Signature(
-                RunLayout(addr_width=addr_width, span_width=span_width, tag=tag))),
+                RunLayout(addr_width=addr_width, span_width=span_width,
+                          page_bytes=self.page_bytes, tag=tag))),
             "bursts": Out(stream.Signature(
                 BurstLayout(addr_width=addr_width, page_bytes=self.page_bytes,
                             bus_bytes=bus_bytes, tag=tag))),
@@ -93,34 +99,40 @@ class BurstSplitter(wiring.Component):
         page_bits = exact_log2(self.page_bytes)
         beat_bits = exact_log2(self.bus_bytes)
 
-        # Offset of the run's last byte, from the start of its first page.
-        reach = run.addr[:page_bits] + run.span
-        page = Signal(len(run.addr) - page_bits)
-        left = Signal(len(reach) - page_bits)   # pages after this one
+        # What is offered comes from registers, so the next burst is worked out beforehand.
         start = Signal(page_bits)               # offset in the page of the burst's first byte
-        end = Signal(page_bits)                 # offset in its page of the run's last byte
+        page = Signal(len(run.addr) - page_bits)
+        tail = Signal(page_bits)                # offset in its page of the run's last byte
+        left = Signal(len(run.reach) - page_bits)       # pages after this one
         m.d.comb += [
             self.runs.ready.eq(~self.bursts.valid),
             burst.addr.eq(Cat(start, page)),
-            burst.last.eq(left == 0),
-            burst.end.eq(Mux(burst.last, end, self.page_bytes - 1)),
-            burst.len.eq(burst.end[beat_bits:] - start[beat_bits:]),
         ]
 
         with m.If(self.runs.ready):
+            last = run.reach[page_bits:] == 0
+            end = Mux(last, run.reach[:page_bits], self.page_bytes - 1)
             m.d.sync += [
                 self.bursts.valid.eq(self.runs.valid),
                 Cat(start, page).eq(run.addr),
-                Cat(end, left).eq(reach),
+                Cat(tail, left).eq(run.reach),
+                burst.end.eq(end),
+                burst.len.eq(end[beat_bits:] - run.addr[beat_bits:page_bits]),
                 burst.first.eq(1),
+                burst.last.eq(last),
                 burst.tag.eq(run.tag),
             ]
         with m.Elif(self.bursts.ready):
+            last = left == 1
+            end = Mux(last, tail, self.page_bytes - 1)
             m.d.sync += [
                 self.bursts.valid.eq(~burst.last),
+                start.eq(0),
                 page.eq(page + 1),
                 left.eq(left - 1),
-                start.eq(0),
+                burst.end.eq(end),
+                burst.len.eq(end[beat_bits:]),
                 burst.first.eq(0),
+                burst.last.eq(last),
             ]
         return m

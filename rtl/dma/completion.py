@@ -20,15 +20,17 @@ class Completion(wiring.Component):
     When a copy has finished, its status is written, if it has a descriptor and if that could be
     read and was not stale. When the status is acknowledged, the copy is ``completed``, or it is
     ``faulty``; then nothing else is written or reported until reset. Several status writes may be
-    outstanding. The status is on the bus one cycle after the copy finished; throughput is one copy
+    outstanding. The status is on the bus two cycles after the copy finished; throughput is one copy
     every two cycles.
 
     Parameters
     ----------
     params : DmaParams
         Parameters.
-    depth : int
-        Copies that may be under way, and status writes that may be outstanding.
+    copies : int
+        Copies that may be under way.
+    writes : int
+        Status writes that may be outstanding.
 
     Members
     -------
@@ -43,8 +45,11 @@ class Completion(wiring.Component):
     faulty : ``Out(1)``, ``faults`` : ``Out(8)``, ``address`` : ``Out(addr_width)``
         High when a copy ends with a fault; a bit for each :class:`Fault`; the burst that failed, or
         zero if none did.
-    current : ``Out(1)``, ``desc`` : ``Out(addr_width - 6)``
-        High while ``desc`` is the oldest copy under way, or the faulty one when there is one.
+    desc : ``Out(addr_width - 6)``
+        Descriptor whose status was the last to be written, or the faulty one; over 64.
+    place : ``In(2)``, ``word`` : ``In(32)``, ``forget`` : ``In(1)``
+        Set the low (bit 0) or high half of ``desc``, in bytes, or clear it. Only while not
+        ``pending``.
     stop : ``In(1)``
         Start no further status write.
     busy : ``Out(1)``
@@ -53,8 +58,8 @@ class Completion(wiring.Component):
         A copy is under way.
     """
 
-    def __init__(self, params: DmaParams, *, depth: int):
-        self._params, self._depth = params, depth
+    def __init__(self, params: DmaParams, *, copies: int, writes: int):
+        self._params, self._copies, self._writes = params, copies, writes
         super().__init__({
             "entries":   In(stream.Signature(EntryLayout(params.addr_width))),
             "finished":  In(stream.Signature(FaultLayout(params.addr_width))),
@@ -64,8 +69,10 @@ class Completion(wiring.Component):
             "faulty":    Out(1),
             "faults":    Out(8),
             "address":   Out(params.addr_width),
-            "current":   Out(1),
             "desc":      Out(params.addr_width - DESC_BITS),
+            "place":     In(2),
+            "word":      In(32),
+            "forget":    In(1),
             "stop":      In(1),
             "busy":      Out(1),
             "pending":   Out(1),
@@ -75,12 +82,10 @@ class Completion(wiring.Component):
         m = Module()
 
         aw, w, b = self.bus.aw, self.bus.w, self.bus.b
-        bus_bytes = self._params.data_width // 8
-        lane = CdmaWord.STATUS % bus_bytes
-        layout = self.entries.p.shape()
-        m.submodules.started = started = Queue(layout, self._depth)
+        lane = CdmaWord.STATUS % (self._params.data_width // 8)
+        m.submodules.started = started = Queue(self.entries.p.shape(), self._copies)
         m.submodules.written = written = Queue(data.StructLayout({
-            "desc": layout["desc"].shape, "writes": 1}), self._depth)
+            "desc": len(self.desc), "writes": 1}), self._writes)
         connect(m, flipped(self.entries), started.i)
 
         # A fault found before the start, or the end of the copy.
@@ -93,11 +98,13 @@ class Completion(wiring.Component):
             m.d.comb += fault.eq(self.finished.p.fault)
         writes = entry.sg & ~fault.as_value()[2]
 
-        take = Signal()
+        # What allows a copy to be taken stays until one is taken.
+        take, due = Signal(), Signal()
         last = Signal(Fault)                # once not `NONE` it stays, and nothing else passes
+        m.d.sync += due.eq(~take & started.o.valid & (planned | self.finished.valid) &
+                           written.i.ready & ~aw.valid & ~w.valid & (last == Fault.NONE))
         m.d.comb += [
-            take.eq(started.o.valid & (planned | self.finished.valid) & written.i.ready &
-                    ~aw.valid & ~w.valid & (last == Fault.NONE) & ~self.stop),
+            take.eq(due & ~self.stop),
             started.o.ready.eq(take),
             self.finished.ready.eq(take & ~planned),
             written.i.valid.eq(take),
@@ -106,9 +113,10 @@ class Completion(wiring.Component):
         ]
         status = struct(CDMA_STATUS)(w.p.data[lane * 8:][:32])
         m.d.comb += [
-            aw.p.addr[:DESC_BITS].eq(CdmaWord.STATUS - lane),
+            aw.p.addr.eq(Cat(C(CdmaWord.STATUS - lane, DESC_BITS), self.desc)),
             w.p.strb.eq(0xF << lane),
             w.p.last.eq(1),
+            status.cmplt.eq(1),
         ]
         with m.If(aw.ready):
             m.d.sync += aw.valid.eq(0)
@@ -118,9 +126,7 @@ class Completion(wiring.Component):
             m.d.sync += [
                 aw.valid.eq(writes),
                 w.valid.eq(writes),
-                aw.p.addr[DESC_BITS:].eq(entry.desc),
                 last.eq(fault),
-                status.cmplt.eq(1),
                 status.dma_int_err.eq(fault == Fault.DMA_INT),
                 status.dma_slv_err.eq(fault == Fault.DMA_SLV),
                 status.dma_dec_err.eq(fault == Fault.DMA_DEC),
@@ -130,32 +136,37 @@ class Completion(wiring.Component):
         ack = written.o
         over = Signal()                     # a fault was reported
         ended = Signal()
-        caught = Signal()                   # the copy had a fault
-        unwritten = ack.p.writes & b.p.resp.as_value()[1]       # SLVERR or DECERR
+        caught = Signal()                   # the copy had a fault: it was the last one taken
+        unwritten = Signal()
         m.d.comb += [
             ack.ready.eq(b.valid | ~ack.p.writes),
             ended.eq(ack.valid & ack.ready & ~over),
             caught.eq((last != Fault.NONE) & (written.level == 1)),
+            unwritten.eq(ack.p.writes & b.p.resp.as_value()[1]),        # SLVERR or DECERR
             self.completed.eq(ended & ~caught & ~unwritten),
             self.faulty.eq(ended & (caught | unwritten)),
             self.faults.eq(Mux(caught, 1 << last.as_value(), 0) |
                            Mux(unwritten, 1 << Cat(b.p.resp, 1), 0)),
+            self.busy.eq(written.o.valid),
+            self.pending.eq(started.o.valid | written.o.valid),
         ]
         with m.If(self.faulty):
             m.d.sync += over.eq(1)
 
-        # Addresses: of the burst, of the descriptor, or of its status.
+        # What failed: a burst of the copy, its descriptor, or the status of that.
         with m.If(caught & ((last == Fault.DMA_SLV) | (last == Fault.DMA_DEC))):
             m.d.comb += self.address.eq(self.finished.p.addr)
-        with m.Elif(unwritten):
-            m.d.comb += self.address.eq(Cat(aw.p.addr[:DESC_BITS], ack.p.desc))
-        with m.Elif(last != Fault.DMA_INT):
-            m.d.comb += self.address[DESC_BITS:].eq(ack.p.desc)
+        with m.Elif(unwritten | (last != Fault.DMA_INT)):
+            m.d.comb += self.address.eq(Cat(Mux(unwritten, aw.p.addr[:DESC_BITS], 0), ack.p.desc))
 
-        m.d.comb += [
-            self.current.eq(self.faulty | started.o.valid & ~over),
-            self.desc.eq(Mux(self.faulty, ack.p.desc, entry.desc)),
-            self.busy.eq(written.o.valid),
-            self.pending.eq(started.o.valid | written.o.valid),
-        ]
+        with m.If(self.faulty & ack.p.writes):
+            m.d.sync += self.desc.eq(ack.p.desc)
+        with m.Elif(self.forget):
+            m.d.sync += self.desc.eq(0)
+        with m.Elif(take & entry.sg):
+            m.d.sync += self.desc.eq(entry.desc)
+        with m.If(self.place[0]):
+            m.d.sync += self.desc[:32 - DESC_BITS].eq(self.word[DESC_BITS:])
+        with m.If(self.place[1]):
+            m.d.sync += self.desc[32 - DESC_BITS:].eq(self.word)
         return m

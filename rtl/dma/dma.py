@@ -92,8 +92,9 @@ class Dma(wiring.Component):
         cut = {"addr_width": params.addr_width, "span_width": SPAN_BITS, "bus_bytes": bus_bytes,
                "max_beats": params.max_beats}
         frontend = add("frontend", ListFrontend(params, depth=in_flight))
-        planner = add("planner", Planner(addr_width=params.addr_width, bus_bytes=bus_bytes))
         to_read = add("to_read", BurstSplitter(**cut, tag=PlaceLayout(bus_bytes)))
+        planner = add("planner", Planner(addr_width=params.addr_width, bus_bytes=bus_bytes,
+                                         page_bytes=to_read.page_bytes))
         waiting = add("waiting", Queue(planner.writes.p.shape(), in_flight))
         to_write = add("to_write", BurstSplitter(**cut))
         sizes = {"page_bytes": to_read.page_bytes,
@@ -101,7 +102,8 @@ class Dma(wiring.Component):
         reader = add("reader", ReadEngine(params, **sizes))
         realigner = add("realigner", Realigner(bus_bytes=bus_bytes, depth=sizes["rows"]))
         writer = add("writer", WriteEngine(params, **sizes, copies=4 * in_flight))
-        completion = add("completion", Completion(params, depth=2 * in_flight))
+        completion = add("completion", Completion(
+            params, copies=2 * in_flight, writes=in_flight))
 
         # The way of a copy.
         connect(m, frontend.jobs, planner.jobs)
@@ -129,10 +131,13 @@ class Dma(wiring.Component):
 
         # Start, stop and results.
         m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
-            "start", "tail", "place", "place_word", "simple", "src", "dst", "size")]
+            "place", "mark", "word", "doorbell", "start", "forget", "simple", "src", "dst", "size")]
+        m.d.comb += [getattr(completion, name).eq(getattr(registers, name)) for name in (
+            "place", "word", "forget")]
         m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
-            "completed", "faulty", "faults", "address", "current", "desc")]
+            "completed", "faulty", "faults", "address", "desc")]
         m.d.comb += [
+            registers.tail.eq(frontend.tail),
             registers.acked.eq(writer.acked),
             registers.acked_span.eq(writer.acked_span),
             registers.busy.eq(frontend.busy | reader.busy | writer.busy | completion.busy),

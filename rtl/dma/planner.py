@@ -27,8 +27,8 @@ class Planner(wiring.Component):
     """Hand a copy to the read side, to the write side and to completion, all in one cycle.
 
     A copy that runs past the highest address gets :attr:`Fault.DMA_INT`. One with a fault goes to
-    completion alone, and nothing follows it until reset. Combinational: no latency, one copy a
-    cycle.
+    completion alone, and nothing follows it until reset. Latency is one cycle; throughput is one
+    copy every two cycles.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class Planner(wiring.Component):
         Width of byte addresses, in bits.
     bus_bytes : int, power of two
         Width of the data bus, in bytes.
+    page_bytes : int, power of two
+        Page that bursts do not cross, in bytes.
 
     Members
     -------
@@ -49,9 +51,9 @@ class Planner(wiring.Component):
         Every copy, in order.
     """
 
-    def __init__(self, *, addr_width: int, bus_bytes: int):
-        self.bus_bytes = bus_bytes
-        run = {"addr_width": addr_width, "span_width": SPAN_BITS}
+    def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int):
+        self.bus_bytes, self.page_bytes = bus_bytes, page_bytes
+        run = {"addr_width": addr_width, "span_width": SPAN_BITS, "page_bytes": page_bytes}
         super().__init__({
             "jobs":    In(stream.Signature(JobLayout(addr_width))),
             "reads":   Out(stream.Signature(RunLayout(**run, tag=PlaceLayout(bus_bytes)))),
@@ -63,47 +65,46 @@ class Planner(wiring.Component):
         m = Module()
 
         job = self.jobs.p
-        lanes = exact_log2(self.bus_bytes)
-        src, dst = job.src[:lanes], job.dst[:lanes]
-        src_end, dst_end = (Signal(lanes, name=name) for name in ("src_end", "dst_end"))
+        lanes, page_bits = exact_log2(self.bus_bytes), exact_log2(self.page_bytes)
         place = self.reads.p.tag
-        m.d.comb += [
-            src_end.eq(src + job.span),
-            dst_end.eq(dst + job.span),
-            self.reads.p.addr.eq(job.src),
-            self.reads.p.span.eq(job.span),
-            place.rotate.eq(dst - src),
-            place.primes.eq(dst < src),
+
+        # What has to be worked out takes a cycle, in which the copy waits at the input.
+        known = Signal()
+        bad, carries = Signal(), Signal(2)
+        src_end, dst_end = (Signal(lanes, name=name) for name in ("src_end", "dst_end"))
+        m.d.comb += [src_end.eq(job.src + job.span), dst_end.eq(job.dst + job.span)]
+        m.d.sync += [
+            known.eq(self.jobs.valid & ~self.jobs.ready),
+            self.reads.p.reach.eq(job.src[:page_bits] + job.span),
+            self.writes.p.reach.eq(job.dst[:page_bits] + job.span),
+            place.rotate.eq(job.dst - job.src),
+            place.primes.eq(job.dst[:lanes] < job.src[:lanes]),
             place.spills.eq(dst_end < src_end),
+            bad.eq(job.fault != Fault.NONE),
+            # If all other bits are ones, then a carry out of the low bits is an overflow.
+            carries.eq(Cat((addr[:SPAN_BITS] + job.span)[-1] & addr[SPAN_BITS:].all()
+                           for addr in (job.src, job.dst))),
+        ]
+        m.d.comb += [
+            self.reads.p.addr.eq(job.src),
             self.writes.p.addr.eq(job.dst),
-            self.writes.p.span.eq(job.span),
             self.entries.p.desc.eq(job.desc),
             self.entries.p.sg.eq(job.sg),
             self.entries.p.fault.eq(job.fault),
         ]
-
-        faulty = Signal()
-        with m.If(job.fault != Fault.NONE):
-            m.d.comb += faulty.eq(1)
-        with m.Elif(self._overflows(job.src, job.span) | self._overflows(job.dst, job.span)):
-            m.d.comb += faulty.eq(1)
+        with m.If(carries.any() & ~bad):
             m.d.comb += self.entries.p.fault.eq(Fault.DMA_INT)
 
         halted = Signal()
-        valid = self.jobs.valid & ~halted
+        faulty = bad | carries.any()
+        valid = known & ~halted
+        room = self.reads.ready & self.writes.ready
         m.d.comb += [
-            self.entries.valid.eq(valid & (faulty | self.reads.ready & self.writes.ready)),
+            self.entries.valid.eq(valid & (faulty | room)),
             self.reads.valid.eq(valid & ~faulty & self.writes.ready & self.entries.ready),
             self.writes.valid.eq(valid & ~faulty & self.reads.ready & self.entries.ready),
-            self.jobs.ready.eq(~halted & self.entries.ready &
-                               (faulty | self.reads.ready & self.writes.ready)),
+            self.jobs.ready.eq(valid & (faulty | room) & self.entries.ready),
         ]
-        with m.If(self.entries.valid & self.entries.ready & faulty):
+        with m.If(self.jobs.ready & faulty):
             m.d.sync += halted.eq(1)
         return m
-
-    @staticmethod
-    def _overflows(addr, span):
-        # Only the low bits need an adder: a carry out of them overflows if all others are ones.
-        low = addr[:len(span)] + span
-        return low[len(span)] & addr[len(span):].all()

@@ -20,8 +20,8 @@ class ReadEngine(wiring.Component):
     """Read bursts, as whole aligned beats, with room for their data reserved beforehand.
 
     A burst is asked for in the cycle in which it is offered, if fewer than ``reads_in_flight`` are
-    outstanding and a longest burst fits in the ``rows`` that are free. Its beats are passed on in
-    the cycle in which they arrive. The first beat with an error, and all that come after it, are
+    outstanding and a longest burst fits in the ``rows`` that are free; one every two cycles. Its
+    beats are passed on in the cycle in which they arrive. The first beat with an error, and all that come after it, are
     not passed on, and no further burst is issued.
 
     Parameters
@@ -79,23 +79,24 @@ class ReadEngine(wiring.Component):
             "addr": self._params.addr_width, "first": 1, "last": 1, "place": self._place,
         }), self._params.reads_in_flight)
 
-        # An address that was offered stays: `offered` outlasts whatever allowed it.
+        # What allows a burst stays until one is issued, and what was offered to the bus stays.
         free = Signal(range(self._rows + 1), init=self._rows)
-        offered = Signal()
+        may, offered = Signal(), Signal()
         dead = Signal()                     # an error came
-        issue = ar.valid & ar.ready
+        issue = self.bursts.valid & may & ~offered
+        m.d.sync += may.eq(~issue & pending.i.ready & (free > self._page_beats) &
+                           ~self.stop & ~dead)
         m.d.comb += [
-            ar.valid.eq(self.bursts.valid & (offered | pending.i.ready & ~self.stop & ~dead &
-                                             (free > self._page_beats))),
+            ar.valid.eq(self.bursts.valid & (offered | may)),
             ar.p.addr.eq(Cat(C(0, low), burst.addr[low:])),
             ar.p.len.eq(burst.len),
-            self.bursts.ready.eq(issue),
+            self.bursts.ready.eq(ar.valid & ar.ready),
             pending.i.valid.eq(issue),
             pending.i.p.addr.eq(ar.p.addr),
             pending.i.p.first.eq(burst.first),
             pending.i.p.last.eq(burst.last),
             pending.i.p.place.eq(burst.tag),
-            self.busy.eq(offered | pending.o.valid),
+            self.busy.eq(ar.valid | pending.o.valid),
         ]
         m.d.sync += offered.eq(ar.valid & ~ar.ready)
 

@@ -41,9 +41,9 @@ class Registers(wiring.Component):
         Bus of the registers.
     irq : ``Out(1)``
         Interrupt, level.
-    start, tail, place, place_word, simple, src, dst, size
-        To the front end, see :class:`ListFrontend`.
-    completed, faulty, faults, address, current, desc
+    place, mark, word, doorbell, start, forget, tail, simple, src, dst, size
+        Of the front end, see :class:`ListFrontend`.
+    completed, faulty, faults, address, desc
         From :class:`Completion`.
     acked : ``In(1)``, ``acked_span`` : ``In(12)``
         A burst was written, and its bytes - 1.
@@ -67,10 +67,13 @@ class Registers(wiring.Component):
         super().__init__({
             "regs":       In(lite.Signature(addr_width=12)),
             "irq":        Out(1),
-            "start":      Out(1),
-            "tail":       Out(desc_width),
             "place":      Out(2),
-            "place_word": Out(32),
+            "mark":       Out(2),
+            "word":       Out(32),
+            "doorbell":   Out(1),
+            "start":      Out(1),
+            "forget":     Out(1),
+            "tail":       In(desc_width),
             "simple":     Out(1),
             "src":        Out(64),
             "dst":        Out(64),
@@ -79,7 +82,6 @@ class Registers(wiring.Component):
             "faulty":     In(1),
             "faults":     In(8),
             "address":    In(params.addr_width),
-            "current":    In(1),
             "desc":       In(desc_width),
             "acked":      In(1),
             "acked_span": In(12),
@@ -98,7 +100,7 @@ class Registers(wiring.Component):
 
         # Until everything is as after power-on, `cr.reset` reads 1.
         m.d.comb += file.clear.eq(self.clear)
-        m.d.sync += self.clear.eq(cr.reset & ~self.busy & ~self.clear)
+        m.d.sync += self.clear.eq(cr.reset & self.stop & ~self.busy & ~self.clear)
         with m.If(self.clear):
             m.d.sync += cr.reset.eq(0)
         with m.Elif(cr.w_stb & cr.reset_w):
@@ -109,9 +111,8 @@ class Registers(wiring.Component):
         ready = Signal()                    # to start, and to change what a start depends on
         m.d.comb += [
             sr.idle.eq(~self.busy & (halted | ~self.pending) & ~cr.reset),
-            ready.eq(sr.idle & ~halted),
-            self.stop.eq(halted | cr.reset),
         ]
+        m.d.sync += [ready.eq(sr.idle & ~halted), self.stop.eq(halted | cr.reset)]
         m.submodules.control = ResetInserter(self.clear)(self._control(fields, ready))
         m.submodules.pointers = ResetInserter(self.clear)(self._pointers(fields, ready))
         m.submodules.results = ResetInserter(self.clear)(self._results(fields, halted))
@@ -149,9 +150,6 @@ class Registers(wiring.Component):
         m = Module()
         cr, curdesc, curdesc_msb = fields.cr, fields.curdesc, fields.curdesc_msb
         taildesc, taildesc_msb = fields.taildesc, fields.taildesc_msb
-        desc_width = len(self.tail)
-
-        # A copy without descriptor.
         m.d.comb += [
             self.src.eq(Cat(fields.sa.addr, fields.sa_msb.addr)),
             self.dst.eq(Cat(fields.da.addr, fields.da_msb.addr)),
@@ -159,37 +157,24 @@ class Registers(wiring.Component):
             self.simple.eq(fields.btt.w_stb & ready & ~cr.sg_mode),
         ]
 
-        # The tail changes as a whole. The order in which the halves of the current descriptor's
-        # address were written tells which half of the tail's comes last.
+        # The order in which the halves of the current descriptor's address were written tells which
+        # half of the tail's comes last.
         low_first = Signal()
-        doorbell = cr.sg_mode & ~self.stop & Mux(low_first, taildesc_msb.w_stb, taildesc.w_stb)
         with m.If(curdesc.w_stb | curdesc_msb.w_stb):
             m.d.sync += low_first.eq(curdesc_msb.w_stb)
-        for register in (taildesc, taildesc_msb):
-            with m.If(register.w_stb & cr.sg_mode):
-                m.d.sync += register.addr.eq(register.addr_w)
-        m.d.comb += self.start.eq(doorbell & ready)
-        with m.If(doorbell):
-            m.d.sync += self.tail.eq(
-                Cat(Mux(low_first, taildesc.addr, taildesc.addr_w),
-                    Mux(low_first, taildesc_msb.addr_w, taildesc_msb.addr)))
-
-        # The front end has the address to start from; this one is for reading.
-        current = Signal(desc_width)
-        low = len(curdesc.addr)
-        m.d.comb += Cat(curdesc.addr, curdesc_msb.addr).eq(current)
-        with m.If(ready):
-            with m.If(curdesc.w_stb):
-                m.d.comb += [self.place.eq(0b01), self.place_word.eq(curdesc.addr_w << DESC_BITS)]
-                m.d.sync += current[:low].eq(curdesc.addr_w)
-            with m.If(curdesc_msb.w_stb):
-                m.d.comb += [self.place.eq(0b10), self.place_word.eq(curdesc_msb.addr_w)]
-                m.d.sync += current[low:].eq(curdesc_msb.addr_w)
-            with m.If(cr.w_stb & ~cr.sg_mode_w):
-                m.d.comb += self.place.eq(0b11)
-                m.d.sync += [current.eq(0), taildesc.addr.eq(0), taildesc_msb.addr.eq(0)]
-        with m.If(self.current & cr.sg_mode):
-            m.d.sync += current.eq(self.desc)
+        m.d.comb += [
+            Cat(curdesc.addr, curdesc_msb.addr).eq(self.desc),
+            Cat(taildesc.addr, taildesc_msb.addr).eq(self.tail),
+            self.word.eq(curdesc_msb.addr_w),       # what was written, to any register
+            self.place.eq(Mux(ready, Cat(curdesc.w_stb, curdesc_msb.w_stb), 0)),
+            self.forget.eq(ready & cr.w_stb & ~cr.sg_mode_w),
+        ]
+        with m.If(cr.sg_mode & ~self.stop):
+            m.d.comb += [
+                self.mark.eq(Cat(taildesc.w_stb, taildesc_msb.w_stb)),
+                self.doorbell.eq(Mux(low_first, taildesc_msb.w_stb, taildesc.w_stb)),
+                self.start.eq(self.doorbell & ready),
+            ]
         return m
 
     def _results(self, fields, halted):

@@ -97,7 +97,7 @@ class WriteEngine(wiring.Component):
             max_beats=self._page_bytes // self._bus_bytes, bus_bytes=self._bus_bytes)
         m.submodules.pending = pending = Queue(data.StructLayout({
             "addr": self._params.addr_width, "span": range(self._page_bytes), "last": 1,
-        }), 2 * self._params.reads_in_flight)
+        }), self._params.reads_in_flight)
         connect(m, issued.o, beats.bursts)
         connect(m, flipped(self.rows), beats.rows)
         connect(m, beats.w, flipped(self.bus.w))
@@ -161,7 +161,9 @@ class WriteEngine(wiring.Component):
             m.d.sync += starved.eq(1)
 
         count = Signal(range(self._copies + 1))     # finished, not yet reported
-        stuck = ~pending.o.valid & (broken | starved & (short | self.bursts.valid & ~enough))
+        stuck = Signal()
+        m.d.sync += stuck.eq(~pending.o.valid &
+                             (broken | starved & (short | self.bursts.valid & ~enough)))
         m.d.comb += self.finished.valid.eq((count != 0) | stuck)
         with m.If(count == 0):
             m.d.comb += self.finished.p.eq(failure)

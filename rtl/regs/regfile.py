@@ -13,7 +13,7 @@ __all__ = ["RegisterFile"]
 class RegisterFile(wiring.Component):
     """Registers of ``regmap`` behind an AXI4-Lite port.
 
-    An access takes two cycles and is answered ``OKAY``. An offset that has no register reads zero
+    A write takes two cycles, a read three; the answer is ``OKAY``. An offset that has no register reads zero
     and ignores writes, as reserved space does. Writes are 32 bits wide: a write whose strobes are
     not all set is answered ``SLVERR`` and changes nothing.
 
@@ -90,8 +90,9 @@ class RegisterFile(wiring.Component):
         write = Signal()
         read = Signal()
         free = Signal()
+        reading = Signal()                  # the word is being chosen
         m.d.comb += [
-            free.eq(~bus.b.valid & ~bus.r.valid),
+            free.eq(~bus.b.valid & ~bus.r.valid & ~reading),
             write.eq(free & bus.aw.valid & bus.w.valid),
             read.eq(free & bus.ar.valid & ~write),
             bus.aw.ready.eq(write),
@@ -109,9 +110,12 @@ class RegisterFile(wiring.Component):
         with m.If(write):
             m.d.sync += bus.b.valid.eq(1)
             m.d.sync += bus.b.p.resp.eq(Mux(whole, lite.Resp.OKAY, lite.Resp.SLVERR))
-        with m.If(read):
+        # The address is decoded first: the words then need no more than an AND and an OR.
+        chosen = Signal(len(self.regmap.registers))
+        m.d.sync += [reading.eq(read), chosen.eq(0)]
+        with m.If(reading):
             m.d.sync += bus.r.valid.eq(1)
-            m.d.sync += bus.r.p.data.eq(0)
+            m.d.sync += bus.r.p.data.eq(self._select(chosen))
 
         # Written values that have no storage of their own are held for the cycle of the strobe.
         written = Signal(self.regmap.width)
@@ -125,12 +129,11 @@ class RegisterFile(wiring.Component):
                 self._elaborate_default(m, port, field, written)
 
         with m.Switch(addr[2:]):
-            for register in self.regmap:
+            for k, register in enumerate(self.regmap):
                 with m.Case(register.offset >> 2):
                     with m.If(write & whole):
                         self._elaborate_write(m, register)
-                    with m.If(read):
-                        m.d.sync += bus.r.p.data.eq(self._word(register))
+                    m.d.sync += chosen[k].eq(read)
 
         with m.If(self.clear):
             for register in self.regmap:
@@ -172,6 +175,13 @@ class RegisterFile(wiring.Component):
                     m.d.sync += getattr(port, field.name).eq(field.reset)
                 case Access.W1C:
                     m.d.sync += getattr(port, f"{field.name}_q").eq(field.reset)
+
+    def _select(self, chosen):
+        """Word of the register whose bit in ``chosen`` is set."""
+        word = 0
+        for bit, register in zip(chosen, self.regmap, strict=True):
+            word |= self._word(register) & bit.replicate(self.regmap.width)
+        return word
 
     def _word(self, register):
         """Word to read."""

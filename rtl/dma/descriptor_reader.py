@@ -1,0 +1,68 @@
+"""Put the beats of a descriptor together."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.axi.signature import Resp
+from rtl.layouts import struct
+from rtl.spec.descriptor import CDMA_BYTES, CDMA_STATUS, CdmaWord
+
+from .jobs import Fault
+
+__all__ = ["DescriptorReader"]
+
+
+class DescriptorReader(wiring.Component):
+    """Show a descriptor, and what is wrong with it, in the cycle of its last beat.
+
+    Parameters
+    ----------
+    data_width : int
+        Width of the data bus, in bits.
+
+    Members
+    -------
+    r : ``In(stream.Signature(...))``
+        Beats: ``data``, ``resp``, ``last``. Always ready.
+    came : ``Out(1)``
+        A descriptor is there, for one cycle.
+    words : ``Out(256)``
+        The descriptor.
+    fault : ``Out(Fault)``
+        ``SG_SLV`` or ``SG_DEC`` if a beat came with an error, ``SG_INT`` if it is complete already.
+    """
+
+    def __init__(self, *, data_width: int):
+        self._data_width = data_width
+        super().__init__({
+            "r": In(stream.Signature(data.StructLayout({
+                "data": data_width, "resp": Resp, "last": 1}), always_ready=True)),
+            "came":  Out(1),
+            "words": Out(CDMA_BYTES * 8),
+            "fault": Out(Fault),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        r = self.r
+        resp = Signal(2)
+        m.d.comb += self.came.eq(r.valid & r.p.last)
+        earlier = CDMA_BYTES * 8 - self._data_width     # bits that come before the last beat
+        if earlier > 0:
+            before, worst = Signal(earlier), Signal(2)
+            m.d.comb += self.words.eq(Cat(before, r.p.data))
+            m.d.comb += resp.eq(Mux(worst[1], worst, r.p.resp))
+            with m.If(r.valid):
+                m.d.sync += before.eq(self.words[-earlier:])
+                m.d.sync += worst.eq(Mux(r.p.last, 0, resp))
+        else:
+            m.d.comb += [self.words.eq(r.p.data), resp.eq(r.p.resp)]
+
+        status = struct(CDMA_STATUS)(self.words[CdmaWord.STATUS * 8:][:32])
+        with m.If(resp[1]):                             # SLVERR or DECERR
+            m.d.comb += self.fault.eq(Cat(resp, 1))
+        with m.Elif(status.cmplt):
+            m.d.comb += self.fault.eq(Fault.SG_INT)
+        return m

@@ -100,21 +100,16 @@ class BurstSplitter(wiring.Component):
         beat_bits = exact_log2(self.bus_bytes)
 
         # What is offered comes from registers, so the next burst is worked out beforehand.
-        start = Signal(page_bits)               # offset in the page of the burst's first byte
-        page = Signal(len(run.addr) - page_bits)
+        offset, page = burst.addr[:page_bits], burst.addr[page_bits:]
         tail = Signal(page_bits)                # offset in its page of the run's last byte
         left = Signal(len(run.reach) - page_bits)       # pages after this one
-        m.d.comb += [
-            self.runs.ready.eq(~self.bursts.valid),
-            burst.addr.eq(Cat(start, page)),
-        ]
-
+        m.d.comb += self.runs.ready.eq(~self.bursts.valid)
         with m.If(self.runs.ready):
             last = run.reach[page_bits:] == 0
             end = Mux(last, run.reach[:page_bits], self.page_bytes - 1)
             m.d.sync += [
                 self.bursts.valid.eq(self.runs.valid),
-                Cat(start, page).eq(run.addr),
+                burst.addr.eq(run.addr),
                 Cat(tail, left).eq(run.reach),
                 burst.end.eq(end),
                 burst.len.eq(end[beat_bits:] - run.addr[beat_bits:page_bits]),
@@ -127,7 +122,7 @@ class BurstSplitter(wiring.Component):
             end = Mux(last, tail, self.page_bytes - 1)
             m.d.sync += [
                 self.bursts.valid.eq(~burst.last),
-                start.eq(0),
+                offset.eq(0),
                 page.eq(page + 1),
                 left.eq(left - 1),
                 burst.end.eq(end),

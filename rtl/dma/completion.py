@@ -111,12 +111,12 @@ class Completion(wiring.Component):
             written.i.p.desc.eq(entry.desc),
             written.i.p.writes.eq(writes),
         ]
-        status = struct(CDMA_STATUS)(w.p.data[lane * 8:][:32])
+        status = Signal(struct(CDMA_STATUS))
         m.d.comb += [
             aw.p.addr.eq(Cat(C(CdmaWord.STATUS - lane, DESC_BITS), self.desc)),
+            w.p.data.eq(status.as_value() << lane * 8),
             w.p.strb.eq(0xF << lane),
             w.p.last.eq(1),
-            status.cmplt.eq(1),
         ]
         with m.If(aw.ready):
             m.d.sync += aw.valid.eq(0)
@@ -127,6 +127,7 @@ class Completion(wiring.Component):
                 aw.valid.eq(writes),
                 w.valid.eq(writes),
                 last.eq(fault),
+                status.cmplt.eq(1),
                 status.dma_int_err.eq(fault == Fault.DMA_INT),
                 status.dma_slv_err.eq(fault == Fault.DMA_SLV),
                 status.dma_dec_err.eq(fault == Fault.DMA_DEC),

@@ -66,7 +66,9 @@ class Planner(wiring.Component):
 
         job = self.jobs.p
         lanes, page_bits = exact_log2(self.bus_bytes), exact_log2(self.page_bytes)
-        place = self.reads.p.tag
+        place = Signal(self.reads.p.tag.shape())
+        src_reach, dst_reach = (Signal.like(self.reads.p.reach, name=name)
+                                for name in ("src_reach", "dst_reach"))
 
         # What has to be worked out takes a cycle, in which the copy waits at the input.
         known = Signal()
@@ -75,8 +77,8 @@ class Planner(wiring.Component):
         m.d.comb += [src_end.eq(job.src + job.span), dst_end.eq(job.dst + job.span)]
         m.d.sync += [
             known.eq(self.jobs.valid & ~self.jobs.ready),
-            self.reads.p.reach.eq(job.src[:page_bits] + job.span),
-            self.writes.p.reach.eq(job.dst[:page_bits] + job.span),
+            src_reach.eq(job.src[:page_bits] + job.span),
+            dst_reach.eq(job.dst[:page_bits] + job.span),
             place.rotate.eq(job.dst - job.src),
             place.primes.eq(job.dst[:lanes] < job.src[:lanes]),
             place.spills.eq(dst_end < src_end),
@@ -87,7 +89,10 @@ class Planner(wiring.Component):
         ]
         m.d.comb += [
             self.reads.p.addr.eq(job.src),
+            self.reads.p.reach.eq(src_reach),
+            self.reads.p.tag.eq(place),
             self.writes.p.addr.eq(job.dst),
+            self.writes.p.reach.eq(dst_reach),
             self.entries.p.desc.eq(job.desc),
             self.entries.p.sg.eq(job.sg),
             self.entries.p.fault.eq(job.fault),

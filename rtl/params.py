@@ -118,10 +118,6 @@ class DmaParams:
         Longest burst, in beats.
     device_id : int, 24 bits
         Identity towards the IOMMU.
-    cut_through : bool
-        Whether a write burst is issued when its first beat of data is there. By default it waits
-        for its last: only then can it never hold up the bus for a read that needs the bus itself,
-        such as the IOMMU's update of a page table on behalf of that read.
     """
 
     addr_width: int = 64
@@ -130,7 +126,6 @@ class DmaParams:
     reads_in_flight: int = 4
     max_beats: int = 16
     device_id: int = 0x10
-    cut_through: bool = False
 
     def __post_init__(self):
         _within("DMA address width", self.addr_width, 32, 64)

@@ -36,7 +36,7 @@ class Dma(wiring.Component):
     different copies at the same time: descriptors are fetched ahead, reads run ahead of writes, and
     copies follow each other without a gap. Copies start and complete in order. Reads and writes are
     cut into bursts independently. Data is stored as it will be written, in room that is reserved
-    before a read is issued; so read data and write responses are always accepted, and by default
+    before a read is issued; so read data and write responses are always accepted, and
     write bursts are issued with all their data at hand: neither direction ever waits for the bus
     to do something for the other.
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import DmaParams
 from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CdmaWord
-from rtl.stream.queue import Queue
+from rtl.stream.through import ThroughQueue
 
 from .descriptor_reader import DescriptorReader
 from .jobs import DESC_BITS, SPAN_BITS, Fault, JobLayout, ReadSignature
@@ -20,7 +20,7 @@ class ListFrontend(wiring.Component):
 
     A descriptor that cannot be read, or is complete already, becomes a copy with that fault, and is
     the last one until reset. One without bytes, or whose addresses are wider than ``addr_width``,
-    becomes a copy with :attr:`Fault.DMA_INT`. A copy is offered one cycle after the last beat of
+    becomes a copy with :attr:`Fault.DMA_INT`. A copy is offered in the cycle of the last beat of
     its descriptor; throughput is that of the bus.
 
     Parameters
@@ -71,7 +71,7 @@ class ListFrontend(wiring.Component):
         params, ar = self._params, self.bus.ar
         m.submodules.walker = walker = ListWalker(addr_width=params.addr_width, depth=self._depth)
         m.submodules.reader = reader = DescriptorReader(data_width=params.data_width)
-        m.submodules.queue = queue = Queue(self.jobs.p.shape(), self._depth)
+        m.submodules.queue = queue = ThroughQueue(self.jobs.p.shape(), self._depth)
         connect(m, flipped(self.bus.r), reader.r)
         connect(m, queue.o, flipped(self.jobs))
         m.d.comb += [getattr(walker, name).eq(getattr(self, name)) for name in (
@@ -87,7 +87,7 @@ class ListFrontend(wiring.Component):
             walker.level.eq(queue.level),
             self.tail.eq(walker.tail),
             self.busy.eq(walker.busy),
-            self.pending.eq(walker.pending | queue.o.valid),
+            self.pending.eq(walker.pending | (queue.level != 0)),
         ]
 
         def choose(register, word, bits=slice(None)):

@@ -18,10 +18,10 @@ class ListWalker(wiring.Component):
     """Ask for the descriptors of a list, one by one up to the tail, and ahead by guesses.
 
     Each descriptor says where the next one is, so a list can only be fetched at the pace of the
-    memory's latency. But when a link led to the next 64 bytes, the slot after that one is asked for
-    before its address is known, on the guess that the list goes on like this. A guess never leaves
-    the page (4 KiB) of the descriptor before it, nor goes past the tail. What a wrong one returns is
-    dropped, and then there is none until a link leads to the next slot again.
+    memory's latency. But when a link led to the next 64 bytes, the slot after that one is asked
+    for before its address is known, on the guess that the list goes on like this. A guess never
+    leaves the page (4 KiB) of the descriptor before it, nor goes past the tail. What a wrong one
+    returns is dropped, and then there is none until a link leads to the next slot again.
 
     Addresses are in units of 64 bytes, the size of a slot. A request is offered one cycle after
     what allows it; there is one every two cycles at most.

@@ -21,8 +21,8 @@ class ReadEngine(wiring.Component):
 
     A burst is asked for in the cycle in which it is offered, if fewer than ``reads_in_flight`` are
     outstanding and a longest burst fits in the ``rows`` that are free; one every two cycles. Its
-    beats are passed on in the cycle in which they arrive. The first beat with an error, and all that come after it, are
-    not passed on, and no further burst is issued.
+    beats are passed on in the cycle in which they arrive. The first beat with an error, and all
+    that come after it, are not passed on, and no further burst is issued.
 
     Parameters
     ----------

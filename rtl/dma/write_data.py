@@ -35,8 +35,6 @@ class WriteData(wiring.Component):
         Data.
     w : ``Out(stream.Signature(...))``
         Beats: ``data``, ``strb``, ``last``.
-    pad : ``In(1)``
-        Rows may be missing: where none is offered, write nothing instead of waiting.
     """
 
     def __init__(self, *, max_beats: int, bus_bytes: int):
@@ -46,7 +44,6 @@ class WriteData(wiring.Component):
             "rows":   In(stream.Signature(8 * bus_bytes)),
             "w":      Out(stream.Signature(data.StructLayout({
                 "data": 8 * bus_bytes, "strb": bus_bytes, "last": 1}))),
-            "pad":    In(1),
         })
 
     def elaborate(self, platform):
@@ -64,7 +61,7 @@ class WriteData(wiring.Component):
         free = ~w.valid | w.ready
         take = Signal()
         m.d.comb += [
-            take.eq(free & self.bursts.valid & (self.rows.valid | self.pad)),
+            take.eq(free & self.bursts.valid & self.rows.valid),
             self.rows.ready.eq(free & self.bursts.valid),
             self.bursts.ready.eq(take & last),
         ]
@@ -73,7 +70,7 @@ class WriteData(wiring.Component):
         with m.If(take):
             m.d.sync += [
                 w.p.data.eq(self.rows.p),
-                w.p.strb.eq(Mux(self.rows.valid, strobes, 0)),
+                w.p.strb.eq(strobes),
                 w.p.last.eq(last),
                 count.eq(Mux(last, 0, count + 1)),
             ]

@@ -18,11 +18,10 @@ __all__ = ["WriteEngine"]
 class WriteEngine(wiring.Component):
     """Write bursts, as whole aligned beats with strobes.
 
-    A burst is issued once all its rows are complete, so its data never waits for anything. With
-    ``cut_through`` the first row is enough; should the read of a later one fail, what is missing is
-    written without strobes. Address and first beat come one and two cycles after the last row that
-    the burst has to wait for was reported ``done``. Throughput is one beat a cycle, and one burst
-    every two cycles.
+    A burst is issued once all its rows are complete, so its data never waits for anything: it can
+    not hold up the bus for a read that needs the bus itself, such as the IOMMU's update of a page
+    table on behalf of that read. Address and first beat come one and two cycles after the last row
+    was reported ``done``. Throughput is one beat a cycle, and one burst every two cycles.
 
     A copy is finished when all its bursts were acknowledged. One whose burst was answered with an
     error, or for which the rows end because a read failed, finishes with that fault after all
@@ -102,16 +101,10 @@ class WriteEngine(wiring.Component):
         connect(m, flipped(self.rows), beats.rows)
         connect(m, beats.w, flipped(self.bus.w))
 
-        # Complete rows that no burst has claimed. Negative while a burst is ahead of its rows.
-        ready = Signal(signed(exact_log2(self._rows) + 2))
+        ready = Signal(range(self._rows + 1))   # complete rows that no burst has claimed
         starved = Signal()                  # a read failed: no row will be added
         broken = Signal()                   # a write failed
         enough = ready > burst.len
-        short = Const(0)                    # the last burst that was issued lacks rows for ever
-        if self._params.cut_through:
-            enough |= (ready > 0) & ~starved
-            short = starved & (ready < 0)
-            m.d.comb += beats.pad.eq(starved | self.stop)
         issue = Signal()
         m.d.comb += [
             issue.eq(self.bursts.valid & enough & ~aw.valid & issued.i.ready & pending.i.ready &
@@ -142,7 +135,7 @@ class WriteEngine(wiring.Component):
         finish = Signal()
         m.d.comb += [
             pending.o.ready.eq(b.valid),
-            good.eq(b.valid & ~error & ~broken & ~(short & (pending.level == 1))),
+            good.eq(b.valid & ~error & ~broken),
             self.acked.eq(good),
             self.acked_span.eq(pending.o.p.span),
             finish.eq(good & pending.o.p.last),
@@ -163,7 +156,7 @@ class WriteEngine(wiring.Component):
         count = Signal(range(self._copies + 1))     # finished, not yet reported
         stuck = Signal()
         m.d.sync += stuck.eq(~pending.o.valid &
-                             (broken | starved & (short | self.bursts.valid & ~enough)))
+                             (broken | starved & self.bursts.valid & ~enough))
         m.d.comb += self.finished.valid.eq((count != 0) | stuck)
         with m.If(count == 0):
             m.d.comb += self.finished.p.eq(failure)

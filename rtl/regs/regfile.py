@@ -13,9 +13,9 @@ __all__ = ["RegisterFile"]
 class RegisterFile(wiring.Component):
     """Registers of ``regmap`` behind an AXI4-Lite port.
 
-    A write takes two cycles, a read three; the answer is ``OKAY``. An offset that has no register reads zero
-    and ignores writes, as reserved space does. Writes are 32 bits wide: a write whose strobes are
-    not all set is answered ``SLVERR`` and changes nothing.
+    A write takes two cycles, a read three; the answer is ``OKAY``. An offset that has no register
+    reads zero and ignores writes, as reserved space does. Writes are 32 bits wide: a write whose
+    strobes are not all set is answered ``SLVERR`` and changes nothing.
 
     Parameters
     ----------

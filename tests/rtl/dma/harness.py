@@ -25,7 +25,7 @@ SHAPES = {
     "wide": {"data_width": 256, "addr_width": 40, "reads_in_flight": 2, "max_beats": 256},
     "widest": {"data_width": 512, "reads_in_flight": 1, "max_beats": 4},
     "deep": {"reads_in_flight": 16},
-    "cut": {"data_width": 128, "reads_in_flight": 8, "max_beats": 8, "cut_through": True},
+    "odd": {"data_width": 128, "reads_in_flight": 8, "max_beats": 8},
 }
 
 

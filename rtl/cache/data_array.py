@@ -1,10 +1,12 @@
 """The data of all lines."""
 
 from amaranth import *
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
+
+from .ram import Ram
 
 __all__ = ["DataArray", "PlaceLayout", "StoreLayout"]
 
@@ -28,8 +30,8 @@ class StoreLayout(data.StructLayout):
 class DataArray(wiring.Component):
     """Block RAM for the data: one word read and one written in a cycle.
 
-    The word comes in the cycle after ``read`` and stays until the next one. A word written in the
-    cycle of the read is not seen.
+    The word comes in the cycle after ``read`` and stays until the next one. A word must
+    not be written in the cycle in which it is read.
 
     Parameters
     ----------
@@ -59,22 +61,20 @@ class DataArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self.params
-        m.submodules.words = words = memory.Memory(
-            shape=params.data_width, depth=params.beats * params.sets * params.ways, init=[])
-        reader = words.read_port()
-        writer = words.write_port(granularity=8)
+        m.submodules.words = words = Ram(
+            width=params.data_width, depth=params.beats * params.sets * params.ways, granularity=8)
 
         store = Signal(StoreLayout(params))
         m.d.comb += [
-            reader.en.eq(self.read),
-            reader.addr.eq(self.place),
-            self.data.eq(reader.data),
+            words.read.eq(self.read),
+            words.read_at.eq(self.place),
+            self.data.eq(words.data),
             self.fills.ready.eq(1),
             self.stores.ready.eq(~self.fills.valid),
             store.eq(Mux(self.fills.valid, self.fills.payload, self.stores.payload)),
-            writer.addr.eq(Cat(store.word, store.set, store.way)),
-            writer.data.eq(store.data),
+            words.write_at.eq(Cat(store.word, store.set, store.way)),
+            words.new.eq(store.data),
         ]
         with m.If(self.fills.valid | self.stores.valid):
-            m.d.comb += writer.en.eq(store.strb)
+            m.d.comb += words.write.eq(store.strb)
         return m

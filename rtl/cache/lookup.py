@@ -195,40 +195,39 @@ class Lookup(wiring.Component):
                 with m.If(leaves & last_probe):
                     m.d.sync += purge_failed.eq(0)
 
-                with m.If(leaves | ~has_req):
-                    m.d.sync += [req.eq(coming), has_req.eq(has_coming & shown)]
-                    look()
-                    with m.If(has_coming & ~shown):
-                        m.d.comb += tags.set.eq(coming.line.set)
-                        m.d.sync += shown.eq(1)
-                    with m.Elif(self.tasks.valid):
-                        m.d.comb += tags.set.eq(task.line.set)
-                        m.d.sync += has_coming.eq(0)
-                        with m.If(~has_coming):
-                            m.next = "CHANGE"
-                    with m.Else():
-                        m.d.comb += [
-                            tags.set.eq(self.requests.p.line.set),
-                            self.requests.ready.eq(tags.ready),
-                        ]
-                        m.d.sync += [
-                            coming.eq(self.requests.payload),
-                            has_coming.eq(self.requests.valid & self.requests.ready),
-                            shown.eq(1),
-                        ]
+                # What is read does not depend on the verdict, which comes late in the cycle.
+                with m.If(self.tasks.valid):
+                    m.d.comb += tags.set.eq(task.line.set)
+                with m.Elif(has_coming & ~shown):
+                    m.d.comb += tags.set.eq(coming.line.set)
                 with m.Else():
-                    m.d.comb += tags.set.eq(req.line.set)
-                    m.d.sync += shown.eq(0)
+                    m.d.comb += tags.set.eq(self.requests.p.line.set)
+                with m.If(leaves | ~has_req):
+                    m.d.sync += [req.eq(coming), has_req.eq(has_coming & shown), shown.eq(1)]
+                    look()
+                    with m.If(self.tasks.valid):
+                        m.d.sync += has_coming.eq(has_coming & ~shown)
+                        with m.If(~has_coming | ~shown):
+                            m.next = "CHANGE"
+                    with m.Elif(~has_coming | shown):
+                        m.d.comb += self.requests.ready.eq(tags.ready)
+                        m.d.sync += [coming.eq(self.requests.payload),
+                                     has_coming.eq(self.requests.valid & tags.ready)]
+                with m.Else():
+                    m.d.sync += shown.eq(has_coming & ~shown & ~self.tasks.valid)
                     with m.If(miss_taken & ~verdict.dirty):
                         m.next = "ORDER"
                     with m.Elif(miss_taken | launched):
-                        m.next = "READOUT"
+                        m.next = "VICTIM"
                     with m.Elif(self.tasks.valid):
-                        m.d.comb += tags.set.eq(task.line.set)
                         m.next = "CHANGE"
                     with m.Elif(active & verdict.drop):
-                        m.next = "SEE"
+                        m.next = "LOOK"
 
+            with m.State("VICTIM"):
+                m.d.comb += tags.set.eq(req.line.set)
+                m.d.sync += shown.eq(0)
+                m.next = "READOUT"
             with m.State("READOUT"):        # the queue has room, and `tags` shows the set
                 m.d.comb += [
                     tags.set.eq(req.line.set),
@@ -262,6 +261,7 @@ class Lookup(wiring.Component):
 
             with m.State("CHANGE"):         # `tags` shows the set of the task
                 m.d.comb += [
+                    tags.read.eq(0),
                     self.tasks.ready.eq(1),
                     tags.write.eq(1),
                     tags.write_set.eq(task.line.set),
@@ -272,6 +272,7 @@ class Lookup(wiring.Component):
                 ]
                 with m.If(change.purge_failed):
                     m.d.sync += purge_failed.eq(1)
+                m.d.sync += shown.eq(0)
                 with m.If(has_req):
                     m.next = "LOOK"
                 with m.Else():
@@ -279,6 +280,7 @@ class Lookup(wiring.Component):
 
             with m.State("LOOK"):           # once more
                 m.d.comb += tags.set.eq(req.line.set)
+                m.d.sync += shown.eq(0)
                 m.next = "SEE"
             with m.State("SEE"):
                 m.d.comb += line.eq(req.line)

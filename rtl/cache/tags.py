@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.params import CacheParams
 
 from .layouts import RowLayout
+from .ram import Ram
 
 __all__ = ["Tags"]
 
@@ -15,7 +16,7 @@ class Tags(wiring.Component):
     """Tags and state of every set, in block RAM and in a small RAM, read together.
 
     What is asked in one cycle is answered in the next and stays until the next ``read``. A state
-    that is written in the cycle of the read is seen; a tag that is written then is not. After reset
+    that is written in the cycle of the read is seen; a tag must not be written then. After reset
     all states are cleared first, one set a cycle.
 
     Parameters
@@ -67,10 +68,9 @@ class Tags(wiring.Component):
         params = self.params
         sets, set_bits = params.sets, params.set_bits
 
-        tag_row = data.ArrayLayout(params.tag_bits, params.ways)
-        m.submodules.tags = tags = memory.Memory(shape=tag_row, depth=sets, init=[])
-        fill = tags.write_port(granularity=1)
-        look = tags.read_port()
+        tags = Signal(data.ArrayLayout(params.tag_bits, params.ways))
+        m.submodules.tags = ram = Ram(
+            width=params.tag_bits * params.ways, depth=sets, granularity=params.tag_bits)
         m.submodules.states = states = memory.Memory(shape=RowLayout(params), depth=sets, init=[])
         write = states.write_port()
         state = states.read_port(transparent_for=(write,))
@@ -83,12 +83,13 @@ class Tags(wiring.Component):
             write.data.eq(Mux(self.ready, self.write_row, 0)),
             state.en.eq(self.read),
             state.addr.eq(self.set),
-            look.en.eq(self.read),
-            look.addr.eq(self.set),
-            fill.en.eq(self.fill),
-            fill.addr.eq(self.write_set),
+            ram.read.eq(self.read),
+            ram.read_at.eq(self.set),
+            ram.write.eq(self.fill),
+            ram.write_at.eq(self.write_set),
+            ram.new.eq(self.fill_tag.replicate(params.ways)),
+            tags.eq(ram.data),
         ]
-        m.d.comb += [fill.data[way].eq(self.fill_tag) for way in range(params.ways)]
         with m.If(~self.ready):
             m.d.sync += sweep.eq(sweep + 1)
 
@@ -105,7 +106,7 @@ class Tags(wiring.Component):
         ]
         picked = 0
         for way in range(params.ways):
-            tag = look.data[way]
+            tag = tags[way]
             m.d.comb += [
                 self.match[way].eq(tag == self.tag),
                 self.below[way].eq(Cat(~early, tag) < Cat(C(1, 1), self.low[set_bits:])),

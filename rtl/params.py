@@ -85,13 +85,15 @@ class IommuParams:
         chosen = {name: type(kind)(wanted[name]) for name, kind in _features().items()}
         params = cls(phys_bits=wanted["pas"], **chosen, **others)
         present = CAPABILITIES.unpack(params.capabilities)
-        names = [f"{name}={value}" if value > 1 else name if value else f"no {name}"
-                 for name, value in wanted.items() if value != present[name]]
-        if capabilities & CAPABILITIES.reserved:
-            names.append("reserved bits")
-        if names:
-            raise ValueError(f"Capabilities must be those of a build, which cannot have "
-                             f"{', '.join(names)}, not {capabilities:#x}")
+        without = [name if value == 1 else f"{name}={value}" for name, value in wanted.items()
+                   if value and value != present[name]]
+        without += ["reserved bits"] if capabilities & CAPABILITIES.reserved else []
+        having = [name for name, value in wanted.items() if not value and present[name]]
+        if without or having:
+            names = ["with " + ", ".join(having)] * bool(having)
+            names += ["without " + ", ".join(without)] * bool(without)
+            raise ValueError(f"Capabilities must be {' and '.join(names)} to be those of a build, "
+                             f"not {capabilities:#x}")
         return params
 
 

@@ -138,6 +138,37 @@ def bench(blocks: tuple[str, ...], json_path: Path) -> None:
 
 
 @cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...",
+                type=click.Path(path_type=Path))
+@click.option("--machine", type=click.Choice(["golden", "rtl"]), default="golden",
+              show_default=True, help="The golden model, or the RTL in a simulator.")
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
+              help="Simulator of the RTL.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
+              metavar="FILE", help="Write all results.")
+def vectors(files: tuple[Path, ...], machine: str, engine: str, json_path: Path | None) -> None:
+    """Replay conformance vectors for IOMMUs: FILEs of scenarios in JSON lines, or gzipped.
+
+    The machine is built with the capabilities that each scenario asks for; what it cannot have is
+    refused by name. Prints for each file its scenarios, what was compared, and what differed.
+
+    Exit status: 0 without mismatch, 1 with one, 2 for a malformed file or wrong arguments.
+    """
+    from .vectors.checks import VectorError
+    from .vectors.command import run_vectors
+
+    try:
+        ok = run_vectors(list(files), machine=machine, engine=engine, json_path=json_path,
+                         console=Console(highlight=False, markup=False))
+    except (VectorError, EngineError) as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.UsageError(f"File {str(error.filename)!r} cannot be opened: "
+                               f"{error.strerror}") from None
+    sys.exit(0 if ok else 1)
+
+
+@cli.command()
 @click.argument("folder", type=OutputFolder())
 def registers(folder: Path) -> None:
     """Write register maps and formats to FOLDER: C headers, Markdown, SystemRDL."""

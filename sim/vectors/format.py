@@ -1,4 +1,4 @@
-"""Scenarios in JSON lines: one scenario a line, a family a file, ``.jsonl`` or ``.jsonl.gz``.
+"""Scenarios in JSON lines: one scenario a line, a family a file, compressed by gzip or not.
 
 Numbers are JSON numbers or hexadecimal strings. What is wrong with a file is told by file, line and
 field.
@@ -6,19 +6,23 @@ field.
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 from rtl.spec.iommu_regs import CAPABILITIES
+from rtl.spec.page_table import PAGE_BYTES
 
-__all__ = ["Scenario", "Step", "VectorError", "differences", "read_file", "read_folder"]
+from .checks import Check, VectorError, fail, flag, list_of, number, object_of, one_of, or_null
+from .checks import text as plain
 
+__all__ = ["Scenario", "Step", "VectorError", "differences", "family_of", "read_file",
+           "read_folder"]
 
-class VectorError(ValueError):
-    """A vector file is malformed."""
+_GZIP = b"\x1f\x8b"
 
 
 class Step(SimpleNamespace):
@@ -64,6 +68,11 @@ class Scenario:
     optional: bool = False
     msi_window: tuple[int, int] | None = None
 
+    @property
+    def poisons(self) -> bool:
+        """Whether it needs a memory that can mark data as corrupt."""
+        return any(getattr(step, "kind", "error") == "corrupt" for step in self.steps)
+
 
 def differences(wanted: int, present: int) -> list[str]:
     """Names of the capabilities in which two values of the register differ."""
@@ -71,128 +80,105 @@ def differences(wanted: int, present: int) -> list[str]:
             if CAPABILITIES.get(wanted, name) != CAPABILITIES.get(present, name)]
 
 
-def read_folder(folder: Path) -> dict[str, list[Scenario]]:
-    """Scenarios of each family in ``folder``, by the name of its file."""
-    return {path.name.split(".")[0]: list(read_file(path))
-            for path in sorted(folder.glob("*.jsonl*"))}
+def family_of(path: Path) -> str:
+    """Name of the family that a file holds."""
+    return path.name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def read_folder(folder: Path) -> list[tuple[str, list[Scenario]]]:
+    """Name and scenarios of each family in ``folder``."""
+    return [(family_of(path), list(read_file(path))) for path in sorted(folder.glob("*.jsonl*"))]
 
 
 def read_file(path: Path) -> Iterator[Scenario]:
-    """Scenarios of one file.
+    """Scenarios of one file. Empty lines are skipped.
 
     Raises
     ------
     VectorError
         If a line is not a scenario.
+    OSError
+        If the file cannot be read.
     """
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            place = f"{path.name}:{number}"
-            try:
-                raw = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise VectorError(f"{place}: must be JSON, not {line[:20]!r} ({error})") from None
-            yield _scenario(raw, place)
-
-
-def _fail(place: str, allowed: str, value: object) -> NoReturn:
-    raise VectorError(f"{place}: must be {allowed}, not {value!r}")
-
-
-def _number(value: Any, place: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, str):
+    with path.open("rb") as raw:
+        packed = raw.read(len(_GZIP)) == _GZIP
+    count = 0
+    with (gzip.open if packed else open)(path, "rb") as lines:
         try:
-            return int(value, 16)
-        except ValueError:
-            pass
-    return _fail(place, "a number or hexadecimal string", value)
+            for line in lines:
+                count += 1
+                if line.strip():
+                    yield _parse(line, f"{path.name}:{count}")
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise VectorError(f"{path.name}:{count + 1}: must be intact gzip data, not as it is "
+                              f"({error})") from None
 
 
-def _text(value: Any, place: str) -> str:
-    return value if isinstance(value, str) else _fail(place, "a string", value)
+def _parse(line: bytes, place: str) -> Scenario:
+    try:
+        raw = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:       # also of what is no UTF-8
+        raise VectorError(f"{place}: must be JSON, not {line[:20]!r} ({error})") from None
+    return _scenario(raw, place)
 
 
-def _flag(value: Any, place: str) -> bool:
-    return bool(value) if isinstance(value, (bool, int)) else _fail(place, "true or false", value)
-
-
-def _or_null(check: Callable) -> Callable:
-    return lambda value, place: None if value is None else check(value, place)
-
-
-def _one_of(*allowed: Any) -> Callable:
-    return lambda value, place: value if value in allowed else _fail(
-        place, "one of " + ", ".join(map(repr, allowed)), value)
-
-
-def _list(check: Callable, length: int | None = None) -> Callable:
-    def checked(value: Any, place: str) -> list:
-        if not isinstance(value, list) or length not in (None, len(value)):
-            _fail(place, "a list" if length is None else f"a list of {length}", value)
-        return [check(item, f"{place}[{index}]") for index, item in enumerate(value)]
-    return checked
-
-
-def _object(required: dict[str, Callable], optional: dict[str, Callable] | None = None) -> Callable:
-    def checked(value: Any, place: str) -> dict:
-        if not isinstance(value, dict):
-            _fail(place, "an object", value)
-        missing = required.keys() - value.keys()
-        if missing:
-            _fail(f"{place}.{min(missing)}", "there", None)
-        checks = required | (optional or {})
-        unknown = value.keys() - checks.keys()
-        if unknown:
-            _fail(place, f"without field {min(unknown)!r}", value)
-        return {name: checks[name](item, f"{place}.{name}") for name, item in value.items()}
-    return checked
+_WORD = number(64)
+_EXPECTS = {True: {"pa": _WORD, "pbmt": number(2)}, False: {"cause": number(12), "reported": flag}}
 
 
 def _expect(value: Any, place: str) -> SimpleNamespace:
-    ok = isinstance(value, dict) and _flag(value.get("ok"), f"{place}.ok")
-    fields = {"pa": _number, "pbmt": _number} if ok else {"cause": _number, "reported": _flag}
-    return SimpleNamespace(**_object({"ok": _flag, **fields})(value, place))
+    ok = flag(value.get("ok") if isinstance(value, dict) else value, f"{place}.ok")
+    return SimpleNamespace(**object_of({"ok": flag, **_EXPECTS[ok]})(value, place))
 
 
-_REGISTER = {"offset": _number, "size": _one_of(4, 8)}
-_DWORDS = _list(_or_null(_number), 4)
-_STEPS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
-    "reg_write":     ({**_REGISTER, "value": _number}, {}),
-    "reg_expect":    ({**_REGISTER, "mask": _number, "value": _number}, {}),
-    "reg_wait":      ({**_REGISTER, "mask": _number, "value": _number}, {}),
-    "mem_write":     ({"addr": _number, "value": _number}, {}),
-    "mem_expect":    ({"addr": _number, "value": _number}, {"mask": _number}),
+_REGISTER = {"offset": number(12, unit=4), "size": one_of(4, 8)}
+_MASKED = {**_REGISTER, "mask": _WORD, "value": _WORD}
+_CELL = {"addr": number(64, unit=8), "value": _WORD}
+_DWORDS = list_of(or_null(_WORD), 4)
+_STEPS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
+    "reg_write":     ({**_REGISTER, "value": _WORD}, {}),
+    "reg_expect":    (_MASKED, {}),
+    "reg_wait":      (_MASKED, {}),
+    "mem_write":     (_CELL, {}),
+    "mem_expect":    (_CELL, {"mask": _WORD}),
     "wait_commands": ({}, {}),
-    "translate":     ({"did": _number, "pid": _or_null(_number), "priv": _flag, "iova": _number,
-                       "access": _one_of("r", "w", "x"), "length": _number,
-                       "type": _one_of("untranslated", "translated"), "expect": _expect}, {}),
+    "translate":     ({"did": number(24), "pid": or_null(number(20)), "priv": flag, "iova": _WORD,
+                       "access": one_of("r", "w", "x"), "length": number(12),
+                       "type": one_of("untranslated", "translated"), "expect": _expect}, {}),
     "fault_expect":  ({"record": _DWORDS}, {"mask": _DWORDS}),
-    "inject":        ({"lo": _number, "hi": _number, "access": _one_of("r", "w", "rw")},
-                      {"kind": _one_of("error", "corrupt")}),
+    "inject":        ({"lo": _WORD, "hi": number(65), "access": one_of("r", "w", "rw")},
+                      {"kind": one_of("error", "corrupt")}),
     "inject_clear":  ({}, {}),
-    "msi_expect":    ({"addr": _number, "data": _number}, {}),
+    "msi_expect":    ({"addr": _WORD, "data": number(32)}, {}),
     "msi_none":      ({}, {}),
-    "wsi_expect":    ({"wires": _number}, {}),
+    "wsi_expect":    ({"wires": number(16)}, {}),
 }
+_CHECKS = {op: object_of({"op": plain, **required}, optional)
+           for op, (required, optional) in _STEPS.items()}
 
 
 def _step(value: Any, place: str) -> Step:
-    if not isinstance(value, dict) or value.get("op") not in _STEPS:
-        _fail(f"{place}.op", "one of " + ", ".join(_STEPS),
-              value.get("op") if isinstance(value, dict) else value)
-    required, optional = _STEPS[value["op"]]
-    return Step(**_object({"op": _text, **required}, optional)(value, place))
+    op = value.get("op") if isinstance(value, dict) else value
+    if not isinstance(op, str) or op not in _STEPS:
+        fail(f"{place}.op", "one of " + ", ".join(_STEPS), op)
+    step = Step(**_CHECKS[op](value, place))
+    if op.startswith("reg_") and step.offset % step.size:
+        fail(f"{place}.offset", f"a multiple of {step.size}", step.offset)
+    if op == "inject" and step.lo >= step.hi:
+        fail(f"{place}.hi", f"greater than lo, {step.lo:#x}", step.hi)
+    return step
 
 
-_SCENARIO = _object({
-    "name": _text, "seed": _number, "caps": _object({}, dict.fromkeys(CAPABILITIES, _number)),
-    "capabilities": _number, "fctl": _number, "mem_base": _number, "mem_size": _number,
-    "mem": _list(_list(_number, 2)), "steps": _list(_step),
+_PAGES = number(64, unit=PAGE_BYTES)
+_CAPS = {name: number(size) for name, (_, size) in CAPABILITIES.fields.items()}
+_SCENARIO = object_of({
+    "name": plain, "seed": _WORD, "caps": object_of({}, _CAPS),
+    "capabilities": _WORD, "fctl": number(32), "mem_base": _PAGES, "mem_size": _PAGES,
+    "mem": list_of(list_of(_WORD, 2)), "steps": list_of(_step),
 }, {
-    "params": _object({}, {"vector_bits": _number}), "optional": _text,
-    "msi_window": _list(_number, 2),
+    "params": object_of({}, {"vector_bits": number(3)}),
+    "optional": lambda value, place: (plain if isinstance(value, str) else flag)(value, place),
+    "msi_window": list_of(number(65), 2),
 })
 
 
@@ -201,8 +187,18 @@ def _scenario(raw: Any, place: str) -> Scenario:
     named = {"version": 0x10, **fields.pop("caps")}
     different = differences(fields["capabilities"], CAPABILITIES.pack(**named))
     if different:
-        _fail(f"{place}.caps", f"as capabilities for {', '.join(different)}", named)
+        fail(f"{place}.caps", f"as capabilities for {', '.join(different)}", named)
     del fields["seed"]
+    memory = range(fields["mem_base"], fields["mem_base"] + fields["mem_size"])
+    cells = {f"mem[{n}]": addr for n, (addr, _) in enumerate(fields["mem"])} | {
+        f"steps[{n}].addr": step.addr for n, step in enumerate(fields["steps"])
+        if step.op.startswith("mem_")}
+    for field, addr in cells.items():
+        if addr not in memory or addr % 8:
+            fail(f"{place}.{field}", f"an aligned address in memory at {memory.start:#x}",
+                 hex(addr))
+    if not memory:
+        fail(f"{place}.mem_size", "greater than 0", 0)
     window = fields.pop("msi_window", None)
     return Scenario(**fields | {
         "vector_bits": fields.pop("params", {}).get("vector_bits", 0),

@@ -6,29 +6,15 @@ from types import SimpleNamespace
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from sim.golden.iommu import Access, Iommu, Request
 from sim.golden.iommu.types import Features
-from sim.golden.memory import Memory
 
 from .format import Scenario, Step
+from .memory import ScenarioMemory
 from .replay import Answer, Replay
 
 __all__ = ["GoldenTarget", "rebase"]
 
 _FCTL = IOMMU_REGISTERS["fctl"].offset
 _EXPECTATIONS = ("fault_expect", "msi_expect", "msi_none")
-
-
-class _WatchedMemory(Memory):
-    """Memory that notices messages: 4-byte stores into a window."""
-
-    def __init__(self, base: int, size: int, window: tuple[int, int] | None):
-        super().__init__(base, size)
-        self._window = window or (0, 0)
-        self.messages: list[tuple[int, int]] = []
-
-    def write(self, addr: int, data: bytes) -> None:
-        super().write(addr, data)
-        if len(data) == 4 and self._window[0] <= addr < self._window[1]:
-            self.messages.append((addr, int.from_bytes(data, "little")))
 
 
 class GoldenTarget:
@@ -57,9 +43,7 @@ class GoldenTarget:
 
     def reset(self, scenario: Scenario) -> None:
         """Make a new IOMMU and its memory."""
-        self.memory = _WatchedMemory(scenario.mem_base, scenario.mem_size, scenario.msi_window)
-        for addr, value in scenario.mem:
-            self.poke(addr, value)
+        self.memory = ScenarioMemory(scenario)
         self.iommu = Iommu(self.memory, scenario.capabilities, cache=self._cache,
                            vectors=1 << max(2, scenario.vector_bits), max_log2sz=self._max_log2sz)
         self.iommu.write(_FCTL, scenario.fctl)
@@ -77,11 +61,11 @@ class GoldenTarget:
 
     def peek(self, addr: int) -> int:
         """Read a 64-bit word of memory."""
-        return int.from_bytes(self.memory.peek(addr, 8), "little")
+        return self.memory.peek_word(addr)
 
     def poke(self, addr: int, value: int) -> None:
         """Write a 64-bit word of memory."""
-        self.memory.poke(addr, value.to_bytes(8, "little"))
+        self.memory.poke_word(addr, value)
 
     def translate(self, step: Step) -> Answer:
         """Ask the model."""
@@ -106,8 +90,7 @@ class GoldenTarget:
 
     def messages(self) -> list[tuple[int, int]]:
         """Messages since the last call."""
-        seen, self.memory.messages = self.memory.messages, []
-        return seen
+        return self.memory.take_messages()
 
 
 def rebase(scenario: Scenario, capabilities: int, *, max_log2sz: int = 16) -> Scenario:

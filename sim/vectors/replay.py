@@ -10,12 +10,16 @@ from rtl.spec.queues import FAULT_BYTES
 
 from .format import Scenario, Step
 
-__all__ = ["Answer", "Mismatch", "Outcome", "Replay", "Target", "replay"]
+__all__ = ["Answer", "HangError", "Mismatch", "Outcome", "Replay", "Target", "replay"]
 
 _ONES = (1 << 64) - 1
 _CQH, _CQT, _FQB, _FQT, _CQCSR, _FQCSR = (
     IOMMU_REGISTERS[name].offset for name in ("cqh", "cqt", "fqb", "fqt", "cqcsr", "fqcsr"))
 _CQCSR_ERRORS = 0x700                   # cqmf, cmd_to, cmd_ill
+
+
+class HangError(Exception):
+    """The implementation does not answer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,10 @@ class Answer:
 
 
 class Target(Protocol):
-    """An implementation under test, with its memory."""
+    """An implementation under test, with its memory.
+
+    Each method may raise :exc:`HangError`; then :meth:`reset` comes next.
+    """
 
     #: How often a condition is polled, with :meth:`idle` before each time.
     patience: int
@@ -120,6 +127,7 @@ class Replay:
         self._at = (0, "")              # step under way, for messages
         self._record = 0                # index of the next fault record
         self._messages: list[tuple[int, int]] = []
+        self._memory = range(scenario.mem_base, scenario.mem_base + scenario.mem_size)
         target.reset(scenario)
 
     def run(self, index: int, step: Step) -> None:
@@ -128,6 +136,10 @@ class Replay:
         if step.op not in ("translate", "fault_expect"):
             self._target.idle()
         getattr(self, f"_{step.op}")(step)
+
+    def hang(self, error: HangError) -> None:
+        """Note that the step under way does not end."""
+        self._check("answer", str(error), "there")
 
     def poll(self, condition: Callable[[], bool]) -> bool:
         """Whether ``condition`` becomes true."""
@@ -145,6 +157,8 @@ class Replay:
         base = target.read(_FQB, 8)
         self._record = (index + 1) % (2 << (base & 0x1F))
         where = (base >> 10 & (1 << 44) - 1) * PAGE_BYTES + index * FAULT_BYTES
+        if where not in self._memory:
+            return None
         return [target.peek(where + 8 * n) for n in range(4)]
 
     def next_message(self) -> tuple[int, int] | None:
@@ -231,8 +245,12 @@ class Replay:
 
 
 def replay(target: Target, scenario: Scenario) -> Outcome:
-    """Execute all steps of ``scenario``; a failed check does not end it."""
+    """Execute all steps of ``scenario``; a failed check does not end it, but a hang does."""
     run = Replay(target, scenario)
     for index, step in enumerate(scenario.steps):
-        run.run(index, step)
+        try:
+            run.run(index, step)
+        except HangError as error:
+            run.hang(error)
+            break
     return run.outcome

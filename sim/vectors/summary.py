@@ -1,56 +1,90 @@
 """Replay of whole families, and the table of results."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .format import Scenario
 from .replay import Mismatch, Target, replay
 
-__all__ = ["FamilyResult", "replay_families", "to_text"]
+__all__ = ["FamilyResult", "details", "heading", "replay_family", "row"]
+
+_COLUMNS = ("scenarios", "refused", "checks", "mismatches", "seconds")
+#: Mismatches of a family that are shown.
+SHOWN = 5
 
 
 @dataclass
 class FamilyResult:
-    """Results of one family."""
+    """Results of one family.
+
+    Parameters
+    ----------
+    family : str
+        Name.
+    scenarios, checks : int
+        Scenarios that were replayed, and what was compared in them.
+    mismatches : list of Mismatch
+        Comparisons that failed.
+    refused : list of (str, str)
+        Names of the scenarios that were not replayed, with the reason.
+    seconds : float
+        Time that it took.
+    """
 
     family: str
     scenarios: int = 0
     checks: int = 0
     mismatches: list[Mismatch] = field(default_factory=list)
-    #: Names of the scenarios that were not replayed, with the reason.
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_json(self) -> dict:
+        """Everything, for a JSON file."""
+        return {
+            "family": self.family, "scenarios": self.scenarios, "checks": self.checks,
+            "mismatches": [vars(mismatch) for mismatch in self.mismatches],
+            "refused": [{"scenario": name, "reason": reason} for name, reason in self.refused],
+            "seconds": round(self.seconds, 3)}
 
 
-def replay_families(target: Target, families: Mapping[str, Iterable[Scenario]]
-                    ) -> list[FamilyResult]:
-    """Replay all scenarios that ``target`` does not refuse."""
-    results = []
-    for family, scenarios in families.items():
-        result = FamilyResult(family)
-        for scenario in scenarios:
-            reason = target.refuses(scenario)
-            if reason:
-                result.refused[scenario.name] = reason
-                continue
+def replay_family(target: Target, family: str, scenarios: Iterable[Scenario],
+                  *, advance: Callable[[], object] = lambda: None) -> FamilyResult:
+    """Replay all scenarios that ``target`` does not refuse; calls ``advance`` after each."""
+    result, start = FamilyResult(family), time.monotonic()
+    for scenario in scenarios:
+        reason = target.refuses(scenario)
+        if reason:
+            result.refused.append((scenario.name, reason))
+        else:
             outcome = replay(target, scenario)
             result.scenarios += 1
             result.checks += outcome.checks
             result.mismatches += outcome.mismatches
-        results.append(result)
-    return results
+        advance()
+    result.seconds = time.monotonic() - start
+    return result
 
 
-def to_text(results: Iterable[FamilyResult], *, shown: int = 5) -> str:
-    """Table of results, and the first mismatches and refusals of each family."""
-    rows = [("family", "scenarios", "refused", "checks", "mismatches")]
-    rows += [(result.family, str(result.scenarios), str(len(result.refused)), str(result.checks),
-              str(len(result.mismatches))) for result in results]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(
-        cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        for row in rows]
-    for result in results:
-        lines += [str(mismatch) for mismatch in result.mismatches[:shown]]
-        lines += [f"{name} refused: {reason}"
-                  for name, reason in list(result.refused.items())[:shown]]
-    return "\n".join(lines)
+def heading(width: int) -> str:
+    """First line of the table; ``width`` is that of the longest name."""
+    return "  ".join(("family".ljust(width), *_COLUMNS))
+
+
+def row(result: FamilyResult, width: int) -> str:
+    """Line of a family."""
+    cells = (result.scenarios, len(result.refused), result.checks, len(result.mismatches),
+             f"{result.seconds:.1f}")
+    return "  ".join((result.family.ljust(width), *(
+        str(cell).rjust(len(column)) for cell, column in zip(cells, _COLUMNS, strict=True))))
+
+
+def details(result: FamilyResult) -> list[str]:
+    """Lines about what went wrong: the first mismatches, and why scenarios were refused."""
+    lines = [f"{result.family}: {mismatch}" for mismatch in result.mismatches[:SHOWN]]
+    if len(result.mismatches) > SHOWN:
+        lines.append(f"{result.family}: {len(result.mismatches) - SHOWN} more mismatches")
+    reasons = Counter(reason for _, reason in result.refused)
+    return lines + [f"{result.family}: {count} refused: {reason}"
+                    for reason, count in reasons.items()]

@@ -22,11 +22,17 @@ from .attrs import *
 from .bug import *
 from .coherent import *
 from .completion import *
-from .cpu import mb, memcpy, memset, rmb, wmb
+from .context import *
+from .cpu import dma_mb, dma_rmb, dma_wmb, mb, memcpy, memset, rmb, wmb
 from .current import *
+from .declared import *
+from .deprecated import *
 from .device import *
+from .dma_attrs import *
+from .dma_pool import *
 from .errno import *
 from .gfp import *
+from .io import *
 from .iommu import *
 from .irq import *
 from .kernel import *
@@ -34,54 +40,94 @@ from .log import *
 from .machine import *
 from .mapping import *
 from .masks import *
+from .noncoherent import *
+from .old_sync import *
+from .p2p import *
 from .page_table import *
 from .pages import *
+from .pci_dma import *
 from .scatterlist import *
 from .sg_mapping import *
 from .slab import *
+from .swiotlb import *
+from .sync import *
+from .unmap_state import *
+from .vmalloc import *
 
 __all__ = [
-    "BUG", "BUG_ON", "DMA_ATTR_ALLOC_SINGLE_PAGES", "DMA_ATTR_FORCE_CONTIGUOUS", "DMA_ATTR_MMIO",
+    "ARCH_DMA_MINALIGN", "BUG", "BUG_ON", "DEFINE_DMA_ATTRS", "DEFINE_DMA_UNMAP_ADDR",
+    "DEFINE_DMA_UNMAP_LEN", "DMA_24BIT_MASK", "DMA_28BIT_MASK", "DMA_29BIT_MASK", "DMA_30BIT_MASK",
+    "DMA_31BIT_MASK", "DMA_32BIT_MASK", "DMA_33BIT_MASK", "DMA_35BIT_MASK", "DMA_39BIT_MASK",
+    "DMA_40BIT_MASK", "DMA_44BIT_MASK", "DMA_47BIT_MASK", "DMA_48BIT_MASK", "DMA_64BIT_MASK",
+    "DMA_ATTR_ALLOC_SINGLE_PAGES", "DMA_ATTR_CC_SHARED", "DMA_ATTR_DEBUGGING_IGNORE_CACHELINES",
+    "DMA_ATTR_FORCE_CONTIGUOUS", "DMA_ATTR_MMIO", "DMA_ATTR_NON_CONSISTENT",
     "DMA_ATTR_NO_KERNEL_MAPPING", "DMA_ATTR_NO_WARN", "DMA_ATTR_PRIVILEGED",
-    "DMA_ATTR_SKIP_CPU_SYNC", "DMA_ATTR_WEAK_ORDERING", "DMA_ATTR_WRITE_COMBINE",
-    "DMA_BIDIRECTIONAL", "DMA_BIT_MASK", "DMA_FROM_DEVICE", "DMA_MAPPING_ERROR", "DMA_NONE",
-    "DMA_TO_DEVICE", "EBUSY", "EEXIST", "EFAULT", "EINVAL", "EIO", "ENODEV", "ENOENT", "ENOMEM",
-    "ENOSPC", "ENXIO", "EOPNOTSUPP", "EPERM", "ERANGE", "EREMOTEIO", "ETIMEDOUT", "GFP_ATOMIC",
-    "GFP_DMA", "GFP_DMA32", "GFP_KERNEL", "GFP_NOWAIT", "IOMMU_READ", "IOMMU_WRITE", "IRQF_SHARED",
-    "IRQ_HANDLED", "IRQ_NONE", "KERN_ALERT", "KERN_CRIT", "KERN_DEBUG", "KERN_EMERG", "KERN_ERR",
-    "KERN_INFO", "KERN_NOTICE", "KERN_WARNING", "PAGE_MASK", "PAGE_OFFSET", "PAGE_SHIFT",
-    "PAGE_SIZE", "SIZE_MAX", "UNCACHED_OFFSET", "WARN", "WARN_ON", "ZERO_SIZE_PTR", "__GFP_COMP",
-    "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "BusError", "Completion", "Device", "Dir",
-    "DmaAddr", "Gfp", "IrqReturn", "Kernel", "KernelBug", "Machine", "PhysAddr", "Scatterlist",
-    "SgTable", "VirtAddr", "__free_page", "__free_pages", "__get_free_pages", "alloc_page",
-    "alloc_pages", "boot", "complete", "complete_all", "completion_done", "cpu", "current_kernel",
-    "dev_err", "dev_info", "dev_is_dma_coherent", "dev_name", "dev_warn", "device_register",
-    "device_unregister", "disable_irq", "dma_addressing_limited", "dma_alloc_attrs",
-    "dma_alloc_coherent", "dma_dev_need_sync", "dma_free_attrs", "dma_free_coherent",
-    "dma_get_cache_alignment", "dma_get_mask", "dma_get_max_seg_size", "dma_get_merge_boundary",
-    "dma_get_required_mask", "dma_get_seg_boundary", "dma_get_seg_boundary_nr_pages",
-    "dma_map_page", "dma_map_page_attrs", "dma_map_phys", "dma_map_resource", "dma_map_sg",
-    "dma_map_sg_attrs", "dma_map_sgtable", "dma_map_single", "dma_map_single_attrs",
-    "dma_mapping_error", "dma_max_mapping_size", "dma_need_sync", "dma_opt_mapping_size",
-    "dma_set_coherent_mask", "dma_set_mask", "dma_set_mask_and_coherent", "dma_set_max_seg_size",
-    "dma_set_seg_boundary", "dma_supported", "dma_sync_sg_for_cpu", "dma_sync_sg_for_device",
-    "dma_sync_sgtable_for_cpu", "dma_sync_sgtable_for_device", "dma_sync_single_for_cpu",
-    "dma_sync_single_for_device", "dma_sync_single_range_for_cpu",
-    "dma_sync_single_range_for_device", "dma_unmap_page", "dma_unmap_page_attrs", "dma_unmap_phys",
-    "dma_unmap_resource", "dma_unmap_sg", "dma_unmap_sg_attrs", "dma_unmap_sgtable",
-    "dma_unmap_single", "dma_unmap_single_attrs", "dmesg", "enable_irq", "errno_name",
-    "for_each_sg", "free_irq", "free_page", "free_pages", "get_order", "get_zeroed_page",
-    "in_interrupt", "init_completion", "iommu_attach_device", "iommu_detach_device",
+    "DMA_ATTR_REQUIRE_COHERENT", "DMA_ATTR_SKIP_CPU_SYNC", "DMA_ATTR_WEAK_ORDERING",
+    "DMA_ATTR_WRITE_COMBINE", "DMA_BIDIRECTIONAL", "DMA_BIT_MASK", "DMA_FROM_DEVICE",
+    "DMA_MAPPING_ERROR", "DMA_MEMORY_EXCLUSIVE", "DMA_MEMORY_INCLUDES_CHILDREN", "DMA_MEMORY_IO",
+    "DMA_MEMORY_MAP", "DMA_NONE", "DMA_TO_DEVICE", "EBUSY", "EEXIST", "EFAULT", "EINVAL", "EIO",
+    "ENODEV", "ENOENT", "ENOMEM", "ENOSPC", "ENXIO", "EOPNOTSUPP", "EPERM", "ERANGE", "EREMOTEIO",
+    "ETIMEDOUT", "GFP_ATOMIC", "GFP_DMA", "GFP_DMA32", "GFP_KERNEL", "GFP_NOWAIT", "IOMMU_READ",
+    "IOMMU_WRITE", "IO_OFFSET", "IRQF_SHARED", "IRQ_HANDLED", "IRQ_NONE", "KERN_ALERT", "KERN_CRIT",
+    "KERN_DEBUG", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE", "KERN_WARNING", "PAGE_MASK",
+    "PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "PCI_DMA_BIDIRECTIONAL", "PCI_DMA_FROMDEVICE",
+    "PCI_DMA_NONE", "PCI_DMA_TODEVICE", "SIZE_MAX", "UNCACHED_OFFSET", "VMALLOC_START", "WARN",
+    "WARN_ON", "ZERO_SIZE_PTR", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO",
+    "BusError", "Completion", "DeclaredMemory", "DeprecatedAPI", "Device", "Dir", "DmaAddr",
+    "DmaAttr", "DmaAttrs", "DmaPool", "Gfp", "IrqReturn", "Kernel", "KernelBug", "Machine",
+    "P2pMemory", "P2pPage", "PhysAddr", "Scatterlist", "SgTable", "Swiotlb", "VirtAddr",
+    "__free_page", "__free_pages", "__get_free_pages", "alloc_page", "alloc_pages",
+    "atomic_context", "boot", "bus_to_virt", "complete", "complete_all", "completion_done", "cpu",
+    "current_kernel", "dev_err", "dev_info", "dev_is_dma_coherent", "dev_name", "dev_warn",
+    "device_register", "device_unregister", "disable_irq", "dma_addressing_limited",
+    "dma_alloc_attrs", "dma_alloc_coherent", "dma_alloc_noncoherent", "dma_alloc_pages",
+    "dma_alloc_wc", "dma_alloc_writecombine", "dma_cache_sync", "dma_coerce_mask_and_coherent",
+    "dma_declare_coherent_memory", "dma_dev_need_sync", "dma_free_attrs", "dma_free_coherent",
+    "dma_free_noncoherent", "dma_free_pages", "dma_free_wc", "dma_free_writecombine",
+    "dma_get_attr", "dma_get_cache_alignment", "dma_get_mask", "dma_get_max_seg_size",
+    "dma_get_merge_boundary", "dma_get_min_align_mask", "dma_get_required_mask",
+    "dma_get_seg_boundary", "dma_get_seg_boundary_nr_pages", "dma_is_consistent",
+    "dma_kmalloc_needs_bounce", "dma_map_page", "dma_map_page_attrs", "dma_map_phys",
+    "dma_map_resource", "dma_map_sg", "dma_map_sg_attrs", "dma_map_sgtable", "dma_map_single",
+    "dma_map_single_attrs", "dma_mapping_error", "dma_mark_declared_memory_occupied",
+    "dma_max_mapping_size", "dma_mb", "dma_need_sync", "dma_need_unmap", "dma_opt_mapping_size",
+    "dma_pci_p2pdma_supported", "dma_pool_alloc", "dma_pool_create", "dma_pool_create_node",
+    "dma_pool_destroy", "dma_pool_free", "dma_pool_zalloc", "dma_release_coherent_memory",
+    "dma_release_declared_memory", "dma_rmb", "dma_set_attr", "dma_set_coherent_mask",
+    "dma_set_mask", "dma_set_mask_and_coherent", "dma_set_max_seg_size", "dma_set_min_align_mask",
+    "dma_set_seg_boundary", "dma_supported", "dma_sync_sg", "dma_sync_sg_for_cpu",
+    "dma_sync_sg_for_device", "dma_sync_sgtable_for_cpu", "dma_sync_sgtable_for_device",
+    "dma_sync_single", "dma_sync_single_for_cpu", "dma_sync_single_for_device",
+    "dma_sync_single_range", "dma_sync_single_range_for_cpu", "dma_sync_single_range_for_device",
+    "dma_unmap_addr", "dma_unmap_addr_set", "dma_unmap_len", "dma_unmap_len_set", "dma_unmap_page",
+    "dma_unmap_page_attrs", "dma_unmap_phys", "dma_unmap_resource", "dma_unmap_sg",
+    "dma_unmap_sg_attrs", "dma_unmap_sgtable", "dma_unmap_single", "dma_unmap_single_attrs",
+    "dma_wmb", "dma_zalloc_coherent", "dmam_pool_create", "dmam_pool_destroy", "dmesg",
+    "enable_irq", "errno_name", "for_each_sg", "free_irq", "free_page", "free_pages", "get_order",
+    "get_zeroed_page", "gfpflags_allow_blocking", "in_atomic", "in_hardirq", "in_interrupt",
+    "in_task", "init_completion", "init_dma_attrs", "iommu_attach_device", "iommu_detach_device",
     "iommu_domain_free", "iommu_get_domain_for_dev", "iommu_iova_to_phys", "iommu_map",
-    "iommu_paging_domain_alloc", "iommu_unmap", "irqs_disabled", "is_vmalloc_addr", "kfree",
-    "kmalloc", "ksize", "kzalloc", "local_irq_disable", "local_irq_enable", "lower_32_bits", "mb",
-    "memcpy", "memset", "offset_in_page", "page_address", "page_align", "page_to_pfn",
-    "page_to_phys", "pfn_to_page", "pfn_valid", "phys_to_page", "phys_to_virt", "pr_err",
-    "pr_info", "pr_warn", "printk", "reinit_completion", "request_irq", "rmb", "sg_alloc_table",
-    "sg_chain", "sg_copy_from_buffer", "sg_copy_to_buffer", "sg_dma_address", "sg_dma_len",
+    "iommu_paging_domain_alloc", "iommu_unmap", "ioremap", "irqs_disabled", "is_swiotlb_active",
+    "is_swiotlb_buffer", "is_swiotlb_force_bounce", "is_vmalloc_addr", "kfree", "kmalloc", "ksize",
+    "kzalloc", "local_irq_disable", "local_irq_enable", "lower_32_bits", "mb", "memcpy",
+    "memcpy_fromio", "memcpy_toio", "memset", "memset_io", "might_sleep", "offset_in_page",
+    "page_address", "page_align", "page_to_pfn", "page_to_phys", "pci_alloc_consistent",
+    "pci_dma_mapping_error", "pci_dma_supported", "pci_dma_sync_sg", "pci_dma_sync_sg_for_cpu",
+    "pci_dma_sync_sg_for_device", "pci_dma_sync_single", "pci_dma_sync_single_for_cpu",
+    "pci_dma_sync_single_for_device", "pci_free_consistent", "pci_map_page", "pci_map_sg",
+    "pci_map_single", "pci_pool_alloc", "pci_pool_create", "pci_pool_destroy", "pci_pool_free",
+    "pci_pool_zalloc", "pci_set_consistent_dma_mask", "pci_set_dma_mask",
+    "pci_set_dma_max_seg_size", "pci_set_dma_seg_boundary", "pci_unmap_page", "pci_unmap_sg",
+    "pci_unmap_single", "pci_zalloc_consistent", "pfn_to_page", "pfn_valid", "phys_to_page",
+    "phys_to_virt", "pr_err", "pr_info", "pr_warn", "printk", "readb", "readl", "readq",
+    "reinit_completion", "request_irq", "rmb", "sg_alloc_table", "sg_chain", "sg_copy_from_buffer",
+    "sg_copy_to_buffer", "sg_dma_address", "sg_dma_is_bus_address", "sg_dma_is_swiotlb",
+    "sg_dma_len", "sg_dma_mark_bus_address", "sg_dma_mark_swiotlb", "sg_dma_unmark_bus_address",
     "sg_free_table", "sg_init_one", "sg_init_table", "sg_is_last", "sg_last", "sg_mark_end",
     "sg_nents", "sg_nents_for_len", "sg_next", "sg_page", "sg_pcopy_from_buffer",
     "sg_pcopy_to_buffer", "sg_phys", "sg_set_buf", "sg_set_page", "sg_virt",
-    "try_wait_for_completion", "uncached_virt", "upper_32_bits", "virt_to_page", "virt_to_phys",
-    "wait_for_completion", "wait_for_completion_timeout", "wmb",
+    "swiotlb_max_mapping_size", "try_wait_for_completion", "uncached_virt", "upper_32_bits",
+    "vfree", "virt_to_bus", "virt_to_page", "virt_to_phys", "vmalloc", "vmalloc_to_page", "vmap",
+    "vunmap", "wait_for_completion", "wait_for_completion_timeout", "wmb", "writeb", "writel",
+    "writeq",
 ]

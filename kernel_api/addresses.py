@@ -2,7 +2,9 @@
 
 The CPU sees memory twice. The *linear map* at :data:`PAGE_OFFSET` is cached; the *uncached alias*
 at :data:`UNCACHED_OFFSET` is how coherent buffers are reached on a machine whose DMA does not see
-the cache. A DMA address is what a device puts on its bus; only the mapping functions make one.
+the cache. Two more ranges are for pages mapped one by one (:mod:`kernel_api.vmalloc`), and for
+memory of devices (:mod:`kernel_api.io`). A DMA address is what a device puts on its bus; only the
+mapping functions make one.
 
 Source: Linux ``Documentation/arch/riscv/vm-layout.rst``, section "RISC-V Linux Kernel SV57" (where
 the two ranges lie).
@@ -12,10 +14,10 @@ from typing import Self
 
 from .bug import BUG
 
-__all__ = ["PAGE_MASK", "PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "UNCACHED_OFFSET", "Address",
-           "DmaAddr", "PhysAddr", "VirtAddr", "get_order", "is_vmalloc_addr", "lower_32_bits",
-           "offset_in_page", "page_align", "phys_to_virt", "uncached_virt", "upper_32_bits",
-           "virt_to_phys"]
+__all__ = ["IO_OFFSET", "PAGE_MASK", "PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "UNCACHED_OFFSET",
+           "VMALLOC_START", "Address", "DmaAddr", "PhysAddr", "VirtAddr", "get_order",
+           "is_vmalloc_addr", "lower_32_bits", "offset_in_page", "page_align", "phys_to_virt",
+           "uncached_virt", "upper_32_bits", "virt_to_phys"]
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -23,6 +25,8 @@ PAGE_MASK = -PAGE_SIZE
 
 PAGE_OFFSET = 0xFF60_0000_0000_0000
 UNCACHED_OFFSET = 0xFF20_0000_0000_0000
+IO_OFFSET = 0xFEE0_0000_0000_0000
+VMALLOC_START = 0xFEC0_0000_0000_0000
 #: Physical addresses reach up to here: the alias must end before the linear map begins.
 PHYS_LIMIT = 1 << 54
 
@@ -154,8 +158,8 @@ def virt_to_phys(va: VirtAddr) -> PhysAddr:
 
 
 def is_vmalloc_addr(va: VirtAddr) -> bool:
-    """Whether ``va`` is in the part of the map that is not linear: the uncached alias."""
-    return UNCACHED_OFFSET <= VirtAddr.check(va) < UNCACHED_OFFSET + PHYS_LIMIT
+    """Whether ``va`` is in the part of the map that is not linear."""
+    return VMALLOC_START <= VirtAddr.check(va) < UNCACHED_OFFSET + PHYS_LIMIT
 
 
 def offset_in_page(addr: int) -> int:

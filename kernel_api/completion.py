@@ -68,6 +68,7 @@ def wait_for_completion_timeout(x: Completion, timeout: int) -> int:
     if kernel.irq.in_atomic:
         BUG("scheduling while atomic: wait for a completion")
     machine = kernel.machine
+    kernel.background()
     deadline = machine.cycles + timeout
     while not x.done and machine.cycles < deadline:
         machine.wait(deadline - machine.cycles)

@@ -25,6 +25,11 @@ def current_kernel() -> "Kernel":
     return kernel
 
 
+def kernel_or_none() -> "Kernel | None":
+    """Give the current kernel, or None."""
+    return _current.get()
+
+
 def set_current_kernel(kernel: "Kernel | None") -> "Kernel | None":
     """Make ``kernel`` the current one. Returns the one that was."""
     previous = _current.get()

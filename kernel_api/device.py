@@ -4,13 +4,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .attrs import DMA_BIT_MASK
+from .checker import tell
 from .current import current_kernel
 from .errno import EINVAL
 
 if TYPE_CHECKING:
+    from .addresses import PhysAddr
+    from .declared import DeclaredMemory
+    from .devres import DevRes
     from .dma_ops import DmaOps
     from .iommu_domain import IommuDomain
     from .kernel import Kernel
+    from .swiotlb import Swiotlb
 
 __all__ = ["Device", "DmaParms", "dev_is_dma_coherent", "dev_name", "device_register",
            "device_unregister"]
@@ -26,10 +31,13 @@ class DmaParms:
         Longest segment, in bytes.
     segment_boundary_mask : int
         A segment lies within one block of ``mask + 1`` bytes.
+    min_align_mask : int
+        Low bits of addresses that mapping must keep.
     """
 
     max_segment_size: int = 65536
     segment_boundary_mask: int = DMA_BIT_MASK(64)
+    min_align_mask: int = 0
 
 
 class Device:
@@ -49,6 +57,11 @@ class Device:
         Highest address that the bus before it can carry; 0 if there is no such limit.
     is_pci : bool
         Whether it is on PCI: then addresses below 4 GiB are tried first although the mask is wider.
+    untrusted : bool
+        Whether it must not see a byte beside its buffers: parts of pages are bounced, and unmaps
+        are strict.
+    parent : Device or None
+        Whose declared memory it may share.
 
     Attributes
     ----------
@@ -60,12 +73,24 @@ class Device:
         Address space that the IOMMU gives it.
     try_32bit_first : bool
         Whether short addresses are still tried first; they are not once they ran out.
+    io_tlb_mem : Swiotlb or None
+        Bounce memory: the kernel's, or its own.
+    dma_skip_sync : bool
+        Whether syncs do nothing: it sees the cache, and nothing of it was bounced yet (R74).
+    dma_range_map : list of (PhysAddr, int, int)
+        Ranges that it sees elsewhere: physical address, bus address, bytes. Empty: all memory, less
+        the offset of the platform.
+    dma_mem : DeclaredMemory or None
+        Memory that was declared for it.
+    devres : list of DevRes
+        What is freed when it goes away.
     """
 
     def __init__(self, name: str, device_id: int = 0, *,
                  dma_mask: int | None = DMA_BIT_MASK(32),
                  coherent_dma_mask: int = DMA_BIT_MASK(32), dma_coherent: bool | None = None,
-                 bus_dma_limit: int = 0, is_pci: bool = False):
+                 bus_dma_limit: int = 0, is_pci: bool = False, untrusted: bool = False,
+                 parent: "Device | None" = None):
         if not 0 <= device_id < 1 << 24:
             raise ValueError(f"Device ID must fit in 24 bits, not {device_id!r}")
         self.kernel: Kernel = current_kernel()
@@ -73,9 +98,26 @@ class Device:
         self.dma_mask, self.coherent_dma_mask = dma_mask, coherent_dma_mask
         self.dma_parms: DmaParms | None = DmaParms()
         self.dma_coherent = self.kernel.platform.coherent if dma_coherent is None else dma_coherent
-        self.bus_dma_limit, self.try_32bit_first = bus_dma_limit, is_pci
+        self.bus_dma_limit = bus_dma_limit
+        self.try_32bit_first = is_pci and not self.kernel.options.forcedac
+        self.untrusted, self.parent, self.is_pci = untrusted, parent, is_pci
+        self.io_tlb_mem: Swiotlb | None = self.kernel.swiotlb
+        self.dma_skip_sync = self.dma_coherent
+        self.dma_range_map: list[tuple[PhysAddr, int, int]] = []
+        self.dma_mem: DeclaredMemory | None = None
+        self.devres: list[DevRes] = []
         self.dma_ops: DmaOps = self.kernel.direct_ops
         self.iommu_domain: IommuDomain | None = None
+
+    @property
+    def min_align_mask(self) -> int:
+        """Low bits of addresses that mapping must keep."""
+        return self.dma_parms.min_align_mask if self.dma_parms else 0
+
+    @property
+    def dma_offset(self) -> int:
+        """Physical address less bus address, where one number says it."""
+        return 0 if self.dma_range_map else self.kernel.platform.dma_offset
 
     def __repr__(self):
         return f"Device({self.name!r}, {self.device_id:#x})"
@@ -111,6 +153,10 @@ def device_register(dev: Device) -> int:
 def device_unregister(dev: Device) -> None:
     """Forget a device; the IOMMU refuses its accesses from now on."""
     kernel = dev.kernel
+    for item in reversed(dev.devres):
+        item.release()
+    dev.devres.clear()
+    tell(kernel, "unbind", dev)
     if dev in kernel.devices:
         kernel.devices.remove(dev)
         if kernel.iommu:

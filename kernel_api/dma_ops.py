@@ -39,7 +39,7 @@ class DmaOps(Protocol):
         """Allocate pages that a coherent buffer of the device can use."""
 
     def map_coherent(self, dev: "Device", phys: PhysAddr, size: int) -> DmaAddr:
-        """Map a coherent buffer. Returns ``DMA_MAPPING_ERROR`` if it cannot be."""
+        """Map a coherent buffer, for both directions. ``DMA_MAPPING_ERROR`` if it cannot be."""
 
     def unmap_coherent(self, dev: "Device", dma: DmaAddr, size: int) -> None:
         """Undo :meth:`map_coherent`."""
@@ -50,6 +50,9 @@ class DmaOps(Protocol):
     def required_mask(self, dev: "Device") -> int:
         """Smallest mask of all ones that reaches everything."""
 
+    def max_mapping_size(self, dev: "Device") -> int:
+        """Longest mapping."""
+
     def opt_mapping_size(self, dev: "Device") -> int:
         """Longest mapping that costs no more than shorter ones."""
 
@@ -58,12 +61,24 @@ class DmaOps(Protocol):
 
 
 def sync_for_device(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> None:
-    """Let the device see what the CPU stored: clean, whatever the direction (R91)."""
+    """Let the device see what the CPU stored: bounce, then clean, whatever the direction (R91).
+
+    ``phys`` is what the device uses: bounce memory, if the mapping is bounced (R70).
+    """
+    bounce = dev.io_tlb_mem
+    if bounce and bounce.find(phys):
+        bounce.sync_for_device(phys, size, direction)
     if not dev.dma_coherent:
         dev.kernel.cache.wback(phys, size)
 
 
 def sync_for_cpu(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> None:
-    """Let the CPU see what the device stored: invalidate, unless it only read (R92)."""
+    """Let the CPU see what the device stored: invalidate, unless it only read (R92), then bounce.
+
+    ``phys`` as for :func:`sync_for_device`.
+    """
     if not dev.dma_coherent and direction != DMA_TO_DEVICE:
         dev.kernel.cache.inv(phys, size)
+    bounce = dev.io_tlb_mem
+    if bounce and bounce.find(phys):
+        bounce.sync_for_cpu(phys, size, direction)

@@ -6,6 +6,7 @@ from rtl.spec.page_table import DC_TA, DC_TC, IOSATP, PAGE_BITS, IosatpMode
 
 from .addresses import PhysAddr
 from .attrs import DMA_BIT_MASK
+from .flush_queue import FlushQueue
 from .iova import IovaDomain
 from .page_table import IoPageTable
 
@@ -73,6 +74,8 @@ class PagingDomain(IommuDomain):
         Highest DMA address. Only the lower half is used: addresses must be sign-extended.
     for_dma_api : bool
         Whether the mappings of devices in it are made by the DMA API, and not by hand.
+    flush_queue : FlushQueue or None
+        Ranges that wait to be invalidated; None: an unmap invalidates at once.
     """
 
     for_dma_api = False
@@ -82,6 +85,8 @@ class PagingDomain(IommuDomain):
         self.iommu, self.mode, self.pscid = iommu, mode, pscid
         self.table = IoPageTable(iommu.kernel, _LEVELS[mode], iommu.clean)
         self.iovas = IovaDomain()
+        options = iommu.kernel.options
+        self.flush_queue = None if options.strict else FlushQueue(self, options.flush_cycles)
         self.aperture_end = DMA_BIT_MASK(PAGE_BITS + 9 * _LEVELS[mode] - 1)
 
     def context(self) -> tuple[int, int, int]:

@@ -1,10 +1,13 @@
 """The kernel: what :func:`boot` puts together on a machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
 from .addresses import PHYS_LIMIT
+from .atomic_pool import AtomicPool
+from .checker import Checker
 from .cpu import Cpu
 from .current import set_current_kernel
 from .device import Device
@@ -17,9 +20,11 @@ from .errno import errno_name
 from .irq import IrqController
 from .log import KERN_ERR, Log
 from .machine import Machine
+from .options import Options
 from .pages import PageAllocator
 from .slab import SlabAllocator
 from .stats import Stats
+from .swiotlb import Swiotlb
 
 __all__ = ["Kernel", "boot"]
 
@@ -51,23 +56,38 @@ class Kernel:
         The IOMMU, if there is one and it works.
     cdma : Cdma or None
         The DMA engine, if it works.
-    passthrough : bool
-        Whether the IOMMU lets devices use physical addresses.
+    options : Options
+        What it was told at boot.
+    swiotlb : Swiotlb or None
+        Bounce memory, if there is any.
+    checkers : list of Checker
+        Who is told of every call.
+    atomic_pool, contiguous : AtomicPool
+        Pages set apart.
+    current_cpu : int
+        Number of the CPU that runs: it decides where a search for bounce memory begins.
     """
 
-    def __init__(self, machine: Machine, *, passthrough: bool = False):
-        self.machine, self.platform, self.passthrough = machine, machine.platform, passthrough
+    def __init__(self, machine: Machine, options: Options):
+        self.machine, self.platform, self.options = machine, machine.platform, options
         if self.platform.memory_base + self.platform.memory_size > PHYS_LIMIT:
             raise ValueError(f"Memory must end below {PHYS_LIMIT:#x}, not at "
                              f"{self.platform.memory_base + self.platform.memory_size:#x}")
         self._previous = set_current_kernel(self)
         self.log = Log(lambda: machine.cycles)
         self.stats = Stats()
-        self.cpu = Cpu(machine)
+        self.checkers: list[Checker] = []
+        self.watched, self.current_cpu = False, 0
+        self.cpu = Cpu(machine, self)
         self.irq = IrqController(self, machine)
         self.pages = PageAllocator(self.platform.memory_base, self.platform.memory_size)
-        self.slab = SlabAllocator(self.pages,
-                                  8 if self.platform.coherent else self.platform.line_bytes)
+        self.slab = SlabAllocator(self.pages, options.kmalloc_minalign or (
+            8 if self.platform.coherent else self.platform.line_bytes))
+        self.swiotlb: Swiotlb | None = None
+        if options.bounces:
+            self.swiotlb = Swiotlb.make(
+                self, options.swiotlb_bytes, areas=options.swiotlb_areas,
+                force=options.swiotlb == "force", dynamic=options.swiotlb_dynamic)
         self.direct_ops, self.iommu_ops = DirectOps(self), IommuOps(self)
         self.devices: list[Device] = []
         self.iommu: RiscvIommu | None = None
@@ -75,6 +95,9 @@ class Kernel:
         self.cdma: Cdma | None = None
         self._remove: list[Callable[[], None]] = []
         self._probe(self.cache)
+        noncoherent = not self.platform.coherent
+        self.atomic_pool = AtomicPool(self, options.atomic_pool_bytes if noncoherent else 0)
+        self.contiguous = AtomicPool(self, options.cma_bytes, refills=False)
         if self.platform.has_iommu:
             self.iommu = self._probe(RiscvIommu(self))
         self.cdma = self._probe(Cdma(self))
@@ -86,10 +109,38 @@ class Kernel:
         self._remove.append(driver.remove)
         return driver
 
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """Do something in the kernel's own name: its loads and stores are nobody's business."""
+        watched, self.watched = self.watched, False
+        try:
+            yield
+        finally:
+            self.watched = watched
+
+    def watch(self, checker: Checker) -> None:
+        """Tell ``checker`` of every call from now on, and of every load and store."""
+        self.checkers.append(checker)
+        self.watched = True
+
+    def background(self) -> None:
+        """Do what workers and timers would have done by now."""
+        self.atomic_pool.refill()
+        if self.swiotlb:
+            self.swiotlb.grow()
+        for dev in self.devices:
+            queue = getattr(dev.iommu_domain, "flush_queue", None)
+            if queue:
+                queue.expire()
+
     def shutdown(self) -> None:
         """Stop the devices and let nothing interrupt any more; memory keeps its contents."""
         while self._remove:
             self._remove.pop()()
+        self.atomic_pool.release()
+        self.contiguous.release()
+        if self.swiotlb:
+            self.swiotlb.release()
         self.irq.shutdown()
 
     def __enter__(self) -> Self:
@@ -103,7 +154,7 @@ class Kernel:
             set_current_kernel(self._previous)
 
 
-def boot(machine: Machine, *, passthrough: bool = False) -> Kernel:
+def boot(machine: Machine, **options: object) -> Kernel:
     """Start a kernel on a machine: memory, interrupts, drivers. It becomes the current kernel.
 
     ``with boot(machine) as kernel:`` shuts it down at the end; without ``with``, it just runs on.
@@ -112,12 +163,14 @@ def boot(machine: Machine, *, passthrough: bool = False) -> Kernel:
     ----------
     machine : Machine
         What to run on.
-    passthrough : bool
-        Let devices use physical addresses although there is an IOMMU.
+    options
+        As of :class:`kernel_api.options.Options`.
 
     Raises
     ------
     ValueError
-        If memory reaches beyond what the address map has room for.
+        If memory reaches beyond what the address map has room for, or an option is wrong.
+    MemoryError
+        If there is no memory for bounce buffers.
     """
-    return Kernel(machine, passthrough=passthrough)
+    return Kernel(machine, Options(**options))

@@ -1,28 +1,31 @@
-"""Streaming mappings of one range: map, unmap, sync.
+"""Streaming mappings of one range: map and unmap.
 
 A mapped buffer belongs to the device. ``dma_sync_..._for_cpu`` lends it to the CPU,
 ``dma_sync_..._for_device`` gives it back, unmapping ends the loan for good (R64).
 
-Source: Linux ``Documentation/core-api/dma-api.rst``, part Id; rules R51 to R74 and R91 to R102.
+Source: Linux ``Documentation/core-api/dma-api.rst``, part Id; rules R51 to R74.
 """
 
 from .addresses import PAGE_SHIFT, DmaAddr, PhysAddr, is_vmalloc_addr, offset_in_page
 from .attrs import DMA_ATTR_MMIO, DMA_MAPPING_ERROR, check_direction
 from .bug import WARN, WARN_ON
+from .checker import tell
+from .current import current_kernel
 from .device import Device
-from .dma_ops import sync_for_cpu, sync_for_device
+from .dma_attrs import DmaAttrs, attr_mask
 from .errno import ENOMEM
+from .mappings import Kind, Mapping
 from .pages import Page, page_to_phys, pfn_valid, virt_to_page
+from .swiotlb import is_swiotlb_buffer
 
-__all__ = ["dma_dev_need_sync", "dma_map_page", "dma_map_page_attrs", "dma_map_phys",
-           "dma_map_resource", "dma_map_single", "dma_map_single_attrs", "dma_mapping_error",
-           "dma_need_sync", "dma_sync_single_for_cpu", "dma_sync_single_for_device",
-           "dma_sync_single_range_for_cpu", "dma_sync_single_range_for_device", "dma_unmap_page",
+__all__ = ["dma_map_page", "dma_map_page_attrs", "dma_map_phys", "dma_map_resource",
+           "dma_map_single", "dma_map_single_attrs", "dma_mapping_error", "dma_unmap_page",
            "dma_unmap_page_attrs", "dma_unmap_phys", "dma_unmap_resource", "dma_unmap_single",
            "dma_unmap_single_attrs"]
 
 
-def dma_map_phys(dev: Device, phys: PhysAddr, size: int, direction: int, attrs: int = 0) -> DmaAddr:
+def dma_map_phys(dev: Device, phys: PhysAddr, size: int, direction: int,
+                 attrs: DmaAttrs | int | None = 0) -> DmaAddr:
     """Map ``size`` bytes at a physical address; all other map functions come here.
 
     Returns
@@ -35,32 +38,45 @@ def dma_map_phys(dev: Device, phys: PhysAddr, size: int, direction: int, attrs: 
     KernelBug
         If ``direction`` is ``DMA_NONE`` or no direction (R57).
     """
-    direction = check_direction(direction)
+    direction, attrs = check_direction(direction), attr_mask(attrs)
     PhysAddr.check(phys)
     if WARN_ON(dev.dma_mask is None, f"{dev.name}: mapping for a device without DMA mask"):
         return DMA_MAPPING_ERROR
     dma = dev.dma_ops.map_phys(dev, phys, size, direction, attrs)
-    if dma != DMA_MAPPING_ERROR:
-        dev.kernel.stats.maps += 1
+    if dma == DMA_MAPPING_ERROR:
+        tell(dev.kernel, "failed", dev, "map")
+        return dma
+    dev.kernel.stats.maps += 1
+    if dev.kernel.checkers:
+        used = dev.dma_ops.to_phys(dev, dma)
+        bounced = used if used is not None and is_swiotlb_buffer(dev, used) else None
+        tell(dev.kernel, "mapped", Mapping(dev, Kind.PHYS, dma, phys, size, direction, attrs,
+                                           bounced=bounced))
     return dma
 
 
-def dma_unmap_phys(dev: Device, dma: DmaAddr, size: int, direction: int, attrs: int = 0) -> None:
+def dma_unmap_phys(dev: Device, dma: DmaAddr, size: int, direction: int,
+                   attrs: DmaAttrs | int | None = 0) -> None:
     """Undo :func:`dma_map_phys`; give the same size, direction and attributes (R61)."""
-    direction = check_direction(direction)
+    direction, attrs = check_direction(direction), attr_mask(attrs)
+    tell(dev.kernel, "unmapping", dev,
+         Mapping(dev, Kind.PHYS, DmaAddr.check(dma), None, size, direction, attrs))
     dev.dma_ops.unmap_phys(dev, DmaAddr.check(dma), size, direction, attrs)
     dev.kernel.stats.unmaps += 1
+    tell(dev.kernel, "unmapped", dev, dma)
 
 
 def dma_map_page_attrs(dev: Device, page: Page, offset: int, size: int, direction: int,
-                       attrs: int) -> DmaAddr:
+                       attrs: DmaAttrs | int | None) -> DmaAddr:
     """Map ``size`` bytes, ``offset`` bytes into a page. As :func:`dma_map_phys`."""
-    if WARN(attrs & DMA_ATTR_MMIO, "%s: DMA_ATTR_MMIO for a page of memory", dev.name):
+    if WARN(attr_mask(attrs) & DMA_ATTR_MMIO, "%s: DMA_ATTR_MMIO for a page of memory", dev.name):
         return DMA_MAPPING_ERROR
+    tell(dev.kernel, "before_map_page", dev, page, size)
     return dma_map_phys(dev, page_to_phys(page) + offset, size, direction, attrs)
 
 
-def dma_unmap_page_attrs(dev: Device, dma: DmaAddr, size: int, direction: int, attrs: int) -> None:
+def dma_unmap_page_attrs(dev: Device, dma: DmaAddr, size: int, direction: int,
+                         attrs: DmaAttrs | int | None) -> None:
     """Undo :func:`dma_map_page_attrs`."""
     dma_unmap_phys(dev, dma, size, direction, attrs)
 
@@ -75,18 +91,20 @@ def dma_unmap_page(dev: Device, dma: DmaAddr, size: int, direction: int) -> None
     dma_unmap_page_attrs(dev, dma, size, direction, 0)
 
 
-def dma_map_single_attrs(dev: Device, ptr: int, size: int, direction: int, attrs: int) -> DmaAddr:
+def dma_map_single_attrs(dev: Device, ptr: int, size: int, direction: int,
+                         attrs: DmaAttrs | int | None) -> DmaAddr:
     """Map ``size`` bytes at a linear address (kmalloc, pages). As :func:`dma_map_phys`.
 
     An address outside the linear map, such as a coherent buffer's, is refused with a warning (R3).
     """
+    tell(dev.kernel, "before_map_single", dev, ptr, size)
     if WARN(is_vmalloc_addr(ptr), "%s: rejecting DMA map of vmalloc memory", dev.name):
         return DMA_MAPPING_ERROR
     return dma_map_page_attrs(dev, virt_to_page(ptr), offset_in_page(ptr), size, direction, attrs)
 
 
 def dma_unmap_single_attrs(dev: Device, dma: DmaAddr, size: int, direction: int,
-                           attrs: int) -> None:
+                           attrs: DmaAttrs | int | None) -> None:
     """Undo :func:`dma_map_single_attrs`."""
     dma_unmap_page_attrs(dev, dma, size, direction, attrs)
 
@@ -102,57 +120,33 @@ def dma_unmap_single(dev: Device, dma: DmaAddr, size: int, direction: int) -> No
 
 
 def dma_map_resource(dev: Device, phys: PhysAddr, size: int, direction: int,
-                     attrs: int) -> DmaAddr:
+                     attrs: DmaAttrs | int | None) -> DmaAddr:
     """Map registers of another device; memory is refused with a warning (R71)."""
     if WARN(pfn_valid(PhysAddr.check(phys) >> PAGE_SHIFT), "%s: dma_map_resource of memory",
             dev.name):
         return DMA_MAPPING_ERROR
-    return dma_map_phys(dev, phys, size, direction, attrs | DMA_ATTR_MMIO)
+    return dma_map_phys(dev, phys, size, direction, attr_mask(attrs) | DMA_ATTR_MMIO)
 
 
-def dma_unmap_resource(dev: Device, dma: DmaAddr, size: int, direction: int, attrs: int) -> None:
+def dma_unmap_resource(dev: Device, dma: DmaAddr, size: int, direction: int,
+                       attrs: DmaAttrs | int | None) -> None:
     """Undo :func:`dma_map_resource`."""
-    dma_unmap_phys(dev, dma, size, direction, attrs | DMA_ATTR_MMIO)
+    dma_unmap_phys(dev, dma, size, direction, attr_mask(attrs) | DMA_ATTR_MMIO)
 
 
-def dma_mapping_error(dev: Device, dma: DmaAddr) -> int:
-    """``-ENOMEM`` if a map function failed, else 0. A handle of 0 is no failure (R52)."""
-    return -ENOMEM if DmaAddr.check(dma) == DMA_MAPPING_ERROR else 0
+def dma_mapping_error(dev: Device | DmaAddr, dma: DmaAddr | None = None) -> int:
+    """``-ENOMEM`` if a map function failed, else 0. A handle of 0 is no failure (R52).
 
+    In the 2.6 profile it may be called with the handle alone, as before July 2008.
 
-def dma_need_sync(dev: Device, dma: DmaAddr) -> bool:
-    """Whether sync calls for this handle do anything."""
-    return not dev.dma_coherent
-
-
-def dma_dev_need_sync(dev: Device) -> bool:
-    """Whether sync calls for this device do anything."""
-    return not dev.dma_coherent
-
-
-def dma_sync_single_for_cpu(dev: Device, dma: DmaAddr, size: int, direction: int) -> None:
-    """Let the CPU read what the device wrote. The range may be a part of what was mapped."""
-    direction = check_direction(direction)
-    phys = dev.dma_ops.to_phys(dev, DmaAddr.check(dma))
-    if phys is not None:
-        sync_for_cpu(dev, phys, size, direction)
-
-
-def dma_sync_single_for_device(dev: Device, dma: DmaAddr, size: int, direction: int) -> None:
-    """Let the device read what the CPU wrote. The range may be a part of what was mapped."""
-    direction = check_direction(direction)
-    phys = dev.dma_ops.to_phys(dev, DmaAddr.check(dma))
-    if phys is not None:
-        sync_for_device(dev, phys, size, direction)
-
-
-def dma_sync_single_range_for_cpu(dev: Device, dma: DmaAddr, offset: int, size: int,
-                                  direction: int) -> None:
-    """Let the CPU read ``size`` bytes, ``offset`` bytes into the mapping."""
-    dma_sync_single_for_cpu(dev, DmaAddr.check(dma) + offset, size, direction)
-
-
-def dma_sync_single_range_for_device(dev: Device, dma: DmaAddr, offset: int, size: int,
-                                     direction: int) -> None:
-    """Let the device read ``size`` bytes, ``offset`` bytes into the mapping."""
-    dma_sync_single_for_device(dev, DmaAddr.check(dma) + offset, size, direction)
+    Raises
+    ------
+    TypeError
+        If there is no device, in the modern profile.
+    """
+    if dma is None and current_kernel().options.profile == "2.6":
+        dev, dma = None, dev
+    if dma is None:
+        raise TypeError("Arguments of dma_mapping_error must be a device and a handle")
+    tell(dev.kernel if dev else current_kernel(), "mapping_error", dev, DmaAddr.check(dma))
+    return -ENOMEM if dma == DMA_MAPPING_ERROR else 0

@@ -3,22 +3,29 @@
 Source: Linux ``Documentation/core-api/dma-api.rst``, part Ic; rules R9 to R23.
 """
 
-from .attrs import DMA_BIT_MASK, SIZE_MAX
+from .addresses import PhysAddr
+from .attrs import DMA_BIT_MASK
 from .bug import WARN_ON
+from .checker import tell
 from .device import Device
 from .errno import EIO
 
-__all__ = ["dma_addressing_limited", "dma_get_mask", "dma_get_max_seg_size",
-           "dma_get_merge_boundary", "dma_get_required_mask", "dma_get_seg_boundary",
+__all__ = ["dma_addressing_limited", "dma_coerce_mask_and_coherent", "dma_get_mask",
+           "dma_get_max_seg_size", "dma_get_merge_boundary", "dma_get_min_align_mask",
+           "dma_get_required_mask", "dma_get_seg_boundary",
            "dma_get_seg_boundary_nr_pages", "dma_max_mapping_size", "dma_opt_mapping_size",
            "dma_set_coherent_mask", "dma_set_mask", "dma_set_mask_and_coherent",
-           "dma_set_max_seg_size", "dma_set_seg_boundary", "dma_supported"]
+           "dma_set_max_seg_size", "dma_set_min_align_mask", "dma_set_seg_boundary",
+           "dma_supported"]
 
 _DEFAULT_SEGMENT = 65536
 
 
 def dma_supported(dev: Device, mask: int) -> int:
     """Answer that :func:`dma_set_mask` would give: 1 or 0. Changes nothing (R12)."""
+    kernel = dev.kernel
+    if kernel.options.profile == "2.6" and mask >> kernel.platform.phys_bits:
+        return 0                                # the bus is not that wide: try a smaller one
     return int(dev.dma_ops.supported(dev, mask & DMA_BIT_MASK(64)))
 
 
@@ -27,6 +34,7 @@ def dma_set_mask(dev: Device, mask: int) -> int:
     if dev.dma_mask is None or not dma_supported(dev, mask):
         return -EIO
     dev.dma_mask = mask & DMA_BIT_MASK(64)
+    tell(dev.kernel, "mask_set", dev)
     return 0
 
 
@@ -46,6 +54,13 @@ def dma_set_mask_and_coherent(dev: Device, mask: int) -> int:
     return rc
 
 
+def dma_coerce_mask_and_coherent(dev: Device, mask: int) -> int:
+    """Set both masks, also of a device that has none."""
+    if dev.dma_mask is None:
+        dev.dma_mask = dev.coherent_dma_mask
+    return dma_set_mask_and_coherent(dev, mask)
+
+
 def dma_get_mask(dev: Device) -> int:
     """Mask of streaming mappings; 32 bits if there is none."""
     return dev.dma_mask or DMA_BIT_MASK(32)
@@ -60,12 +75,21 @@ def dma_addressing_limited(dev: Device) -> bool:
     """Whether the device cannot reach everything."""
     mask = dma_get_mask(dev)
     reach = min(mask, dev.bus_dma_limit) if dev.bus_dma_limit else mask
-    return reach < dma_get_required_mask(dev)
+    return reach < dma_get_required_mask(dev) or any(
+        not any(start <= page < start + size for start, _, size in dev.dma_range_map)
+        for page in _corners(dev))
+
+
+def _corners(dev: Device) -> list[int]:
+    """First and last page of memory, if the device sees only ranges of it."""
+    platform = dev.kernel.platform
+    ends = platform.memory_base, platform.memory_base + platform.memory_size - 1
+    return [PhysAddr(end) for end in ends] if dev.dma_range_map else []
 
 
 def dma_max_mapping_size(dev: Device) -> int:
     """Bytes of the longest mapping; ``SIZE_MAX``: nothing limits it (R22)."""
-    return SIZE_MAX
+    return dev.dma_ops.max_mapping_size(dev)
 
 
 def dma_opt_mapping_size(dev: Device) -> int:
@@ -78,10 +102,19 @@ def dma_get_merge_boundary(dev: Device) -> int:
     return dev.dma_ops.merge_boundary(dev)
 
 
-def dma_set_max_seg_size(dev: Device, size: int) -> None:
-    """Set the longest segment that the device takes, in bytes."""
-    if not WARN_ON(dev.dma_parms is None, "dma_set_max_seg_size without dma_parms"):
-        dev.dma_parms.max_segment_size = size
+def _set_parm(dev: Device, function: str, name: str, value: int) -> int | None:
+    """Set a limit. Profile 2.6: 0, or ``-EIO`` without a place to keep it; else None."""
+    old = dev.kernel.options.profile == "2.6"
+    if dev.dma_parms is None:
+        WARN_ON(not old, f"{function} without dma_parms")
+        return -EIO if old else None
+    setattr(dev.dma_parms, name, value)
+    return 0 if old else None
+
+
+def dma_set_max_seg_size(dev: Device, size: int) -> int | None:
+    """Set the longest segment that the device takes, in bytes. Result: 2.6 only, 0 or ``-EIO``."""
+    return _set_parm(dev, "dma_set_max_seg_size", "max_segment_size", size)
 
 
 def dma_get_max_seg_size(dev: Device) -> int:
@@ -89,10 +122,22 @@ def dma_get_max_seg_size(dev: Device) -> int:
     return dev.dma_parms.max_segment_size if dev.dma_parms else _DEFAULT_SEGMENT
 
 
-def dma_set_seg_boundary(dev: Device, mask: int) -> None:
-    """Set the mask of the block within which a segment must lie: its size less 1."""
-    if not WARN_ON(dev.dma_parms is None, "dma_set_seg_boundary without dma_parms"):
-        dev.dma_parms.segment_boundary_mask = mask
+def dma_set_seg_boundary(dev: Device, mask: int) -> int | None:
+    """Set the mask of the block within which a segment must lie: its size less 1.
+
+    Result as of :func:`dma_set_max_seg_size`.
+    """
+    return _set_parm(dev, "dma_set_seg_boundary", "segment_boundary_mask", mask)
+
+
+def dma_set_min_align_mask(dev: Device, mask: int) -> int | None:
+    """Set the low bits of addresses that mapping must keep. As :func:`dma_set_max_seg_size`."""
+    return _set_parm(dev, "dma_set_min_align_mask", "min_align_mask", mask)
+
+
+def dma_get_min_align_mask(dev: Device) -> int:
+    """Low bits of addresses that mapping keeps; none unless it was set."""
+    return dev.min_align_mask
 
 
 def dma_get_seg_boundary(dev: Device) -> int:

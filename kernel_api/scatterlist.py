@@ -8,10 +8,10 @@ Source: Linux ``include/linux/scatterlist.h``, ``lib/scatterlist.c`` (behaviour)
 
 from collections.abc import Iterator, Sequence
 
-from .addresses import DmaAddr, PhysAddr, VirtAddr, offset_in_page, phys_to_virt
+from .addresses import PAGE_SIZE, DmaAddr, PhysAddr, VirtAddr, offset_in_page, phys_to_virt
 from .attrs import DMA_MAPPING_ERROR
 from .bug import BUG_ON
-from .current import current_kernel
+from .current import current_kernel, kernel_or_none
 from .errno import EINVAL
 from .pages import Page, page_to_phys, virt_to_page
 
@@ -31,19 +31,34 @@ class Scatterlist:
         CPU side: where the piece begins, and its bytes.
     dma_address, dma_length : DmaAddr, int
         DMA side of segment ``i`` in entry ``i``, valid for the count that ``dma_map_sg`` returned.
+    bus_address, swiotlb : bool
+        DMA side: it is the address of another device's memory; it was bounced on its own.
     """
 
-    __slots__ = ("dma_address", "dma_length", "following", "length", "offset", "page")
+    __slots__ = ("bus_address", "dma_address", "dma_length", "following", "length", "offset",
+                 "page", "swiotlb")
 
     def __init__(self):
         self.following: Scatterlist | None = None
         self.clear()
 
+    @classmethod
+    def of(cls, page: Page, length: int = PAGE_SIZE, offset: int = 0) -> "Scatterlist":
+        """Make an entry that describes a page, or a part of one."""
+        sg = cls()
+        sg.page, sg.length, sg.offset = page, length, offset
+        return sg
+
     def clear(self) -> None:
         """Describe nothing; keep the place in the list."""
         self.page: Page | None = None
-        self.offset = self.length = self.dma_length = 0
-        self.dma_address = DMA_MAPPING_ERROR
+        self.offset = self.length = 0
+        self.clear_dma()
+
+    def clear_dma(self) -> None:
+        """Hold nothing on the DMA side."""
+        self.dma_address, self.dma_length = DMA_MAPPING_ERROR, 0
+        self.bus_address = self.swiotlb = False
 
     @property
     def phys(self) -> PhysAddr:
@@ -168,8 +183,13 @@ def sg_dma_address(sg: Scatterlist) -> DmaAddr:
 
 
 def sg_dma_len(sg: Scatterlist) -> int:
-    """Bytes of the segment that this entry holds after ``dma_map_sg``; 0 beyond the count."""
-    return sg.dma_length
+    """Bytes of the segment that this entry holds after ``dma_map_sg``; 0 beyond the count.
+
+    On a platform without a DMA length of its own, the length of the entry.
+    """
+    kernel = kernel_or_none()
+    own = kernel is None or kernel.options.need_sg_dma_length
+    return sg.dma_length if own else sg.length
 
 
 class SgTable:

@@ -10,11 +10,14 @@ from .current import current_kernel
 from .gfp import Gfp
 from .pages import PageAllocator, alloc_pages, page_address, pfn_to_page, phys_to_page
 
-__all__ = ["ZERO_SIZE_PTR", "Slab", "SlabAllocator", "dma_get_cache_alignment", "kfree", "kmalloc",
-           "ksize", "kzalloc"]
+__all__ = ["ARCH_DMA_MINALIGN", "ZERO_SIZE_PTR", "Slab", "SlabAllocator", "dma_get_cache_alignment",
+           "kfree", "kmalloc", "ksize", "kzalloc"]
 
 #: What ``kmalloc(0)`` returns: an address that can be freed, and faults when used.
 ZERO_SIZE_PTR = VirtAddr(16)
+
+#: Enough for every platform: the longest line, in bytes.
+ARCH_DMA_MINALIGN = 128
 
 _SIZES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)
 
@@ -144,6 +147,6 @@ def ksize(va: VirtAddr) -> int:
 
 
 def dma_get_cache_alignment() -> int:
-    """ARCH_DMA_MINALIGN, in bytes: the cache line, or 1 if DMA sees the cache."""
+    """Alignment that keeps a buffer's lines its own: the cache line, or 1 if DMA sees the cache."""
     platform = current_kernel().platform
     return 1 if platform.coherent else platform.line_bytes

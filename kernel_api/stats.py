@@ -18,6 +18,8 @@ class Stats:
         Lines that the ranges covered.
     maps, unmaps : int
         Streaming mappings made and removed; a list counts once.
+    syncs : int
+        Sync calls.
     coherent_allocs, coherent_frees : int
         Coherent buffers.
     iova_allocs : int
@@ -30,6 +32,10 @@ class Stats:
         Page-table pages allocated.
     iotlb_commands, iodir_commands, fences : int
         Commands sent to the IOMMU.
+    queue_flushes : int
+        Times that deferred invalidations were made up for.
+    bounce_maps, bounced_bytes : int
+        Mappings that took bounce memory; bytes copied to and from it.
     interrupts : int
         Handlers called.
     """
@@ -40,6 +46,7 @@ class Stats:
     cache_lines: int = 0
     maps: int = 0
     unmaps: int = 0
+    syncs: int = 0
     coherent_allocs: int = 0
     coherent_frees: int = 0
     iova_allocs: int = 0
@@ -49,6 +56,9 @@ class Stats:
     iotlb_commands: int = 0
     iodir_commands: int = 0
     fences: int = 0
+    queue_flushes: int = 0
+    bounce_maps: int = 0
+    bounced_bytes: int = 0
     interrupts: int = 0
 
     def snapshot(self) -> Self:

@@ -274,7 +274,7 @@ class RiscvIommu:
 
     def probe_device(self, dev: Device) -> int:
         """Give a new device its default address space. As :meth:`attach`."""
-        if self.kernel.passthrough:
+        if self.kernel.options.passthrough:
             return self.attach(dev, IdentityDomain())
         try:
             domain = self.paging_domain()

@@ -60,6 +60,13 @@ class Platform:
         Whether DMA sees the contents of the CPU's cache.
     has_iommu : bool
         Whether DMA passes through an IOMMU.
+    dma_offset : int
+        Physical address less the address that devices use for it, in bytes; without IOMMU only.
+
+    Raises
+    ------
+    ValueError
+        If ``dma_offset`` comes with an IOMMU, or reaches beyond the first byte of memory.
     """
 
     memory_base: int = MEMORY_BASE
@@ -69,3 +76,9 @@ class Platform:
     cdma_device_id: int = 0x10
     coherent: bool = False
     has_iommu: bool = True
+    dma_offset: int = 0
+
+    def __post_init__(self):
+        if self.dma_offset and (self.has_iommu or not 0 <= self.dma_offset <= self.memory_base):
+            raise ValueError(f"Offset of device addresses must be from 0 to {self.memory_base:#x}, "
+                             f"and 0 before an IOMMU, not {self.dma_offset:#x}")

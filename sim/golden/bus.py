@@ -66,10 +66,13 @@ class DeviceBus:
         Identity of the device.
     data_bytes : int, power of two
         Width of the bus: the address of an access is that of the bus word with its first byte.
+    offset : int
+        Without IOMMU: what is added to addresses of the device.
     """
 
     def __init__(self, memory: Words, *, iommu: Iommu | None = None, device_id: int = 0,
-                 data_bytes: int = 1):
+                 data_bytes: int = 1, offset: int = 0):
+        self._offset = offset
         self._memory, self._iommu, self._device_id = memory, iommu, device_id
         self._data_bytes = data_bytes
 
@@ -89,7 +92,7 @@ class DeviceBus:
 
     def _translate(self, addr: int, access: Access) -> int:
         if self._iommu is None:
-            return addr
+            return addr + self._offset
         lane = addr % self._data_bytes
         result = self._iommu.translate(Request(self._device_id, addr - lane, access))
         if not result.ok:

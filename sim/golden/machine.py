@@ -68,6 +68,7 @@ class GoldenMachine:
         device_id = self.platform.cdma_device_id
         self.dma = Dma(
             DeviceBus(seen, device_id=device_id, data_bytes=data_bytes,
+                      offset=self.platform.dma_offset,
                       iommu=self.iommu if self.platform.has_iommu else None),
             device_id=device_id, data_bytes=data_bytes, max_beats=max_beats,
             reads_in_flight=reads_in_flight)

@@ -149,7 +149,7 @@ def test_a_ring_that_does_not_switch_on(make):
 def test_a_failed_probe_gives_memory_and_lines_back(make):
     kernel = failed(make, lambda iommu: None, levels=())
     used = 1024 - kernel.pages.free_pages
-    assert used == 1                            # the engine's descriptors
+    assert used == 1 + 32                       # the engine's descriptors, the atomic pool
     assert kernel.irq.request(0, lambda irq, dev_id: IRQ_NONE, 0, "free", None) == 0
 
 

@@ -152,6 +152,8 @@ class CacheParams:
         Width of AXI IDs.
     size_bytes, ways, line_bytes : int, powers of two
         Geometry: up to 8 ways, lines of 16 to 128 bytes and at least two beats, at least two sets.
+    misses : int, power of two, 1 to 8
+        Lines that may be on their way from memory at once.
     """
 
     phys_bits: int = 40
@@ -160,9 +162,11 @@ class CacheParams:
     size_bytes: int = 16384
     ways: int = 4
     line_bytes: int = 64
+    misses: int = 4
 
     def __post_init__(self):
         _within("Physical address width", self.phys_bits, 32, 56)
+        _one_of("Misses in flight", self.misses, (1, 2, 4, 8))
         _one_of("Data width", self.data_width, (32, 64, 128))
         _within("ID width", self.id_width, 1, 16)
         _one_of("Ways", self.ways, (1, 2, 4, 8))
@@ -214,6 +218,11 @@ class CacheParams:
     def word_bits(self) -> int:
         """Bits of the number of a bus word in a line."""
         return self.beats.bit_length() - 1
+
+    @property
+    def orders(self) -> int:
+        """Accesses that may be looked up before the data array has come to them."""
+        return 4 * self.misses
 
 
 @dataclass(frozen=True, kw_only=True)

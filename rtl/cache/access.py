@@ -9,19 +9,20 @@ from rtl.axi import signature as axi
 from rtl.params import CacheParams
 
 from .bypass import TurnSignature
-from .data_array import DataArray, StoreLayout
-from .layouts import Op, OrderLayout, VictimLayout, channel
+from .data_array import DataArray, PlaceLayout, StoreLayout
+from .layouts import Op, OrderLayout, channel
 from .refill import FillSignature
 
 __all__ = ["Access"]
 
 
 class Access(wiring.Component):
-    """Read, write and copy lines, a word a cycle, strictly in the order of the orders.
+    """Read and write, a word a cycle, strictly in the order of the orders.
 
-    A word that is read comes in the next cycle. Orders for a line on its way wait for their words
-    as they come; the word on the bus is passed on directly if it is the one that is waited for.
-    The last word of a write waits for the whole line, because only then is it known to stay.
+    A word that is read comes in the next cycle. If lines are to be copied meanwhile, reads and
+    copies take turns. Orders for a line on its way wait for their words as they come; the word on
+    the bus is passed on directly if it is the one that is waited for. The last word of a write
+    waits for the whole line, because only then is it known to stay.
 
     Parameters
     ----------
@@ -37,17 +38,21 @@ class Access(wiring.Component):
     fills : ``In(stream.Signature(StoreLayout(params)))``
         Words from memory; always ready.
     fill : ``In(FillSignature(params))``
-        The line on its way.
+        The lines on their way.
     incoming : ``In(data_width)``
         Word that memory shows.
-    victims : ``Out(stream.Signature(VictimLayout(params)))``
-        Line whose data follows on ``w``.
+    copies : ``In(stream.Signature(PlaceLayout(params)))``
+        Words to copy.
+    copied : ``Out(data_width)``
+        The word, in the cycle after that.
+    stored : ``Out(1)``
+        A write is done.
     port : ``In(TurnSignature())``
         For the bypass.
     r, b : ``Out(channel(params, ...))``
         To the CPU.
     w : ``Out(channel(params, "w"))``
-        To memory.
+        To memory, for the bypass.
     """
 
     def __init__(self, params: CacheParams):
@@ -58,7 +63,9 @@ class Access(wiring.Component):
             "fills": In(stream.Signature(StoreLayout(params))),
             "fill": In(FillSignature(params)),
             "incoming": In(params.data_width),
-            "victims": Out(stream.Signature(VictimLayout(params))),
+            "copies": In(stream.Signature(PlaceLayout(params))),
+            "copied": Out(params.data_width),
+            "stored": Out(1),
             "port": In(TurnSignature()),
             "r": Out(channel(params, "r")), "b": Out(channel(params, "b")),
             "w": Out(channel(params, "w")),
@@ -85,31 +92,27 @@ class Access(wiring.Component):
         m.d.comb += [
             offset.eq(Mux(started, later, order.offset)),
             left.eq(Mux(started, to_go, order.beats)),
-            array.place.word.eq(word),
-            array.place.set.eq(order.line.set),
-            array.place.way.eq(order.way),
         ]
         with m.If(go):
             m.d.sync += [started.eq(~final), to_go.eq(left - 1), later.eq(offset)]
             with m.If(~order.fixed):
                 m.d.sync += later.eq((offset & ~lanes) + (1 << order.size))
 
-        # The read port of the data array holds one word, for the CPU or for memory.
+        # The read port of the data array holds one word for the CPU.
         full = Signal()
-        outbound = Signal()
         direct = Signal()                       # it is not there but here
         aside = Signal(params.data_width)
         last_word = Signal()
         free = Signal()
         m.d.comb += [
-            free.eq(~full | Mux(outbound, self.w.ready, self.r.ready)),
-            self.r.valid.eq(full & ~outbound),
+            free.eq(~full | self.r.ready),
+            self.r.valid.eq(full),
             self.r.p.data.eq(Mux(direct, aside, array.data)),
             self.r.p.last.eq(last_word),
-            self.w.valid.eq(Mux(port.pass_on, self.beats.valid, full & outbound)),
-            self.w.p.data.eq(Mux(port.pass_on, self.beats.p.data, array.data)),
-            self.w.p.strb.eq(Mux(port.pass_on, self.beats.p.strb, ~0)),
-            self.w.p.last.eq(Mux(port.pass_on, port.last, last_word)),
+            self.w.valid.eq(port.pass_on & self.beats.valid),
+            self.w.p.data.eq(self.beats.p.data),
+            self.w.p.strb.eq(self.beats.p.strb),
+            self.w.p.last.eq(port.last),
         ]
         with m.If(free):
             m.d.sync += full.eq(0)
@@ -120,6 +123,23 @@ class Access(wiring.Component):
             there.eq(~order.miss | fill.kept | fill.here.bit_select(word, 1)),
             arriving.eq(order.miss & fill.fresh & (fill.word == word)),
         ]
+        # It is lent for copies.
+        wanted = Signal()                       # by an access
+        turn = Signal()                         # of the copies
+        lent = Signal()
+        m.d.comb += [
+            wanted.eq(present & (order.op == Op.READ) & there),
+            self.copies.ready.eq(free & (turn | ~wanted)),
+            lent.eq(self.copies.valid & self.copies.ready),
+            self.copied.eq(array.data),
+            array.place.word.eq(word),
+            array.place.set.eq(order.line.set),
+            array.place.way.eq(order.way),
+        ]
+        with m.If(lent):
+            m.d.comb += array.place.eq(self.copies.payload)
+        with m.If(self.copies.valid & free):
+            m.d.sync += turn.eq(wanted & ~turn)
         # A write is answered when its burst is done, with the first error.
         worst = Signal(axi.Resp)
         answer = Signal(axi.Resp)
@@ -142,21 +162,18 @@ class Access(wiring.Component):
             array.stores.p.way.eq(order.way),
             array.stores.p.data.eq(self.beats.p.data),
             array.stores.p.strb.eq(Mux(order.miss & fill.kept, 0, self.beats.p.strb)),
-            self.victims.p.line.eq(order.line),
-            self.victims.p.way.eq(order.way),
-            self.victims.p.cause.eq(order.cause),
+            fill.slot.eq(order.slot),
         ]
         with m.If(present):
             with m.Switch(order.op):
                 with m.Case(Op.READ):
                     m.d.comb += [
                         fill.reached.eq(order.miss),
-                        go.eq(free & (there | arriving)),
-                        array.read.eq(go),
+                        go.eq(free & Mux(there, ~lent, arriving)),
                     ]
                     with m.If(go):
                         m.d.sync += [
-                            full.eq(1), outbound.eq(0), direct.eq(~there), aside.eq(self.incoming),
+                            full.eq(1), direct.eq(~there), aside.eq(self.incoming),
                             last_word.eq(final & order.last),
                             self.r.p.id.eq(order.id),
                             self.r.p.resp.eq(axi.Resp.OKAY),
@@ -175,14 +192,6 @@ class Access(wiring.Component):
                         answered.eq(go & final),
                         resp.eq(Mux(order.miss & fill.lost, fill.resp, axi.Resp.OKAY)),
                     ]
-                with m.Case(Op.READOUT):
-                    m.d.comb += [
-                        self.victims.valid.eq(free & ~started),
-                        go.eq(free & (started | self.victims.ready)),
-                        array.read.eq(go),
-                    ]
-                    with m.If(go):
-                        m.d.sync += [full.eq(1), outbound.eq(1), last_word.eq(final)]
                 with m.Case(Op.BYPASS):
                     m.d.comb += [
                         port.turn.eq(1),
@@ -196,7 +205,7 @@ class Access(wiring.Component):
                     ]
                     with m.If(port.r.valid & port.r.ready):
                         m.d.sync += [
-                            full.eq(1), outbound.eq(0), direct.eq(1), aside.eq(self.incoming),
+                            full.eq(1), direct.eq(1), aside.eq(self.incoming),
                             last_word.eq(port.r.p.last & order.last),
                             self.r.p.id.eq(order.id),
                             self.r.p.resp.eq(_plain(port.r.p.resp)),
@@ -205,6 +214,8 @@ class Access(wiring.Component):
         m.d.comb += [
             done.eq(Mux(order.op == Op.BYPASS, port.done.valid & port.done.ready, go & final)),
             self.orders.ready.eq(present & done),
+            self.stored.eq(present & done & (order.op == Op.WRITE)),
+            array.read.eq(lent | (go & (order.op == Op.READ))),
             fill.passed.eq(present & done & order.miss),
         ]
         return m

@@ -8,7 +8,7 @@ from rtl.params import CacheParams
 from rtl.stream.arbiter import Arbiter
 
 from .bypass import Bypass, ProbeSignature, TurnSignature
-from .data_array import StoreLayout
+from .data_array import PlaceLayout, StoreLayout
 from .layouts import (
     FlightSignature,
     LineLayout,
@@ -19,6 +19,7 @@ from .layouts import (
     channel,
 )
 from .memory_port import MemoryPort
+from .readout import Readout
 from .refill import FillSignature, Refill
 from .write_back import WriteBack
 
@@ -39,12 +40,16 @@ class Back(wiring.Component):
         Memory.
     misses, flight, fill, fills
         As of :class:`~rtl.cache.refill.Refill`.
-    victims, evicted, cleaned
+    lines
+        As of :class:`~rtl.cache.readout.Readout`.
+    evicted, cleaned
         As of :class:`~rtl.cache.write_back.WriteBack`.
     probe, port
         As of :class:`~rtl.cache.bypass.Bypass`.
     w : ``In(channel(params, "w"))``
-        Data of write-backs and of uncacheable writes.
+        Data of uncacheable writes.
+    copies, data
+        As of :class:`~rtl.cache.readout.Readout`.
     tasks : ``Out(stream.Signature(TaskLayout(params)))``
         Changes of state that memory's answers bring about.
     refill_error, write_error : ``Out(1)``, refill_line, write_line : ``Out(LineLayout(params))``
@@ -60,7 +65,8 @@ class Back(wiring.Component):
             "flight": In(FlightSignature(params)),
             "fill": Out(FillSignature(params)),
             "fills": Out(stream.Signature(StoreLayout(params))),
-            "victims": In(stream.Signature(VictimLayout(params))),
+            "lines": In(stream.Signature(VictimLayout(params))),
+            "copies": Out(stream.Signature(PlaceLayout(params))), "data": In(params.data_width),
             "evicted": Out(1), "cleaned": Out(1),
             "probe": In(ProbeSignature(params)), "port": Out(TurnSignature()),
             "w": In(channel(params, "w")),
@@ -73,6 +79,7 @@ class Back(wiring.Component):
         m = Module()
         params = self.params
         m.submodules.refill = refill = Refill(params)
+        m.submodules.readout = readout = Readout(params)
         m.submodules.write_back = write_back = WriteBack(params)
         m.submodules.bypass = bypass = Bypass(params)
         m.submodules.port = port = MemoryPort(params)
@@ -82,7 +89,9 @@ class Back(wiring.Component):
         connect(m, flipped(self.flight), refill.flight)
         connect(m, refill.fill, flipped(self.fill))
         connect(m, refill.fills, flipped(self.fills))
-        connect(m, flipped(self.victims), write_back.victims)
+        connect(m, flipped(self.lines), readout.lines)
+        connect(m, readout.victims, write_back.victims)
+        connect(m, readout.copies, flipped(self.copies))
         connect(m, flipped(self.probe), bypass.probe)
         connect(m, bypass.port, flipped(self.port))
 
@@ -90,7 +99,8 @@ class Back(wiring.Component):
         connect(m, bypass.ar, port.bypass_ar)
         connect(m, write_back.aw, port.victim_aw)
         connect(m, bypass.aw, port.bypass_aw)
-        connect(m, flipped(self.w), port.w)
+        connect(m, readout.w, port.victim_w)
+        connect(m, flipped(self.w), port.bypass_w)
         connect(m, port.refill_r, refill.r)
         connect(m, port.bypass_r, bypass.r)
         connect(m, port.victim_b, write_back.b)
@@ -101,9 +111,10 @@ class Back(wiring.Component):
         connect(m, write_back.tasks, tasks.i[1])
         connect(m, tasks.o, flipped(self.tasks))
         m.d.comb += [
-            refill.written.eq(write_back.evicted),
+            refill.written.eq(write_back.written),
             refill.failed.eq(write_back.failed),
-            bypass.quiet.eq(refill.idle & write_back.idle),
+            readout.data.eq(self.data),
+            bypass.quiet.eq(refill.idle & write_back.idle & ~self.lines.valid),
             port.bypass.eq(bypass.active),
             self.evicted.eq(write_back.evicted),
             self.cleaned.eq(write_back.cleaned),

@@ -60,7 +60,8 @@ class Cache(wiring.Component):
         connect(m, access.r, cpu.r)
         connect(m, access.b, cpu.b)
         connect(m, access.w, back.w)
-        connect(m, access.victims, back.victims)
+        connect(m, lookup.lines, back.lines)
+        connect(m, back.copies, access.copies)
         connect(m, back.fill, access.fill)
         connect(m, back.fills, access.fills)
         connect(m, back.port, access.port)
@@ -69,6 +70,8 @@ class Cache(wiring.Component):
 
         m.d.comb += [
             self.irq.eq(registers.irq),
+            back.data.eq(access.copied),
+            lookup.stored.eq(access.stored),
             access.incoming.eq(self.memory.r.p.data),
             registers.events.eq(lookup.events),
             registers.evicted.eq(back.evicted),

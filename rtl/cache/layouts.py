@@ -20,6 +20,7 @@ __all__ = [
     "FlightSignature",
     "Kind",
     "LineLayout",
+    "LocationLayout",
     "MissLayout",
     "Op",
     "OrderLayout",
@@ -54,10 +55,8 @@ class Op(enum.Enum, shape=2):
 
     READ = 0
     WRITE = 1
-    #: Copy the line to memory.
-    READOUT = 2
     #: Let the bypass have its turn.
-    BYPASS = 3
+    BYPASS = 2
 
 
 class Cause(enum.Enum, shape=2):
@@ -104,6 +103,13 @@ class LineLayout(data.StructLayout):
         super().__init__({"set": params.set_bits, "tag": params.tag_bits})
 
 
+class LocationLayout(data.StructLayout):
+    """Where a line is in the data array: ``set``, ``way``."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"set": params.set_bits, "way": params.way_bits})
+
+
 class RequestLayout(data.StructLayout):
     """One request to the lookup.
 
@@ -132,14 +138,15 @@ class OrderLayout(data.StructLayout):
     """One order to the data array.
 
     ``op``, ``line``, ``way``, ``id``, ``offset``, ``size``, ``beats``, ``fixed`` and
-    ``last`` as in a request, ``miss`` (the line is being refilled), ``cause`` (of a readout).
+    ``last`` as in a request, ``miss`` (the line is being refilled), ``slot`` (one-hot, by which
+    refill).
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({
             "op": Op, "line": LineLayout(params), "way": params.way_bits, "id": params.id_width,
-            "offset": params.offset_bits, "size": 3, "beats": range(max(CHUNK_BEATS, params.beats)),
-            "fixed": 1, "last": 1, "miss": 1, "cause": Cause,
+            "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS),
+            "fixed": 1, "last": 1, "miss": 1, "slot": params.misses,
         })
 
 
@@ -156,10 +163,14 @@ class MissLayout(data.StructLayout):
 
 
 class VictimLayout(data.StructLayout):
-    """A line to write back: ``line``, ``way`` that holds it, ``cause``."""
+    """A line to write back.
+
+    ``line``, ``way`` that holds it, ``cause``, ``slot`` (one-hot, the refill that waits for it).
+    """
 
     def __init__(self, params: CacheParams):
-        super().__init__({"line": LineLayout(params), "way": params.way_bits, "cause": Cause})
+        super().__init__({"line": LineLayout(params), "way": params.way_bits, "cause": Cause,
+                          "slot": params.misses})
 
 
 class TaskLayout(data.StructLayout):
@@ -187,24 +198,28 @@ class RowLayout(data.StructLayout):
 
 
 class FlightSignature(wiring.Signature):
-    """What the lookup has to know of the refill in flight, seen from the lookup.
+    """What the lookup has to know of the refills in flight, seen from the lookup.
 
     Members
     -------
     line : ``Out(LineLayout(params))``
         Line that is looked up.
-    near, same : ``In(1)``
-        The lines of its set are in motion; this very line is on its way. Combinational.
-    way : ``In(way_bits)``
-        Way that the line on its way will have.
-    refer : ``Out(1)``
-        An access to the line on its way was ordered.
+    near : ``In(1)``, slot : ``In(misses)``
+        The lines of its set are in motion; one-hot, the refill that brings this very line.
+        Combinational.
+    next : ``In(misses)``
+        One-hot: the refill that the next miss will be.
+    asked : ``Out(misses)``, way : ``In(way_bits)``
+        One-hot refill, and the way that it fills. Combinational.
+    refer : ``Out(1)``, refers : ``Out(misses)``
+        An access to the line of this refill was ordered.
     soil : ``Out(1)``
         It was a write.
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({
-            "line": Out(LineLayout(params)), "near": In(1), "same": In(1),
-            "way": In(params.way_bits), "refer": Out(1), "soil": Out(1),
+            "line": Out(LineLayout(params)), "near": In(1), "slot": In(params.misses),
+            "next": In(params.misses), "asked": Out(params.misses), "way": In(params.way_bits),
+            "refer": Out(1), "refers": Out(params.misses), "soil": Out(1),
         })

@@ -3,7 +3,6 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from amaranth.utils import exact_log2
 
 from rtl.params import CacheParams
 from rtl.stream.queue import Queue
@@ -20,16 +19,18 @@ from .layouts import (
     OrderLayout,
     RequestLayout,
     TaskLayout,
+    VictimLayout,
 )
 from .maintenance import WalkSignature
 from .masks import number
+from .stores import Stores
 from .tags import Tags
 from .verdict import Verdict, ViewLayout
 
 __all__ = ["EventLayout", "Lookup"]
 
-#: Orders that may wait for the data array.
-ORDERS = 4
+#: Lines that may wait to be copied to memory.
+LINES = 2
 
 
 class EventLayout(data.StructLayout):
@@ -44,8 +45,8 @@ class Lookup(wiring.Component):
     """Find the way of each request, keep the state of all lines, give orders to the data array.
 
     A pipeline of three cycles: read the set; compare the tags; decide and give the order. One
-    request a cycle, as long as they hit, or are maintenance that has nothing to write back. A miss
-    is told to the refill two cycles after the request.
+    request a cycle, unless something dirty has to be written back first. A miss is told to the
+    refill two cycles after the request.
 
     Which lines are replaced: a miss takes the lowest way that holds no line, or else the victim of
     the tree pseudo-LRU (:class:`~rtl.iommu.replacement.TreePlru`, where a bit 0 points to the lower
@@ -67,10 +68,14 @@ class Lookup(wiring.Component):
         Changes of state that the bus has allowed; before requests.
     orders : ``Out(stream.Signature(OrderLayout(params)))``
         What the data array has to do, in the order of the requests.
+    stored : ``In(1)``
+        The data array has done a write.
+    lines : ``Out(stream.Signature(VictimLayout(params)))``
+        Lines to copy to memory; all stores into them are done.
     misses : ``Out(stream.Signature(MissLayout(params)))``
         Lines to bring in.
     flight : ``Out(FlightSignature(params))``
-        The refill in flight.
+        The refills in flight.
     probe : ``Out(ProbeSignature(params))``
         For the bypass.
     walk : ``In(WalkSignature(params))``
@@ -85,6 +90,8 @@ class Lookup(wiring.Component):
             "requests": In(stream.Signature(RequestLayout(params))),
             "tasks": In(stream.Signature(TaskLayout(params))),
             "orders": Out(stream.Signature(OrderLayout(params))),
+            "stored": In(1),
+            "lines": Out(stream.Signature(VictimLayout(params))),
             "misses": Out(stream.Signature(MissLayout(params))),
             "flight": Out(FlightSignature(params)),
             "probe": Out(ProbeSignature(params)),
@@ -96,12 +103,14 @@ class Lookup(wiring.Component):
         m = Module()
         params = self.params
         m.submodules.tags = tags = Tags(params)
-        m.submodules.queue = queue = Queue(OrderLayout(params), ORDERS)
+        m.submodules.queue = queue = Queue(OrderLayout(params), params.orders)
         m.submodules.verdict = verdict = Verdict(params)
         m.submodules.change = change = Change(params)
         connect(m, queue.o, flipped(self.orders))
-        room = queue.level <= ORDERS - 2
-        calm = queue.level <= 1             # an access waits for two readouts at most
+        room = queue.level <= params.orders - 2
+        m.submodules.lines = lines = Queue(VictimLayout(params), LINES)
+        m.submodules.stores = stores = Stores(params, max(4, params.orders // 2))
+        connect(m, lines.o, flipped(self.lines))
 
         # Compared in this cycle.
         coming = Signal(RequestLayout(params))
@@ -112,6 +121,7 @@ class Lookup(wiring.Component):
         has_req = Signal()
         view = Signal(ViewLayout(params))
         pick = Signal(params.ways)
+        slot = Signal(params.misses)
         cause = Signal(Cause)
         purge_failed = Signal()
         is_bypass = req.kind == Kind.BYPASS
@@ -132,6 +142,7 @@ class Lookup(wiring.Component):
             tags.fill_tag.eq(task.line.tag),
             verdict.request.eq(req),
             verdict.view.eq(view),
+            self.flight.asked.eq(view.slot),
             verdict.way_coming.eq(self.flight.way),
             verdict.give_up.eq(purge_failed & is_bypass),
             change.task.eq(task),
@@ -147,33 +158,50 @@ class Lookup(wiring.Component):
             self.misses.p.write.eq(req.write),
             order.op.eq(Mux(req.write, Op.WRITE, Op.READ)),
             order.way.eq(number(pick)),
-            order.cause.eq(cause),
+            order.slot.eq(slot),
+            self.flight.refers.eq(slot),
+            stores.i.valid.eq(queue.i.valid & queue.i.ready & (order.op == Op.WRITE)),
+            stores.i.p.set.eq(order.line.set),
+            stores.i.p.way.eq(order.way),
+            stores.done.eq(self.stored),
+            stores.asked.set.eq(req.line.set),
+            stores.asked.way.eq(number(pick)),
+            lines.i.p.line.set.eq(req.line.set),
+            lines.i.p.line.tag.eq(tags.picked),
+            lines.i.p.way.eq(number(pick)),
+            lines.i.p.slot.eq(slot),
+            lines.i.p.cause.eq(cause),
         ]
         m.d.comb += [order[name].eq(req[name])
                      for name in ("line", "id", "offset", "size", "beats", "fixed", "last")]
 
         def look():
             """Take what `tags` shows, and what is being written to the same set."""
+            near = missed & (line.set == req.line.set)      # a miss of this very cycle
+            slots = Signal(params.misses)
+            m.d.comb += slots.eq(self.flight.slot | Mux(near & (line.tag == req.line.tag),
+                                                        self.flight.next, 0))
             m.d.sync += [view.match.eq(tags.match), view.below.eq(tags.below),
-                         view.above.eq(tags.above),
-                         view.near.eq(self.flight.near), view.same.eq(self.flight.same),
+                         view.above.eq(tags.above), view.near.eq(self.flight.near | near),
+                         view.same.eq(slots.any()), view.slot.eq(slots),
                          view.row.eq(Mux(tags.write & (tags.write_set == line.set),
                                          tags.write_row, tags.row))]
 
+        missed = self.misses.valid & self.misses.ready
         with m.FSM(name="lookup"):
             with m.State("FLOW"):
-                active = has_req & ~self.probe.hold
+                active = has_req & ~self.probe.hold & (stores.i.ready | ~req.write)
                 hit = active & verdict.hit
                 last_probe = verdict.done & is_bypass & req.closes
-                miss_taken = Signal()
                 launched = Signal()
                 m.d.comb += [
                     self.misses.valid.eq(active & verdict.miss & room),
-                    miss_taken.eq(self.misses.valid & self.misses.ready),
-                    launched.eq(active & verdict.launch & calm),
-                    queue.i.valid.eq(active & (verdict.hit | last_probe)),
-                    order.way.eq(verdict.way),
-                    order.miss.eq(view.same),
+                    launched.eq(active & verdict.launch & lines.i.ready),
+                    queue.i.valid.eq((active & (verdict.hit | last_probe))
+                                     | (missed & ~verdict.dirty)),
+                    order.way.eq(Mux(verdict.miss, number(verdict.pick), verdict.way)),
+                    order.miss.eq(view.same | verdict.miss),
+                    order.slot.eq(Mux(verdict.miss, self.flight.next, view.slot)),
                 ]
                 with m.If(verdict.done):
                     m.d.comb += order.op.eq(Op.BYPASS)
@@ -181,17 +209,21 @@ class Lookup(wiring.Component):
                     leaves.eq(active & Mux(
                         queue.i.valid, queue.i.ready,
                         verdict.done | (verdict.drop & ~verdict.more & ~is_bypass))),
-                    tags.write.eq((hit & leaves) | miss_taken | launched
+                    tags.write.eq((hit & leaves) | missed | launched
                                   | (active & verdict.drop)),
-                    self.flight.refer.eq(hit & leaves & view.same),
+                    self.flight.refer.eq(leaves & ((hit & view.same) | verdict.miss)),
+                    self.flight.refers.eq(order.slot),
                     self.flight.soil.eq(self.flight.refer & req.write),
                     self.probe.done.eq(leaves & is_bypass),
                     self.walk.launched.eq(launched & ~is_bypass),
                     self.events.read_hit.eq(hit & leaves & req.starts & ~req.write),
                     self.events.write_hit.eq(hit & leaves & req.starts & req.write),
+                    self.events.read_miss.eq(missed & req.starts & ~req.write),
+                    self.events.write_miss.eq(missed & req.starts & req.write),
                     self.events.dropped.eq(Mux(active, verdict.dropped, 0)),
                 ]
-                m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause)]
+                m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause),
+                             slot.eq(self.flight.next)]
                 with m.If(leaves & last_probe):
                     m.d.sync += purge_failed.eq(0)
 
@@ -215,9 +247,7 @@ class Lookup(wiring.Component):
                                      has_coming.eq(self.requests.valid & tags.ready)]
                 with m.Else():
                     m.d.sync += shown.eq(has_coming & ~shown & ~self.tasks.valid)
-                    with m.If(miss_taken & ~verdict.dirty):
-                        m.next = "ORDER"
-                    with m.Elif(miss_taken | launched):
+                    with m.If(missed | launched):
                         m.next = "VICTIM"
                     with m.Elif(self.tasks.valid):
                         m.next = "CHANGE"
@@ -228,24 +258,19 @@ class Lookup(wiring.Component):
                 m.d.comb += tags.set.eq(req.line.set)
                 m.d.sync += shown.eq(0)
                 m.next = "READOUT"
-            with m.State("READOUT"):        # the queue has room, and `tags` shows the set
+            with m.State("READOUT"):        # `tags` shows the set
                 m.d.comb += [
                     tags.set.eq(req.line.set),
-                    queue.i.valid.eq(1),
-                    order.op.eq(Op.READOUT),
-                    order.line.tag.eq(tags.picked),
-                    order.offset.eq(0),
-                    order.size.eq(exact_log2(params.data_width // 8)),
-                    order.beats.eq(params.beats - 1),
-                    order.fixed.eq(0),
+                    lines.i.valid.eq(~stores.busy),
                 ]
-                with m.If(req.kind == Kind.ACCESS):
-                    m.next = "ORDER"
-                with m.Elif(req.kind == Kind.LINE):
-                    m.d.sync += has_req.eq(0)
-                    m.next = "FLOW"
-                with m.Else():
-                    m.next = "SEE"
+                with m.If(lines.i.valid & lines.i.ready):
+                    with m.If(req.kind == Kind.ACCESS):
+                        m.next = "ORDER"
+                    with m.Elif(req.kind == Kind.LINE):
+                        m.d.sync += has_req.eq(0)
+                        m.next = "FLOW"
+                    with m.Else():
+                        m.next = "SEE"
 
             with m.State("ORDER"):
                 m.d.comb += [
@@ -253,8 +278,6 @@ class Lookup(wiring.Component):
                     queue.i.valid.eq(1),
                     order.miss.eq(1),
                     self.flight.refer.eq(1),
-                    self.events.read_miss.eq(req.starts & ~req.write),
-                    self.events.write_miss.eq(req.starts & req.write),
                 ]
                 m.d.sync += [has_req.eq(0), shown.eq(1)]
                 m.next = "FLOW"

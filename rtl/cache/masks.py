@@ -1,8 +1,8 @@
-"""Sets of ways, one bit a way. All combinational."""
+"""Sets, one bit an element. All combinational."""
 
 from amaranth import *
 
-__all__ = ["count", "first", "number"]
+__all__ = ["chosen", "count", "first", "number", "turned"]
 
 
 def first(mask: Value) -> Value:
@@ -19,3 +19,16 @@ def number(mask: Value) -> Value:
 def count(mask: Value) -> Value:
     """Count the bits that are set."""
     return sum(mask[1:], start=mask[0])
+
+
+def chosen(mask: Value, values: list[Value]) -> Value:
+    """Value at the one bit that is set; 0 if none is."""
+    result = C(0, 1)
+    for bit, value in zip(mask, values, strict=True):
+        result = result | Mux(bit, Value.cast(value), 0)
+    return result
+
+
+def turned(mask: Value) -> Value:
+    """Move every bit up by one, the highest to the lowest place."""
+    return Cat(mask[-1], mask[:-1])

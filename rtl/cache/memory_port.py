@@ -25,7 +25,7 @@ class MemoryPort(wiring.Component):
     -------
     bypass : ``In(1)``
         The bypass is active.
-    refill_ar, bypass_ar, victim_aw, bypass_aw, w : ``In(channel(params, ...))``
+    refill_ar, bypass_ar, victim_aw, victim_w, bypass_aw, bypass_w : ``In(channel(params, ...))``
         To memory.
     refill_r, bypass_r, victim_b, bypass_b : ``Out(channel(params, ...))``
         From memory.
@@ -35,7 +35,7 @@ class MemoryPort(wiring.Component):
 
     def __init__(self, params: CacheParams):
         to_memory = {"refill_ar": "ar", "bypass_ar": "ar", "victim_aw": "aw", "bypass_aw": "aw",
-                     "w": "w"}
+                     "victim_w": "w", "bypass_w": "w"}
         from_memory = {"refill_r": "r", "bypass_r": "r", "victim_b": "b", "bypass_b": "b"}
         super().__init__({
             "bypass": In(1),
@@ -50,14 +50,15 @@ class MemoryPort(wiring.Component):
         with m.If(self.bypass):
             self._join(m, self.bypass_ar, memory.ar)
             self._join(m, self.bypass_aw, memory.aw)
+            self._join(m, self.bypass_w, memory.w)
             self._join(m, memory.r, self.bypass_r)
             self._join(m, memory.b, self.bypass_b)
         with m.Else():
             self._join(m, self.refill_ar, memory.ar)
             self._join(m, self.victim_aw, memory.aw)
+            self._join(m, self.victim_w, memory.w)
             self._join(m, memory.r, self.refill_r)
             self._join(m, memory.b, self.victim_b)
-        self._join(m, self.w, memory.w)
         # What is read has no meaning without `valid`; it need not pass through a choice.
         m.d.comb += [self.bypass_r.payload.eq(memory.r.payload),
                      self.refill_r.payload.eq(memory.r.payload),

@@ -1,4 +1,4 @@
-"""Bring in a line from memory, the word that is needed first."""
+"""Bring in lines from memory, the word that is needed first."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -11,18 +11,19 @@ from rtl.stream.queue import Queue
 
 from .data_array import StoreLayout
 from .layouts import FlightSignature, LineLayout, MissLayout, Task, TaskLayout, channel
+from .masks import chosen, turned
+from .slot import Slot
 
 __all__ = ["FillSignature", "Refill"]
 
-#: Orders for one line that can wait at once: those queued, one under way, one being given.
-USERS = 7
-
 
 class FillSignature(wiring.Signature):
-    """How far the line on its way has come, seen from the refill.
+    """How far a line on its way has come, seen from the refill.
 
     Members
     -------
+    slot : ``In(misses)``
+        One-hot: the line that the data array asks about.
     here, bad : ``Out(beats)``
         Words that are in the data array; words that memory answered with an error.
     resp : ``Out(Resp)``
@@ -43,20 +44,21 @@ class FillSignature(wiring.Signature):
 
     def __init__(self, params: CacheParams):
         super().__init__({
-            "here": Out(params.beats), "bad": Out(params.beats), "resp": Out(axi.Resp),
-            "done": Out(1), "lost": Out(1), "kept": Out(1), "fresh": Out(1),
-            "word": Out(params.word_bits), "fresh_resp": Out(axi.Resp),
+            "slot": In(params.misses), "here": Out(params.beats), "bad": Out(params.beats),
+            "resp": Out(axi.Resp), "done": Out(1), "lost": Out(1), "kept": Out(1),
+            "fresh": Out(1), "word": Out(params.word_bits), "fresh_resp": Out(axi.Resp),
             "reached": In(1), "passed": In(1),
         })
 
 
 class Refill(wiring.Component):
-    """Fetch a line with one burst, in an order that starts with the word that is needed first.
+    """Fetch lines, each with one burst, in an order that starts with the word that is needed first.
 
-    The burst is asked for in the cycle after the miss. Room for all its beats is reserved, so they
-    are taken at once. They go into the data array once nobody needs what was there before: the data
-    array has come to the order that waits for the line, and the old line, if it was dirty, has been
-    written back. If that fails, they are thrown away and the old line stays.
+    The burst is asked for in the cycle of the miss. Up to ``params.misses`` lines are on their way
+    at once; they come, and are settled, in the order of the misses. Room for all their beats is
+    reserved, so they are taken at once. They go into the data array once nobody needs what was
+    there before: the data array has come to the order that waits for the line, and the old line, if
+    it was dirty, has been written back. If that fails, they are thrown away and the old line stays.
 
     A word that memory answers with an error is passed on with that error; the others are passed on
     as they are. Then the line is not kept. A write to it is answered with the error.
@@ -76,14 +78,15 @@ class Refill(wiring.Component):
         What has become of it.
     ar : ``Out(channel(params, "ar"))``
         To memory: one burst a line, wrapping; lines of more than 16 beats start with the first.
+        Combinational from ``misses``, but not withdrawn.
     r : ``In(channel(params, "r"))``
         From memory.
     fills : ``Out(stream.Signature(StoreLayout(params)))``
         To the data array, which is always ready.
     fill : ``Out(FillSignature(params))``
-        For the orders that need the line.
-    written, failed : ``In(1)``
-        Memory has answered the write-back of the old line, well or badly.
+        For the orders that need the lines.
+    written, failed : ``In(misses)``
+        One-hot: memory has answered the write-back of an old line, well or badly.
     idle : ``Out(1)``
         No beat is to come.
     error : ``Out(1)``, error_line : ``Out(LineLayout(params))``
@@ -102,110 +105,139 @@ class Refill(wiring.Component):
             "r": In(channel(params, "r")),
             "fills": Out(stream.Signature(StoreLayout(params))),
             "fill": Out(FillSignature(params)),
-            "written": In(1), "failed": In(1),
+            "written": In(params.misses), "failed": In(params.misses),
             "idle": Out(1),
             "error": Out(1), "error_line": Out(LineLayout(params)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        params = self.params
-        beats = params.beats
-        m.submodules.queue = queue = Queue(self._beat, beats)
+        params, fill, flight = self.params, self.fill, self.flight
+        count = params.misses
+        slots = [Slot(params) for _ in range(count)]
+        for k, slot in enumerate(slots):
+            m.submodules[f"slot_{k}"] = slot
+
+        # Slots are used in turn. Each of these is one-hot: the next to be taken, the one whose
+        # beats come next, the next whose way is to be settled.
+        start = Signal(count, init=1)
+        filling = Signal(count, init=1)
+        settling = Signal(count, init=1)
+
+        def of(which, name):
+            """Output ``name`` of one slot."""
+            return chosen(which, [getattr(slot, name) for slot in slots])
+
+        # Misses. The address goes out at once, or else it is held.
+        held = Signal(MissLayout(params))
+        waiting = Signal()
+        asked = Signal.like(held)
+        taken = Signal()
+        m.d.comb += [
+            self.misses.ready.eq(~waiting & of(start, "free")),
+            taken.eq(self.misses.valid & self.misses.ready),
+            asked.eq(Mux(waiting, held, self.misses.payload)),
+            self.ar.valid.eq(waiting | taken),
+            self.ar.p.addr.eq(Cat(C(0, params.offset_bits - params.word_bits),
+                                  asked.word if self.wraps else C(0, params.word_bits),
+                                  asked.line)),
+            self.ar.p.len.eq(params.beats - 1),
+            self.ar.p.size.eq(exact_log2(params.data_width // 8)),
+            self.ar.p.burst.eq(axi.Burst.WRAP if self.wraps else axi.Burst.INCR),
+            self.ar.p.cache.eq(axi.CACHE_WRITE_BACK),
+        ]
+        m.d.sync += waiting.eq(self.ar.valid & ~self.ar.ready)
+        with m.If(taken):
+            m.d.sync += [held.eq(self.misses.p), start.eq(turned(start))]
+
+        # Beats.
+        m.submodules.queue = queue = Queue(self._beat, params.beats * count)
+        now = Signal(MissLayout(params))    # the line whose beats come next
+        here = Signal(params.beats)         # words of it that are in the data array
+        number = Signal(params.word_bits)   # beats of it that were taken
+        opened = Signal()                   # the orders before those for it are done
+        reached = Signal()
+        kept = Signal()
+        go = Signal()                       # the data array may be changed
+        take = Signal()
+        last = number == params.beats - 1
         m.d.comb += [
             queue.i.valid.eq(self.r.valid),
             queue.i.p.data.eq(self.r.p.data),
             queue.i.p.resp.eq(self.r.p.resp),
             self.r.ready.eq(1),             # room is reserved
-        ]
-
-        miss = Signal(MissLayout(params))
-        moving = Signal()                   # the state of the way is not settled
-        coming = Signal()                   # beats are still to be taken from the queue
-        opened = Signal()                   # the orders before those for the line are done
-        evicting = Signal()
-        soiled = Signal()
-        users = Signal(range(USERS + 1))    # orders for the line that are not done
-        word = Signal(params.word_bits)     # word at the head of the queue
-        first = Signal(params.word_bits)    # word that memory sends first
-        fill, task, flight = self.fill, self.tasks.p, self.flight
-
-        go = Signal()                       # the data array may be changed
-        take = Signal()
-        wrong = Signal()
-        m.d.comb += [
-            self.misses.ready.eq(~moving & (users == 0)),
-            self.idle.eq(~coming),
-            go.eq(coming & ~evicting & (opened | fill.reached)),
-            queue.o.ready.eq(go),
+            self.idle.eq(~Cat(slot.coming for slot in slots).any()),
+            now.eq(of(filling, "now")),
+            kept.eq(of(filling, "kept")),
+            reached.eq(fill.reached & (fill.slot & filling).any()),
+            go.eq(of(filling, "coming") & ~of(filling, "evicting") & (opened | reached | kept)),
             take.eq(go & queue.o.valid),
-            wrong.eq(queue.o.p.resp.as_value()[1]),
-            self.fills.valid.eq(take & ~fill.kept),
-            self.fills.p.way.eq(miss.way),
-            self.fills.p.set.eq(miss.line.set),
-            self.fills.p.word.eq(word),
+            queue.o.ready.eq(go),
+            self.fills.valid.eq(take & ~kept),
+            self.fills.p.way.eq(now.way),
+            self.fills.p.set.eq(now.line.set),
+            self.fills.p.word.eq(number + (now.word if self.wraps else 0)),
             self.fills.p.data.eq(queue.o.p.data),
             self.fills.p.strb.eq(~0),
-            fill.fresh.eq(go & self.r.valid & (queue.level == 0) & ~fill.kept),
-            fill.word.eq(word),
+            self.error.eq(take & queue.o.p.resp.as_value()[1] & ~of(filling, "bad").any()),
+            self.error_line.eq(now.line),
+        ]
+        with m.If(reached):
+            m.d.sync += opened.eq(1)
+        with m.If(take):
+            m.d.sync += [number.eq(number + 1), here.bit_select(self.fills.p.word, 1).eq(1)]
+            with m.If(last):
+                m.d.sync += [here.eq(0), opened.eq(0), filling.eq(turned(filling))]
+
+        # What the data array asks.
+        current = (fill.slot & filling).any() & of(fill.slot, "coming")
+        m.d.comb += [
+            fill.done.eq(~of(fill.slot, "coming") | fill.kept),
+            fill.here.eq(Mux(current, here, (~of(fill.slot, "coming")).replicate(params.beats))),
+            fill.fresh.eq(current & go & self.r.valid & (queue.level == 0) & ~kept),
+            fill.word.eq(self.fills.p.word),
             fill.fresh_resp.eq(self.r.p.resp),
-            fill.done.eq(~coming | fill.kept),
-            self.error.eq(take & wrong & ~fill.bad.any()),
-            self.error_line.eq(miss.line),
         ]
+        m.d.comb += [getattr(fill, name).eq(of(fill.slot, name))
+                     for name in ("bad", "resp", "lost", "kept")]
+
+        # What the lookup asks.
+        near = Signal(count)
         m.d.comb += [
-            flight.near.eq(moving & (flight.line.set == miss.line.set)),
-            flight.same.eq(flight.near & (flight.line.tag == miss.line.tag)),
-            flight.way.eq(miss.way),
-            self.ar.p.addr.eq(Cat(C(0, params.offset_bits - params.word_bits), first, miss.line)),
-            self.ar.p.len.eq(beats - 1),
-            self.ar.p.size.eq(exact_log2(params.data_width // 8)),
-            self.ar.p.burst.eq(axi.Burst.WRAP if self.wraps else axi.Burst.INCR),
-            self.ar.p.cache.eq(axi.CACHE_WRITE_BACK),
-        ]
-        m.d.comb += [
-            self.tasks.valid.eq(moving & ~coming),
-            task.task.eq(Mux(fill.kept, Task.KEEP, Mux(fill.lost, Task.VOID, Task.FILL))),
-            task.line.eq(miss.line),
-            task.way.eq(miss.way),
-            task.dirty.eq(soiled),
+            near.eq(Cat(slot.moving & (slot.now.line.set == flight.line.set) for slot in slots)),
+            flight.near.eq(near.any()),
+            flight.slot.eq(near & Cat(slot.now.line.tag == flight.line.tag for slot in slots)),
+            flight.next.eq(start),
+            flight.way.eq(chosen(flight.asked, [slot.now.way for slot in slots])),
         ]
 
-        with m.If(self.ar.ready):
-            m.d.sync += self.ar.valid.eq(0)
-        with m.If(fill.reached):
-            m.d.sync += opened.eq(1)
-        with m.If(flight.soil):
-            m.d.sync += soiled.eq(1)
-        with m.If(self.written | self.failed):
-            m.d.sync += evicting.eq(0)
-        with m.If(self.failed):
-            m.d.sync += [fill.kept.eq(1), fill.lost.eq(1), fill.resp.eq(axi.Resp.SLVERR)]
-        with m.If(take):
-            m.d.sync += [word.eq(word + 1), fill.here.bit_select(word, 1).eq(1)]
-            with m.If((word + 1)[:params.word_bits] == first):
-                m.d.sync += coming.eq(0)
-            with m.If(wrong):
-                m.d.sync += [fill.bad.bit_select(word, 1).eq(1), fill.lost.eq(1)]
-                with m.If(~fill.lost):
-                    m.d.sync += fill.resp.eq(queue.o.p.resp)
+        # What has become of them.
+        settled, task = Signal(MissLayout(params)), self.tasks.p
+        m.d.comb += [
+            settled.eq(of(settling, "now")),
+            self.tasks.valid.eq(of(settling, "moving") & ~of(settling, "coming")),
+            task.task.eq(Mux(of(settling, "kept"), Task.KEEP,
+                             Mux(of(settling, "lost"), Task.VOID, Task.FILL))),
+            task.line.eq(settled.line),
+            task.way.eq(settled.way),
+            task.dirty.eq(of(settling, "soiled")),
+        ]
         with m.If(self.tasks.valid & self.tasks.ready):
-            m.d.sync += moving.eq(0)
-        with m.If(self.misses.valid & self.misses.ready):
-            m.d.sync += [
-                miss.eq(self.misses.p),
-                moving.eq(1),
-                coming.eq(1),
-                opened.eq(0),
-                evicting.eq(self.misses.p.evict),
-                soiled.eq(self.misses.p.write),
-                self.ar.valid.eq(1),
-                fill.here.eq(0),
-                fill.bad.eq(0),
-                fill.lost.eq(0),
-                fill.kept.eq(0),
+            m.d.sync += settling.eq(turned(settling))
+
+        for k, slot in enumerate(slots):
+            m.d.comb += [
+                slot.start.eq(taken & start[k]),
+                slot.miss.eq(self.misses.p),
+                slot.refer.eq(flight.refer & flight.refers[k]),
+                slot.soil.eq(flight.soil & flight.refers[k]),
+                slot.passed.eq(fill.passed & fill.slot[k]),
+                slot.written.eq(self.written[k]),
+                slot.failed.eq(self.failed[k]),
+                slot.take.eq(take & filling[k]),
+                slot.beat.word.eq(self.fills.p.word),
+                slot.beat.resp.eq(queue.o.p.resp),
+                slot.beat.last.eq(last),
+                slot.settle.eq(self.tasks.valid & self.tasks.ready & settling[k]),
             ]
-            start = self.misses.p.word if self.wraps else 0
-            m.d.sync += [first.eq(start), word.eq(start)]
-        m.d.sync += users.eq(users + flight.refer - fill.passed)
         return m

@@ -72,6 +72,7 @@ class Registers(wiring.Component):
             fields.cap.line_bytes_log2.eq(params.offset_bits),
             fields.cap.ways.eq(params.ways),
             fields.cap.sets_log2.eq(params.set_bits),
+            fields.cap.misses.eq(params.misses),
         ]
 
         errors = {"refill_error": self.refill_error, "write_error": self.write_error,

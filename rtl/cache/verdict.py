@@ -20,12 +20,13 @@ class ViewLayout(data.StructLayout):
 
     ``row``: its state. ``match``: ways whose tag is that of the request. ``below``, ``above``: ways
     whose line is outside the range of the maintenance. ``near``: a refill is changing the set.
-    ``same``: it brings this very line.
+    ``same``: one brings this very line, and ``slot`` tells which.
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({"row": RowLayout(params), "match": params.ways,
-                          "below": params.ways, "above": params.ways, "near": 1, "same": 1})
+                          "below": params.ways, "above": params.ways, "near": 1, "same": 1,
+                          "slot": params.misses})
 
 
 class Verdict(wiring.Component):
@@ -43,7 +44,7 @@ class Verdict(wiring.Component):
     request : ``In(RequestLayout(params))``, view : ``In(ViewLayout(params))``
         Request, and what its set looks like.
     way_coming : ``In(way_bits)``
-        Way that the refill in flight fills.
+        Way that the refill of this very line fills.
     give_up : ``In(1)``
         A line in the way of an uncacheable access could not be written back.
     hit : ``Out(1)``

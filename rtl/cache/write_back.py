@@ -2,7 +2,7 @@
 
 from amaranth import *
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.axi import signature as axi
@@ -22,7 +22,7 @@ class WriteBack(wiring.Component):
 
     A line is a burst with one ID, so that responses come in order; the data goes past this
     component. The address is issued in the cycle after ``victims``; a response is told one cycle
-    later.
+    later. Responses are taken also while the lookup has no time for ``tasks``.
 
     Parameters
     ----------
@@ -39,8 +39,10 @@ class WriteBack(wiring.Component):
         From memory.
     tasks : ``Out(stream.Signature(TaskLayout(params)))``
         Response to a line that is still in the cache.
-    evicted, failed : ``Out(1)``
-        Memory has taken, or refused, a line that makes room for another.
+    evicted : ``Out(1)``
+        Memory has taken a line that makes room for another.
+    written, failed : ``Out(misses)``
+        One-hot: the refill for which memory has taken, or refused, a line that makes room.
     cleaned : ``Out(1)``
         Memory has taken a line that maintenance wrote back.
     idle : ``Out(1)``
@@ -56,7 +58,8 @@ class WriteBack(wiring.Component):
             "aw": Out(channel(params, "aw")),
             "b": In(channel(params, "b")),
             "tasks": Out(stream.Signature(TaskLayout(params))),
-            "evicted": Out(1), "failed": Out(1), "cleaned": Out(1),
+            "evicted": Out(1), "cleaned": Out(1),
+            "written": Out(params.misses), "failed": Out(params.misses),
             "idle": Out(1),
             "error": Out(1), "error_line": Out(LineLayout(params)),
         })
@@ -65,6 +68,8 @@ class WriteBack(wiring.Component):
         m = Module()
         params = self.params
         m.submodules.queue = queue = Queue(VictimLayout(params), OUTSTANDING)
+        m.submodules.answers = answers = Queue(TaskLayout(params), OUTSTANDING)
+        connect(m, answers.o, flipped(self.tasks))
 
         m.d.comb += [
             queue.i.payload.eq(self.victims.payload),
@@ -92,27 +97,23 @@ class WriteBack(wiring.Component):
         wrong = Signal()
         makes_room = Signal()
         m.d.comb += [
-            self.b.ready.eq(~self.tasks.valid),
+            self.b.ready.eq(answers.i.ready),
             done.eq(self.b.valid & self.b.ready),
             wrong.eq(self.b.p.resp.as_value()[1]),
             queue.o.ready.eq(done),
             makes_room.eq(queue.o.p.cause == Cause.EVICT),
-            self.failed.eq(done & makes_room & wrong),
+            self.failed.eq(Mux(done & makes_room & wrong, queue.o.p.slot, 0)),
+            self.written.eq(Mux(self.evicted, queue.o.p.slot, 0)),
             self.evicted.eq(done & makes_room & ~wrong),
             self.cleaned.eq(done & ~wrong & ((queue.o.p.cause == Cause.CLEAN)
                                              | (queue.o.p.cause == Cause.FLUSH))),
             self.error.eq(done & wrong),
             self.error_line.eq(queue.o.p.line),
-            self.tasks.p.task.eq(Task.ACK),
+            answers.i.valid.eq(done & ~makes_room),
+            answers.i.p.task.eq(Task.ACK),
+            answers.i.p.line.eq(queue.o.p.line),
+            answers.i.p.way.eq(queue.o.p.way),
+            answers.i.p.cause.eq(queue.o.p.cause),
+            answers.i.p.error.eq(wrong),
         ]
-        with m.If(self.tasks.ready):
-            m.d.sync += self.tasks.valid.eq(0)
-        with m.If(done):
-            m.d.sync += [
-                self.tasks.valid.eq(~makes_room),
-                self.tasks.p.line.eq(queue.o.p.line),
-                self.tasks.p.way.eq(queue.o.p.way),
-                self.tasks.p.cause.eq(queue.o.p.cause),
-                self.tasks.p.error.eq(wrong),
-            ]
         return m

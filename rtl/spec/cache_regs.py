@@ -45,6 +45,7 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("line_bytes_log2", 8, 4, RO, "Line, log2 of bytes."),
         Field("ways", 12, 4, RO, "Ways."),
         Field("sets_log2", 16, 8, RO, "Sets, log2."),
+        Field("misses", 24, 4, RO, "Lines that may be on their way from memory at once."),
     )),
     Register("status", 0x24, "Extension: errors.", (
         Field("refill_error", 0, 1, W1C, "A refill failed; the line was not kept."),

@@ -1,10 +1,14 @@
 """The cache: hits, misses, sequential reads, and range maintenance.
 
 16 KiB, 4 ways, lines of 64 B, 64-bit buses; so are the peers. Accesses of the CPU are single words,
-offered without a gap, if nothing else is said.
+offered without a gap, if nothing else is said. Four misses may be in flight; the rows that say so
+have eight, as the peer has there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from random import Random
 
 from rtl.axi.signature import CACHE_WRITE_BACK
 from rtl.cache.cache import Cache
@@ -24,6 +28,8 @@ WORD, LINE, BEATS = PARAMS.data_width // 8, PARAMS.line_bytes, PARAMS.beats
 HITS, LINES, RANGE = 128, 128, 4096
 #: Line in which hits are measured, what is read in sequence, and lines that miss.
 HOT, STREAM, COLD = 0x2_0000, 0x8000, 0x3_0000
+#: Random accesses, and the space in which they fall: four times the cache.
+RANDOM, SPACE = 1500, 1 << 16
 #: Best peer at each latency. Its port takes requests of a CPU core, where ours is AXI.
 PCG, HPD = "PyCacheGen", "HPDcache"
 PEERS = {
@@ -34,6 +40,13 @@ PEERS = {
     "sequential read by words": {1: (17, PCG), 16: (28, HPD), 100: (61, HPD)},
     "clean 4 KiB, all dirty": {1: (16.0, HPD), 16: (31.0, HPD), 100: (115.0, HPD)},
     "clean 4 KiB, nothing dirty": {L: (3.02, HPD) for L in LATENCIES},
+    "flush 4 KiB, nothing there": {L: (5.02, HPD) for L in LATENCIES},
+    "clean all, nothing dirty": {L: (0.016, HPD) for L in LATENCIES},
+    "flush all, nothing dirty": {L: (2.02, HPD) for L in LATENCIES},
+    "one word a line, 8 misses": {1: (8.01, HPD), 16: (8.02, HPD), 100: (14.3, HPD)},
+    "sequential read by words, 8 misses": {1: (17, PCG), 16: (28, HPD), 100: (61, HPD)},
+    "random read or write, 8 misses": {1: (5.98, HPD), 16: (6.0, HPD), 100: (12.6, HPD)},
+    "the same, each waits": {1: (11.5, PCG), 16: (23.2, HPD), 100: (86.8, HPD)},
 }
 
 
@@ -73,7 +86,8 @@ class _Cpu:
     async def sequence(self, ctx, addresses: list[int], beats: int = 1) -> float:
         """Cycles from the first AR to the last beat, for each line."""
         await self.reads(ctx, addresses, beats)
-        return (ctx.get(self._r.last) - ctx.get(self._ar.first)) / LINES
+        lines = len({addr // LINE for addr in addresses})
+        return (ctx.get(self._r.last) - ctx.get(self._ar.first)) / lines
 
     async def writes(self, ctx, addresses: list[int], beats: int = 1) -> float:
         """Cycles from the first response to the last, for each that follows the first."""
@@ -82,6 +96,34 @@ class _Cpu:
                    (self._cpu.w, _data(beats) * len(addresses)))
         await self._b.reach(ctx, len(addresses))
         return (ctx.get(self._b.last) - ctx.get(self._b.first)) / (len(addresses) - 1)
+
+    async def mixed(self, ctx, accesses: list[tuple[bool, int]]) -> float:
+        """Cycles from the first address to the last answer, for each; in no order of kinds."""
+        await self._begin(ctx)
+        reads, writes = ([_address(addr) for write, addr in accesses if write == kind]
+                         for kind in (False, True))
+        await play(ctx, (self._cpu.ar, reads), (self._cpu.aw, writes),
+                   (self._cpu.w, _data() * len(writes)))
+        await self._r.reach(ctx, len(reads))
+        await self._b.reach(ctx, len(writes))
+        ends = ctx.get(self._r.last), ctx.get(self._b.last)
+        starts = ctx.get(self._ar.first), ctx.get(self._aw.first)
+        return (max(ends) - min(starts)) / len(accesses)
+
+    async def dependent(self, ctx, accesses: list[tuple[bool, int]]) -> float:
+        """Measure the same, each offered in the cycle after the answer to the one before."""
+        await self._begin(ctx)
+        counts = {False: 0, True: 0}
+        for is_write, addr in accesses:
+            counts[is_write] += 1
+            if is_write:
+                await play(ctx, (self._cpu.aw, [_address(addr)]), (self._cpu.w, _data()))
+            else:
+                await play(ctx, (self._cpu.ar, [_address(addr)]))
+            await (self._b if is_write else self._r).reach(ctx, counts[is_write])
+        ends = ctx.get(self._r.last), ctx.get(self._b.last)
+        starts = ctx.get(self._ar.first), ctx.get(self._aw.first)
+        return (max(ends) - min(starts)) / len(accesses)
 
     async def first(self, ctx, addr: int) -> int:
         """Cycles from the AR of one read to its first beat of data."""
@@ -139,20 +181,45 @@ async def _figures(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
     for state in ("all dirty", "nothing dirty"):
         cycles = await cpu.maintain(ctx, CacheMode.CLEAN_SHARED, 0, RANGE)
         found[f"clean 4 KiB, {state}"] = cycles * LINE / RANGE, "line"
+    cycles = await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE, SPACE, SPACE + RANGE)
+    found["flush 4 KiB, nothing there"] = cycles * LINE / RANGE, "line"
+
+    await cpu.reads(ctx, list(range(0, PARAMS.size_bytes, LINE)))
+    for name, mode in (("clean", CacheMode.CLEAN_SHARED), ("flush", CacheMode.CLEAN_INVALIDATE)):
+        cycles = await cpu.maintain(ctx, mode)
+        found[f"{name} all, nothing dirty"] = cycles * LINE / PARAMS.size_bytes, "line"
+    return found
+
+
+async def _many(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
+    """With eight misses in flight."""
+    random, found = Random(0), {}
+    some = [(random.random() < 0.5, random.randrange(SPACE) & -WORD) for _ in range(RANDOM)]
+    sequence = list(range(STREAM, STREAM + LINES * LINE, WORD))
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    found["sequential read by words, 8 misses"] = await cpu.sequence(ctx, sequence), "line"
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    lines = list(range(0, SPACE, LINE))
+    found["one word a line, 8 misses"] = await cpu.sequence(ctx, lines), "line"
+    await cpu.mixed(ctx, some)                  # the cache is full of it, and dirty
+    found["random read or write, 8 misses"] = await cpu.mixed(ctx, some), "access"
+    found["the same, each waits"] = await cpu.dependent(ctx, some[:RANDOM // 3]), "access"
     return found
 
 
 def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
     """Measure reads and writes of a CPU and the cleaning of a range of 64 lines."""
-    rig = Rig(Cache(PARAMS), {"memory": (0, 1 << 18)})
-    cpu, rows = _Cpu(rig), []
-
-    async def testbench(ctx):
-        for latency in latencies:
-            await rig.latency(ctx, "memory", latency)
-            for what, (cycles, unit) in (await _figures(ctx, cpu)).items():
-                peer = PEERS.get(what, {}).get(latency, (None, ""))
-                rows.append(Row("cache", what, latency, cycles, unit, *peer))
-
-    rig.run(testbench)
+    rows = []
+    for params, figures in ((PARAMS, _figures), (replace(PARAMS, misses=8), _many)):
+        rig = Rig(Cache(params), {"memory": (0, 1 << 18)})
+        rig.run(partial(_measure, rig, _Cpu(rig), figures, list(latencies), rows))
     return rows
+
+
+async def _measure(rig: Rig, cpu: _Cpu, figures: Callable, latencies: list[int], rows: list[Row],
+                   ctx) -> None:
+    for latency in latencies:
+        await rig.latency(ctx, "memory", latency)
+        for what, (cycles, unit) in (await figures(ctx, cpu)).items():
+            peer = PEERS.get(what, {}).get(latency, (None, ""))
+            rows.append(Row("cache", what, latency, cycles, unit, *peer))

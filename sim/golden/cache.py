@@ -42,16 +42,18 @@ class Cache:
         Behind the cache.
     size_bytes, ways, line_bytes : int, powers of two
         Geometry.
+    misses : int
+        What ``cap`` says of the lines that may be on their way at once; here, one is.
     """
 
     def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
-                 line_bytes: int = 64):
+                 line_bytes: int = 64, misses: int = 4):
         self._memory = memory
         self.line_bytes = line_bytes
         sets = size_bytes // (ways * line_bytes)
         self._cap = _CAP.pack({
             "version": _VERSION, "line_bytes_log2": line_bytes.bit_length() - 1, "ways": ways,
-            "sets_log2": sets.bit_length() - 1})
+            "sets_log2": sets.bit_length() - 1, "misses": misses})
         self._sets = [[Line() for _ in range(ways)] for _ in range(sets)]
         self._order = [TreePlru(ways) for _ in range(sets)]
         self._words = dict.fromkeys(("start", "end", "err_addr"), 0)

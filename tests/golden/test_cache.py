@@ -49,8 +49,9 @@ def cached():
 
 
 def test_geometry(cached):
-    assert cached.read("cap") == 1 | 6 << 8 | 2 << 12 | 2 << 16
-    assert Cached(size_bytes=16384, ways=4).read("cap") == 1 | 6 << 8 | 4 << 12 | 6 << 16
+    assert cached.read("cap") == 1 | 6 << 8 | 2 << 12 | 2 << 16 | 4 << 24
+    assert (Cached(size_bytes=16384, ways=4, misses=1).read("cap")
+            == 1 | 6 << 8 | 4 << 12 | 6 << 16 | 1 << 24)
     assert cached.cache.read(0x14) == cached.cache.read(0x100) == 0
 
 

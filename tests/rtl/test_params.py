@@ -30,6 +30,7 @@ POWERS = [
     (CacheParams, "ways", "Ways", 1, 8),
     (CacheParams, "line_bytes", "Line bytes", 16, 128),
     (CacheParams, "size_bytes", "Cache size", 512, 1 << 20),
+    (CacheParams, "misses", "Misses in flight", 1, 8),
 ]
 
 
@@ -73,6 +74,7 @@ def test_cache_geometry():
                                          r"ways with lines of 64 bytes$"):
         CacheParams(size_bytes=256)
     assert CacheParams(size_bytes=128, ways=1).sets == 2
+    assert CacheParams(misses=8).orders == 32
 
 
 @pytest.mark.parametrize("parts, message", [

@@ -12,10 +12,12 @@ __all__ = ["SHAPES", "Cpu", "Setup", "Software", "words"]
 #: Geometries: small, the smallest, direct-mapped, odd widths, long lines.
 SHAPES = {
     "small": CacheParams(phys_bits=32, size_bytes=512, ways=2, line_bytes=32),
-    "smallest": CacheParams(phys_bits=32, id_width=1, size_bytes=32, ways=1, line_bytes=16),
-    "direct": CacheParams(phys_bits=40, data_width=32, size_bytes=256, ways=1, line_bytes=32),
+    "smallest": CacheParams(phys_bits=32, id_width=1, size_bytes=32, ways=1, line_bytes=16,
+                            misses=1),
+    "direct": CacheParams(phys_bits=40, data_width=32, size_bytes=256, ways=1, line_bytes=32,
+                          misses=2),
     "odd": CacheParams(phys_bits=37, id_width=3, data_width=128, size_bytes=1024, ways=4,
-                       line_bytes=64),
+                       line_bytes=64, misses=8),
     "long": CacheParams(phys_bits=34, data_width=32, size_bytes=2048, ways=8, line_bytes=128),
 }
 

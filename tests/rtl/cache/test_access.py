@@ -1,5 +1,7 @@
 """Access: orders on the data array, against a bytearray."""
 
+from random import Random
+
 import pytest
 from amaranth.back import rtlil
 from hypothesis import given, settings
@@ -7,11 +9,11 @@ from hypothesis import strategies as st
 
 from rtl.axi.signature import Burst, Resp
 from rtl.cache.access import Access
-from rtl.cache.layouts import Cause, Op
+from rtl.cache.layouts import Op
 from sim.axi import beat_addresses
 from sim.streams import collect, get, put, send
 
-from .harness import SHAPES, words
+from .harness import SHAPES
 
 SMALL = SHAPES["small"]                     # 4 words of 8 bytes
 LINE, WORD = 32, 8
@@ -20,12 +22,9 @@ LINE, WORD = 32, 8
 @st.composite
 def orders(draw):
     """An order without surprises: the line is there."""
-    op = draw(st.sampled_from([Op.READ, Op.READ, Op.WRITE, Op.WRITE, Op.READOUT]))
+    op = draw(st.sampled_from([Op.READ, Op.WRITE]))
     order = {"op": op, "line": {"set": draw(st.integers(0, 1)), "tag": 77},
              "way": draw(st.integers(0, 1)), "id": draw(st.integers(0, 3)), "last": 1}
-    if op is Op.READOUT:
-        return order | {"offset": 0, "size": 3, "beats": 3, "fixed": 0, "id": 0,
-                        "cause": draw(st.sampled_from(list(Cause)))}
     size, fixed = draw(st.integers(0, 3)), draw(st.booleans())
     offset = draw(st.integers(0, LINE - 1))
     room = 16 if fixed else (LINE - (offset & -1 << size)) >> size
@@ -46,12 +45,9 @@ def beats_of(order):
 def test_orders(bench, todo, stall, seed):
     dut = Access(SMALL)
     this = bench(dut)
-    lines, reads, writes, out, responses = {}, [], [], [], []
+    lines, reads, writes, responses = {}, [], [], []
     for index, order in enumerate(todo):
         line = lines.setdefault((order["line"]["set"], order["way"]), bytearray(LINE))
-        if order["op"] is Op.READOUT:
-            out.append((order, bytes(line)))
-            continue
         for at in beats_of(order):
             low = at & -WORD
             if order["op"] is Op.READ:
@@ -92,20 +88,15 @@ def test_orders(bench, todo, stall, seed):
         got = await collect(ctx, dut.b, len(responses), stall=stall, seed=seed)
         assert [(beat.id, beat.resp) for beat in got] == [(axid, Resp.OKAY) for axid in responses]
 
-    @this.testbench
-    async def take_victims(ctx):
-        for victim, (order, _) in zip(
-                await collect(ctx, dut.victims, len(out), stall=stall, seed=seed), out,
-                strict=True):
-            assert (victim.line.set, victim.line.tag) == (order["line"]["set"], 77)
-            assert (victim.way, victim.cause) == (order["way"], order["cause"])
-
-    @this.testbench
-    async def take_lines(ctx):
-        got = await collect(ctx, dut.w, 4 * len(out), stall=stall, seed=seed)
-        assert [beat.last for beat in got] == [0, 0, 0, 1] * len(out)
-        assert [beat.data for beat in got] == [word for _, line in out for word in words(line, 8)]
-        assert {beat.strb for beat in got} <= {255}
+    @this.background
+    async def copy(ctx):
+        """Whatever is copied meanwhile, accesses do not notice."""
+        random = Random(seed)
+        while True:
+            ctx.set(dut.copies.valid, random.random() < 0.5)
+            ctx.set(dut.copies.payload, {"set": random.randrange(2), "way": random.randrange(2),
+                                         "word": random.randrange(4)})
+            await ctx.tick()
 
     this.run()
 
@@ -300,6 +291,38 @@ def test_one_word_a_cycle(bench):
             assert taken
             loads += [data] if valid else []
         assert loads == list(range(0, 18, 2))
+
+    run(bench, program)
+
+
+def test_copies(bench):
+    """A word in the next cycle; every second cycle if the CPU reads too; none while it stalls."""
+    async def program(ctx, dut):
+        ctx.set(dut.beats.valid, 1)
+        for word in range(4):
+            ctx.set(dut.beats.payload, {"data": 50 + word, "strb": 255})
+            await put(ctx, dut.orders, {"op": Op.WRITE, "offset": 8 * word, "size": 3})
+        ctx.set(dut.beats.valid, 0)
+        ctx.set(dut.copies.valid, 1)
+        for reads in (0, 1):
+            ctx.set(dut.orders.payload, {"op": Op.READ, "offset": 0, "size": 3})
+            ctx.set(dut.orders.valid, reads)
+            ctx.set(dut.r.ready, 1)
+            taken, before = 0, None
+            for step in range(20):
+                ctx.set(dut.copies.p.word, step % 4)
+                *_, ready, word, valid, data = await ctx.tick().sample(
+                    dut.copies.ready, dut.copied, dut.r.valid, dut.r.p.data)
+                assert before is None or word == 50 + before
+                assert not valid or data == 50
+                before = step % 4 if ready else None
+                taken += ready
+            assert taken == (10 if reads else 20)
+        ctx.set(dut.r.ready, 0)
+        await ctx.tick().repeat(2)
+        for _ in range(4):
+            *_, ready, data = await ctx.tick().sample(dut.copies.ready, dut.r.p.data)
+            assert not ready and data == 50
 
     run(bench, program)
 

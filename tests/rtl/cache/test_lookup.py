@@ -33,16 +33,18 @@ class Setting(wiring.Component):
         m = Module()
         m.submodules.lookup = lookup = self.lookup
         for name in lookup.signature.members:
-            if name in ("events", "flight"):
+            if name in ("events", "flight", "stored"):
                 continue
             ports = getattr(lookup, name), flipped(getattr(self, name))
             connect(m, *ports)
         flight = lookup.flight
         m.d.comb += [
             self.events.eq(lookup.events),
+            lookup.stored.eq(self.stored),
             flight.near.eq(self.moving & (flight.line.set == self.moving_line.set)),
-            flight.same.eq(flight.near & (flight.line.tag == self.moving_line.tag)),
-            flight.way.eq(self.moving_way),
+            flight.slot.eq(flight.near & (flight.line.tag == self.moving_line.tag)),
+            flight.next.eq(1),
+            flight.way.eq(Mux(flight.asked == 1, self.moving_way, ~self.moving_way)),
         ]
         with m.If(~self.moving):
             m.d.sync += self.soiled.eq(0)
@@ -55,9 +57,9 @@ class Setting(wiring.Component):
 
 class Environment:
     """Checks every order against what the cache must hold, and answers at random.
-
     ``lines`` maps (set, way) to [tag, dirty]; a line being filled is in ``flight``. With
     ``flushes``, clean lines may be dropped unseen.
+    clean lines may be dropped unseen.
     """
 
     def __init__(self, dut, seed, requests, *, flushes):
@@ -77,7 +79,7 @@ class Environment:
             while self.expected or self.tasks or self.flight or ctx.get(self.dut.walk.working):
                 await ctx.tick()
 
-        for function in (self.orders, self.misses, self.answers):
+        for function in (self.orders, self.copies, self.misses, self.answers):
             this.background(function)
 
     async def misses(self, ctx):
@@ -107,30 +109,38 @@ class Environment:
         while True:
             order = await get(ctx, self.dut.orders)
             place, line = (order.line.set, order.way), order.line.tag
-            if order.op is Op.READOUT:
+            request = self.expected.popleft()
+            assert (order.op is Op.WRITE) == request["write"]
+            assert (order.line.set, line) == (request["line"]["set"], request["line"]["tag"])
+            assert order.id == request["id"] and order.last == request["last"]
+            if self.flight and (self.flight["place"][0], self.flight["tag"]) == (
+                    order.line.set, line):
+                assert order.miss and place == self.flight["place"] and order.slot == 1
+            elif not order.miss:            # what was in flight when it was given may be lost
                 assert self.lines[place][0] == line
-                assert self.lines[place][1], "only dirty lines are written back"
-                if order.cause is Cause.EVICT:
-                    assert self.flight["place"] == place and self.flight["evict"]
-                else:
-                    assert place not in self.doomed
-                    self.doomed.add(place)
-                    self.lines[place][1] = False
-                    self.tasks.append([self.random.randrange(20), Task.ACK, place, line,
-                                       order.cause])
-            else:
-                request = self.expected.popleft()
-                assert (order.op is Op.WRITE) == request["write"]
-                assert (order.line.set, line) == (request["line"]["set"], request["line"]["tag"])
-                assert order.id == request["id"] and order.last == request["last"]
-                if self.flight and (self.flight["place"][0], self.flight["tag"]) == (
-                        order.line.set, line):
-                    assert order.miss and place == self.flight["place"]
-                elif not order.miss:        # what was in flight when it was given may be lost
-                    assert self.lines[place][0] == line
-                    self.lines[place][1] |= request["write"]
+                self.lines[place][1] |= request["write"]
+            ctx.set(self.dut.stored, request["write"])
+            await ctx.tick()
+            ctx.set(self.dut.stored, 0)
             while self.random.random() < 0.3:
                 await ctx.tick()
+
+    async def copies(self, ctx):
+        """A line is dirty by stores that were done, when its turn comes."""
+        while True:
+            victim = await get(ctx, self.dut.lines)
+            place = (victim.line.set, victim.way)
+            assert self.lines[place][0] == victim.line.tag
+            assert self.lines[place][1], "only dirty lines are written back"
+            if victim.cause is Cause.EVICT:
+                assert self.flight["place"] == place and self.flight["evict"]
+                assert victim.slot == 1
+            else:
+                assert place not in self.doomed
+                self.doomed.add(place)
+                self.lines[place][1] = False
+                self.tasks.append([self.random.randrange(20), Task.ACK, place, victim.line.tag,
+                                   victim.cause])
 
     async def answers(self, ctx):
         """One change after the other, when it is due."""
@@ -248,8 +258,8 @@ def test_uncacheable_line_is_purged_first(bench):
         await put(ctx, dut.tasks, {"task": Task.FILL, "line": line, "way": 0, "dirty": 1})
         await put(ctx, dut.requests, {"kind": Kind.BYPASS, "line": line, "opens": 1, "closes": 1,
                                       "id": 3})
-        order = await get(ctx, dut.orders)
-        assert (order.op, order.cause, order.line.tag) == (Op.READOUT, Cause.PURGE, 5)
+        victim = await get(ctx, dut.lines)
+        assert (victim.cause, victim.line.tag) == (Cause.PURGE, 5)
         for _ in range(10):
             *_, done = await ctx.tick().sample(dut.probe.done)
             assert not done

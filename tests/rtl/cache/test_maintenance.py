@@ -171,11 +171,12 @@ class TestRegisters:
 
         this.run()
 
-    @pytest.mark.parametrize("params, cap", [(SMALL, (1, 5, 2, 3)), (SHAPES["long"], (1, 7, 8, 1)),
-                                             (CacheParams(), (1, 6, 4, 6))])
+    @pytest.mark.parametrize("params, cap", [
+        (SMALL, (1, 5, 2, 3, 4)), (SHAPES["smallest"], (1, 4, 1, 1, 1)),
+        (SHAPES["long"], (1, 7, 8, 1, 4)), (CacheParams(), (1, 6, 4, 6, 4))])
     def test_cap(self, bench, params, cap):
         async def program(ctx, dut, software):
-            names = ("version", "line_bytes_log2", "ways", "sets_log2")
+            names = ("version", "line_bytes_log2", "ways", "sets_log2", "misses")
             assert tuple([await software.read("cap", name) for name in names]) == cap
 
         self.run(bench, program, params)

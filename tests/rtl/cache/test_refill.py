@@ -1,4 +1,4 @@
-"""Refill: one line after the other, with every outcome."""
+"""Refill: one line after the other and several at once, with every outcome."""
 
 from random import Random
 
@@ -27,7 +27,7 @@ CASES = st.lists(st.fixed_dictionaries({
 @given(cases=CASES, shape=st.sampled_from(["small", "smallest", "long"]))
 def test_refills(bench, cases, shape):
     params = SHAPES[shape]
-    dut, beats = Refill(params), params.beats
+    dut, beats, misses = Refill(params), params.beats, params.misses
     this = bench(dut)
 
     @this.testbench
@@ -39,6 +39,10 @@ def test_refills(bench, cases, shape):
         line = {"set": number % params.sets, "tag": 0x55 + number}
         word, way = case["word"] % beats, number % params.ways
         bad = {index for index in case["bad"] if index < beats}
+        slot = 1 << number % misses
+        for port in (dut.fill.slot, dut.flight.refers, dut.flight.asked):
+            ctx.set(port, slot)
+        assert ctx.get(dut.flight.next) == slot
         random = Random(number)
         await put(ctx, dut.misses, {"line": line, "way": way, "word": word,
                                     "evict": case["evict"] is not None, "write": case["write"]})
@@ -51,12 +55,12 @@ def test_refills(bench, cases, shape):
         assert ar.burst is (Burst.WRAP if beats <= 16 else Burst.INCR)
 
         # Lookup: the set is in motion, the line is on its way.
-        assert not ctx.get(dut.misses.ready) and not ctx.get(dut.idle)
+        assert ctx.get(dut.misses.ready) == (misses > 1) and not ctx.get(dut.idle)
         ctx.set(dut.flight.line, line)
-        assert ctx.get(dut.flight.near) and ctx.get(dut.flight.same)
+        assert ctx.get(dut.flight.near) and ctx.get(dut.flight.slot) == slot
         assert ctx.get(dut.flight.way) == way
         ctx.set(dut.flight.line.tag, 0)
-        assert ctx.get(dut.flight.near) and not ctx.get(dut.flight.same)
+        assert ctx.get(dut.flight.near) and not ctx.get(dut.flight.slot)
         ctx.set(dut.flight.refer, 1)
         for user in range(case["users"]):
             ctx.set(dut.flight.soil, case["soil"] and user == 0)
@@ -76,8 +80,8 @@ def test_refills(bench, cases, shape):
                 ctx.set(dut.r.payload, held)
             ctx.set(dut.fill.reached, cycle == case["reach"])
             answers = case["evict"] is not None and cycle == case["answer"]
-            ctx.set(dut.written, answers and not kept)
-            ctx.set(dut.failed, answers and kept)
+            ctx.set(dut.written, slot if answers and not kept else 0)
+            ctx.set(dut.failed, slot if answers and kept else 0)
             *_, store, at, ready, fresh, fresh_word, error = await ctx.tick().sample(
                 dut.fills.valid, dut.fills.payload, dut.r.ready, dut.fill.fresh, dut.fill.word,
                 dut.error)
@@ -112,11 +116,120 @@ def test_refills(bench, cases, shape):
 
         # The answers stay until the last order for the line is done.
         for _ in range(case["users"]):
-            assert not ctx.get(dut.misses.ready)
+            assert ctx.get(dut.misses.ready) == (misses > 1)
             ctx.set(dut.fill.passed, 1)
             await ctx.tick()
         ctx.set(dut.fill.passed, 0)
         assert ctx.get(dut.misses.ready)
+
+    this.run()
+
+
+@settings(max_examples=15)
+@given(cases=st.lists(CASES.map(lambda cases: cases[0]), min_size=4, max_size=9),
+       shape=st.sampled_from(["small", "smallest", "odd"]), seed=st.integers(0, 99))
+def test_several_at_once(bench, cases, shape, seed):
+    """Lines come and are settled in the order of the misses, each as the data array gets to it."""
+    params = SHAPES[shape]
+    dut, beats, misses = Refill(params), params.beats, params.misses
+    this = bench(dut)
+    lines = [{"set": k % params.sets, "tag": k} for k in range(len(cases))]
+
+    begun, reached = {"count": 0}, {"count": 0}
+
+    def kept(case):
+        return case["evict"] is False
+
+    def bad(case):
+        return {index for index in case["bad"] if index < beats}
+
+    @this.testbench
+    async def lookup(ctx):
+        for number, case in enumerate(cases):
+            random = Random(seed + number)
+            while random.random() < case["stall"]:
+                await ctx.tick()
+            slot = 1 << number % misses
+            ctx.set(dut.misses.payload, {
+                "line": lines[number], "way": number % params.ways, "word": case["word"] % beats,
+                "evict": case["evict"] is not None, "write": case["write"]})
+            ctx.set(dut.misses.valid, 1)
+            while not ctx.get(dut.misses.ready):
+                await ctx.tick()
+            assert ctx.get(dut.flight.next) == slot
+            ctx.set(dut.flight.refer, 1)
+            ctx.set(dut.flight.refers, slot)
+            await ctx.tick()
+            begun["count"] = number + 1
+            ctx.set(dut.flight.refer, 0)
+            ctx.set(dut.misses.valid, 0)
+
+    @this.testbench
+    async def memory(ctx):
+        random = Random(seed)
+        for case, line in zip(cases, lines, strict=True):
+            ar = await get(ctx, dut.ar)
+            address = (line["set"] | line["tag"] << params.set_bits) * params.line_bytes
+            assert ar.addr & -params.line_bytes == address
+            first = ar.addr % params.line_bytes // (params.data_width // 8)
+            assert first == case["word"] % beats
+            for index in [(first + k) % beats for k in range(beats)]:
+                while random.random() < case["stall"]:
+                    await ctx.tick()
+                await put(ctx, dut.r, {"data": address + index,
+                                       "resp": case["resp"] if index in bad(case) else Resp.OKAY})
+
+    @this.testbench
+    async def write_back(ctx):
+        random = Random(seed + 1)
+        for number, case in enumerate(cases):
+            if case["evict"] is None:
+                continue
+            while reached["count"] <= number:
+                await ctx.tick()
+            await ctx.tick().repeat(random.randrange(1, 9))
+            port = dut.failed if kept(case) else dut.written
+            ctx.set(port, 1 << number % misses)
+            await ctx.tick()
+            ctx.set(port, 0)
+
+    @this.testbench
+    async def data_array(ctx):
+        for number, case in enumerate(cases):
+            while begun["count"] <= number:
+                await ctx.tick()
+            ctx.set(dut.fill.slot, 1 << number % misses)
+            ctx.set(dut.fill.reached, 1)
+            reached["count"] = number + 1
+            await ctx.tick().until(dut.fill.done)
+            lost = kept(case) or bool(bad(case))
+            assert ctx.get(dut.fill.lost) == lost and ctx.get(dut.fill.kept) == kept(case)
+            if not kept(case):
+                assert ctx.get(dut.fill.bad) == sum(1 << index for index in bad(case))
+            ctx.set(dut.fill.reached, 0)
+            ctx.set(dut.fill.passed, 1)
+            await ctx.tick()
+            ctx.set(dut.fill.passed, 0)
+
+    @this.testbench
+    async def store(ctx):
+        """What is written to the data array belongs to the line that it has come to."""
+        for number, case in enumerate(cases):
+            first = case["word"] % beats
+            for index in [] if kept(case) else [(first + k) % beats for k in range(beats)]:
+                (at,) = await ctx.tick().sample(dut.fills.payload).until(dut.fills.valid)
+                line = lines[number]
+                address = (line["set"] | line["tag"] << params.set_bits) * params.line_bytes
+                assert number < reached["count"]
+                assert (at.set, at.way, at.word, at.data) == (
+                    line["set"], number % params.ways, index, address + index)
+
+    @this.testbench
+    async def settle(ctx):
+        for number, case in enumerate(cases):
+            task = await get(ctx, dut.tasks)
+            assert task.line.tag == number and task.dirty == case["write"]
+            assert task.task is (Task.KEEP if kept(case) else Task.VOID if bad(case) else Task.FILL)
 
     this.run()
 

@@ -33,7 +33,7 @@ class TestWriteBack:
         async def offer(ctx):
             assert ctx.get(dut.idle)
             await send(ctx, dut.victims, [
-                {"line": {"set": at, "tag": tag}, "way": way, "cause": cause}
+                {"line": {"set": at, "tag": tag}, "way": way, "cause": cause, "slot": 1 << tag % 4}
                 for at, tag, way, cause, _ in victims], stall=stall)
 
         @this.testbench
@@ -46,12 +46,13 @@ class TestWriteBack:
                 ctx.set(dut.b.payload, {"resp": resp})
                 ctx.set(dut.b.valid, 1)
                 found = await ctx.tick().sample(
-                    dut.evicted, dut.failed, dut.cleaned, dut.error, dut.error_line
+                    dut.evicted, dut.failed, dut.cleaned, dut.error, dut.error_line, dut.written
                 ).until(dut.b.ready)
                 ctx.set(dut.b.valid, 0)
                 good = resp in (Resp.OKAY, Resp.EXOKAY)
                 assert found[0] == (good and cause is Cause.EVICT)
-                assert found[1] == (not good and cause is Cause.EVICT)
+                assert found[1] == (1 << tag % 4 if not good and cause is Cause.EVICT else 0)
+                assert found[5] == (1 << tag % 4 if found[0] else 0)
                 assert found[2] == (good and cause in (Cause.CLEAN, Cause.FLUSH))
                 assert found[3] == (not good)
                 assert (found[4].set, found[4].tag) == (at, tag)
@@ -74,6 +75,7 @@ class TestWriteBack:
         @this.testbench
         async def driver(ctx):
             ctx.set(dut.aw.ready, 1)
+            ctx.set(dut.victims.p.cause, Cause.CLEAN)
             ctx.set(dut.victims.valid, 1)
             taken = 0
             for _ in range(2 * OUTSTANDING):
@@ -82,8 +84,12 @@ class TestWriteBack:
             assert taken == OUTSTANDING
             *_, ready = await ctx.tick().sample(dut.victims.ready)
             assert not ready
-            await put(ctx, dut.b, {"resp": Resp.OKAY})
+            ctx.set(dut.victims.valid, 0)
+            for _ in range(OUTSTANDING):        # taken, although nobody takes the tasks
+                await put(ctx, dut.b, {"resp": Resp.OKAY})
             assert ctx.get(dut.victims.ready)
+            await collect(ctx, dut.tasks, OUTSTANDING)
+            assert not ctx.get(dut.tasks.valid)
 
         this.run()
 
@@ -220,17 +226,18 @@ def test_memory_port(bench):
     async def driver(ctx):
         for bypass in (0, 1):
             ctx.set(dut.bypass, bypass)
-            for name, kind in (("ar", "refill_ar"), ("aw", "victim_aw")):
+            for name, kind in (("ar", "refill_ar"), ("aw", "victim_aw"), ("w", "victim_w")):
+                number = "data" if name == "w" else "addr"
                 ours, other = getattr(dut, kind), getattr(dut, f"bypass_{name}")
                 ours, other = (other, ours) if bypass else (ours, other)
                 memory = getattr(dut.memory, name)
-                ctx.set(ours.p.addr, 64)
-                ctx.set(other.p.addr, 128)
+                ctx.set(ours.p[number], 64)
+                ctx.set(other.p[number], 128)
                 for valid in (0, 1):
                     ctx.set(ours.valid, valid)
                     ctx.set(other.valid, 1 - valid)
                     ctx.set(memory.ready, 1)
-                    assert ctx.get(memory.valid) == valid and ctx.get(memory.p.addr) == 64
+                    assert ctx.get(memory.valid) == valid and ctx.get(memory.p[number]) == 64
                     assert ctx.get(ours.ready) and not ctx.get(other.ready)
             for name, kind in (("r", "refill_r"), ("b", "victim_b")):
                 ours, other = getattr(dut, kind), getattr(dut, f"bypass_{name}")

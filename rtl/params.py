@@ -25,8 +25,8 @@ def _within(what: str, value: int, low: int, high: int):
         raise ValueError(f"{what} must be from {low} to {high}, not {value!r}")
 
 
-#: Capabilities that every IOMMU has: version 1.0, Sv39, interrupts by wire.
-_ALWAYS = {"version": 0x10, "sv39": 1, "igs": 1}
+#: Capabilities that every IOMMU has: version 1.0, Sv39.
+_ALWAYS = {"version": 0x10, "sv39": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,10 @@ class IommuParams:
         Device contexts kept.
     in_flight : int, power of two, 2 to 64
         Translated bursts whose responses may be outstanding, for each of reads and writes.
+    vectors : int, power of two, 1 to 16
+        Interrupt vectors.
+    igs : int, 0 to 2
+        Interrupts: 0 by message, 1 by wire, 2 by either.
     """
 
     phys_bits: int = 40
@@ -57,6 +61,8 @@ class IommuParams:
     tlb_entries: int = 16
     context_entries: int = 4
     in_flight: int = 16
+    vectors: int = 4
+    igs: int = 1
 
     def __post_init__(self):
         _within("Physical address width", self.phys_bits, 32, 56)
@@ -65,6 +71,13 @@ class IommuParams:
         _within("TLB entries", self.tlb_entries, 1, 64)
         _within("Context entries", self.context_entries, 1, 16)
         _one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
+        _one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
+        _one_of("Interrupt kinds", self.igs, (0, 1, 2))
+
+    @property
+    def messages(self) -> bool:
+        """Whether there are interrupts by message."""
+        return self.igs != 1
 
     @property
     def capabilities(self) -> int:
@@ -250,3 +263,4 @@ class SystemParams:
         if self.iommu.id_width != self.dma.id_width:
             raise ValueError(f"ID widths must be equal, not IOMMU {self.iommu.id_width}, DMA "
                              f"{self.dma.id_width}")
+        _one_of("Interrupt vectors in a system", self.iommu.vectors, (1, 2, 4))

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.layouts import struct
+from rtl.spec.faults import Cause, TransactionType
 from rtl.spec.queues import FAULT_BYTES, FAULT_DW0
 from rtl.stream.arbiter import Arbiter
 
@@ -25,11 +26,15 @@ class FaultQueue(wiring.Component):
     ----------
     phys_bits : int
         Width of physical addresses.
+    messages : bool
+        There are interrupts by message.
 
     Members
     -------
     faults : ``In(stream.Signature(fault_layout())).array(2)``
         Faults, of reads and of writes.
+    message : ``In(stream.Signature(64))``
+        Address of an interrupt message that memory refused; only if ``messages``.
     queue : ``Out(EngineSignature(phys_bits))``
         Registers of the queue.
     stopped : ``In(1)``
@@ -44,9 +49,11 @@ class FaultQueue(wiring.Component):
     RISC-V IOMMU Architecture Specification, section "Fault/Event-Queue (FQ)", and ``fqcsr``.
     """
 
-    def __init__(self, *, phys_bits: int):
+    def __init__(self, *, phys_bits: int, messages: bool = False):
+        self._messages = messages
         super().__init__({
             "faults": In(stream.Signature(fault_layout())).array(2),
+            "message": In(stream.Signature(64)),
             "queue": Out(EngineSignature(phys_bits)),
             "stopped": In(1),
             "recorded": Out(1), "overflow": Out(1), "memory_fault": Out(1),
@@ -56,9 +63,17 @@ class FaultQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         queue, store = self.queue, self.store
-        m.submodules.arbiter = arbiter = Arbiter(fault_layout(), len(self.faults))
-        for fault, port in zip(self.faults, arbiter.i, strict=True):
+        devices = len(self.faults)
+        m.submodules.arbiter = arbiter = Arbiter(fault_layout(), devices + self._messages)
+        for fault, port in zip(self.faults, arbiter.i, strict=False):
             connect(m, flipped(fault), port)
+        if self._messages:
+            message = arbiter.i[devices]
+            m.d.comb += [
+                message.valid.eq(self.message.valid), self.message.ready.eq(message.ready),
+                message.p.cause.eq(Cause.MSI_WRITE_ACCESS_FAULT),
+                message.p.ttyp.eq(TransactionType.NONE), message.p.iotval.eq(self.message.payload),
+            ]
         fault = arbiter.o
 
         head = Signal(data.StructLayout(dict(struct(FAULT_DW0).members)))

@@ -15,8 +15,9 @@ from .counters import Counters
 from .directory_walker import DirectoryWalker, directory_signature
 from .drain import Drain
 from .fault_queue import FaultQueue
+from .interrupts import Interrupts
 from .page_walker import PageWalker, walk_signature
-from .registers import IRQS, Registers
+from .registers import Registers
 from .service import Share
 from .tables import TableReads, TableWrites
 from .tlb import Tlb
@@ -49,7 +50,7 @@ class Iommu(wiring.Component):
     tables : ``Out(Signature(addr_width=phys_bits, ...))``
         Own accesses: directories, page tables, queues and fences, as single doublewords or bursts
         of up to four; uncacheable.
-    irq : ``Out(4)``
+    irq : ``Out(vectors)``
         Wired interrupts, a level for each vector.
 
     Source
@@ -66,7 +67,7 @@ class Iommu(wiring.Component):
             "device": In(Signature(addr_width=64, user=dma_user_layout(), **widths)),
             "memory": Out(physical),
             "tables": Out(physical),
-            "irq": Out(IRQS),
+            "irq": Out(params.vectors),
         })
 
     def elaborate(self, platform):
@@ -88,14 +89,17 @@ class Iommu(wiring.Component):
         m.submodules.walker_share = walks = Share(walk_signature(params.phys_bits))
         m.submodules.drain = drain = Drain()
         m.submodules.commands = commands = CommandQueue(**phys)
-        m.submodules.faults = faults = FaultQueue(**phys)
+        m.submodules.faults = faults = FaultQueue(**phys, messages=params.messages)
+        m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(**phys, **bus, **ids, n=3)
-        m.submodules.table_writes = writes = TableWrites(**phys, **bus, **ids, n=2)
+        m.submodules.table_writes = writes = TableWrites(**phys, **bus, **ids, n=3)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
         connect(m, flipped(self.regs), registers.bus)
-        m.d.comb += self.irq.eq(registers.irq)
+        connect(m, registers.interrupts, interrupts.registers)
+        connect(m, interrupts.fault, faults.message)
+        m.d.comb += self.irq.eq(interrupts.irq)
         for count in ("tlb_hits", "tlb_misses", "walks"):
             m.d.comb += getattr(registers, count).eq(getattr(counters, count))
         m.d.comb += counters.walk.eq(walker.service.start)
@@ -156,7 +160,7 @@ class Iommu(wiring.Component):
         # Own accesses.
         for k, reader in enumerate((walker.table, directory.table, commands.fetch)):
             connect(m, reader, reads.readers[k])
-        for k, writer in enumerate((faults.store, commands.store)):
+        for k, writer in enumerate((faults.store, commands.store, interrupts.store)):
             connect(m, writer, writes.writers[k])
         tables = flipped(self.tables)
         connect(m, reads.ar, tables.ar)

@@ -10,24 +10,32 @@ from rtl.regs.regfile import RegisterFile
 from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
 from rtl.spec.page_table import PAGE_BITS, DdtpMode
 from rtl.spec.queues import COMMAND_BYTES, FAULT_BYTES
+from rtl.spec.regmap import RegisterMap
 
+from .directory_pointer import DirectoryPointer
 from .drain import DrainSignature
-from .queue_control import EngineSignature, QueueControl, WidePpn
+from .interrupts import InterruptSignature
+from .queue_control import EngineSignature, QueueControl
 
-__all__ = ["IRQS", "Registers"]
+__all__ = ["Registers", "present"]
 
-#: Interrupt vectors, each with a wire.
-IRQS = 4
+
+def present(params: IommuParams) -> RegisterMap:
+    """Leave only the registers that a build has."""
+    def kept(name: str) -> bool:
+        kind, number = name.split("_")[0], name.removesuffix("_msb").split("_")[-1]
+        return {"msi": params.messages and number.isdecimal() and int(number) < params.vectors,
+                "tr": False, "iocountovf": False, "iocountinh": False, "iohpmcycles": False,
+                "iohpmctr": False, "iohpmevt": False, "iommu": False}.get(kind, True)
+    return RegisterMap(IOMMU_REGISTERS.name, IOMMU_REGISTERS.doc, tuple(
+        register for register in IOMMU_REGISTERS if kept(register.name)))
 
 
 class Registers(wiring.Component):
     """All registers behind an AXI4-Lite port.
 
-    - ``fctl`` is fixed: interrupts by wire, little-endian.
-    - ``ddtp``: a write of an unsupported mode keeps the mode, and a change from one depth of
-      directory to another without Off or Bare between is ignored whole. A write makes ``busy``
-      until the accesses that the old value let in are answered; meanwhile writes are ignored.
-    - ``icvec`` keeps two bits each for the command and the fault queue.
+    - ``fctl`` keeps ``wsi`` if there are interrupts of both kinds; all else is fixed.
+    - ``icvec`` keeps as many bits as there are vectors for.
     - A bit of ``ipsr`` comes back while its source stands.
 
     Parameters
@@ -46,10 +54,10 @@ class Registers(wiring.Component):
     commands, faults : ``In(...)``
         For each queue: ``engine``, an :class:`EngineSignature`; strobes that set its flags; and
         ``stopped``, high while an error bit is set.
+    interrupts : ``Out(InterruptSignature(params))``
+        Pending interrupts, and how to signal them.
     tlb_hits, tlb_misses, walks : ``In(32)``
         Counters.
-    irq : ``Out(IRQS)``
-        Level of each vector's wire.
 
     Source
     ------
@@ -57,7 +65,7 @@ class Registers(wiring.Component):
     """
 
     def __init__(self, params: IommuParams):
-        self._params, self._phys_bits = params, params.phys_bits
+        self._params = params
         engine = EngineSignature(params.phys_bits)
         super().__init__({
             "bus": In(lite.Signature(addr_width=12)),
@@ -69,13 +77,13 @@ class Registers(wiring.Component):
             "faults": In(wiring.Signature({
                 "engine": Out(engine), "stopped": In(1),
                 "memory_fault": Out(1), "overflow": Out(1), "recorded": Out(1)})),
+            "interrupts": Out(InterruptSignature(params)),
             "tlb_hits": In(32), "tlb_misses": In(32), "walks": In(32),
-            "irq": Out(IRQS),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.file = file = RegisterFile(IOMMU_REGISTERS)
+        m.submodules.file = file = RegisterFile(present(self._params))
         connect(m, flipped(self.bus), file.bus)
         regs = file.fields
 
@@ -84,12 +92,20 @@ class Registers(wiring.Component):
             for name, (lsb, _) in CAPABILITIES.fields.items():
                 if lsb // 32 == shift // 32:
                     m.d.comb += getattr(register, name).eq(CAPABILITIES.get(value, name))
+        for name in ("tlb_hits", "tlb_misses", "walks"):
+            m.d.comb += getattr(regs, name).count.eq(getattr(self, name))
+
+        m.submodules.directory = directory = DirectoryPointer(self._params)
+        connect(m, directory.drain, flipped(self.drain))
+        ddtp, high = regs.ddtp, regs.ddtp_msb
         m.d.comb += [
-            regs.fctl.wsi.eq(1),
-            regs.tlb_hits.count.eq(self.tlb_hits), regs.tlb_misses.count.eq(self.tlb_misses),
-            regs.walks.count.eq(self.walks),
+            directory.low.stb.eq(ddtp.w_stb), directory.low.mode.eq(ddtp.mode_w),
+            directory.low.ppn.eq(ddtp.ppn_w),
+            directory.high.stb.eq(high.w_stb), directory.high.ppn.eq(high.ppn_w),
+            ddtp.mode.eq(directory.mode), ddtp.busy.eq(directory.busy),
+            ddtp.ppn.eq(directory.ppn), high.ppn.eq(directory.ppn[len(ddtp.ppn):]),
+            self.mode.eq(directory.mode), self.root.eq(directory.root),
         ]
-        self._directory(m, regs.ddtp, regs.ddtp_msb)
 
         m.submodules.commands = commands = self._queue(
             m, regs, "cq", COMMAND_BYTES, hardware=regs.cqh, software=regs.cqt)
@@ -113,39 +129,41 @@ class Registers(wiring.Component):
                                cqcsr.fence_w_ip_clr), commands.start),
                              ((fqcsr.fqmf_clr, fqcsr.fqof_clr), faults.start)):
             m.d.comb += [flag.eq(start) for flag in flags]
-
-        civ, fiv = Signal(2), Signal(2)
-        with m.If(regs.icvec.w_stb):
-            m.d.sync += [civ.eq(regs.icvec.civ_w), fiv.eq(regs.icvec.fiv_w)]
-        m.d.comb += [regs.icvec.civ.eq(civ), regs.icvec.fiv.eq(fiv)]
-        m.d.sync += self.irq.eq(ipsr.cip_q << civ | ipsr.fip_q << fiv)
+        self._interrupts(m, regs)
         return m
 
-    def _directory(self, m, low, high):
-        """Device-directory pointer, in two registers."""
-        m.submodules.root = root = WidePpn(len(self.root))
-        busy = Signal()
-        supported = low.mode_w <= DdtpMode.LVL3
-        keep = (self.mode <= DdtpMode.BARE) | (low.mode_w <= DdtpMode.BARE)
-        m.d.comb += [
-            root.high_stb.eq(high.w_stb & ~busy), root.high.eq(high.ppn_w),
-            root.low_stb.eq(low.w_stb & ~busy), root.low.eq(low.ppn_w), root.keep.eq(keep),
-            low.mode.eq(self.mode), low.busy.eq(busy),
-            low.ppn.eq(root.read), high.ppn.eq(root.read[len(low.ppn):]),
-            self.root.eq(root.value),
-            self.drain.want.eq(busy), self.drain.reads.eq(1), self.drain.writes.eq(1),
-        ]
-        m.d.sync += self.drain.flush.eq(root.low_stb)
-        with m.If(root.low_stb):
-            m.d.sync += busy.eq(1)
-            with m.If(keep & supported):
-                m.d.sync += self.mode.eq(low.mode_w)
-        with m.Elif(self.drain.done):
-            m.d.sync += busy.eq(0)
+    def _interrupts(self, m, regs):
+        """Pending bits, and what tells how to signal them."""
+        params, out, ipsr, icvec = self._params, self.interrupts, regs.ipsr, regs.icvec
+        names = ("cip", "fip", "pmip", "pip")
+        pending = Cat(getattr(ipsr, f"{name}_q") for name in names)
+        cleared = Cat(getattr(ipsr, f"{name}_w") & ipsr.w_stb for name in names)
+        before = Signal.like(out.pending)
+        m.d.sync += before.eq(pending)
+        # A bit that is cleared while its source stands begins anew.
+        m.d.comb += [out.pending.eq(pending), out.raised.eq(pending & (~before | cleared))]
+        if params.igs == 2:
+            wired = Signal()
+            with m.If(regs.fctl.w_stb):
+                m.d.sync += wired.eq(regs.fctl.wsi_w)
+            m.d.comb += out.wired.eq(wired)
+        else:
+            m.d.comb += out.wired.eq(params.igs == 1)
+        m.d.comb += regs.fctl.wsi.eq(out.wired)
+
+        for vector, name in ((out.vector[0], "civ"), (out.vector[1], "fiv")):
+            kept = Signal.like(vector, name=name)
+            with m.If(icvec.w_stb):
+                m.d.sync += kept.eq(getattr(icvec, f"{name}_w"))
+            m.d.comb += [vector.eq(kept), getattr(icvec, name).eq(kept)]
+        for number, message in enumerate(out.messages):
+            low, high, data, control = (getattr(regs, name) for name in _message(number))
+            m.d.comb += [message.addr.eq(Cat(low.addr, high.addr)), message.data.eq(data.data),
+                         message.m.eq(control.m)]
 
     def _queue(self, m, regs, name, entry_bytes, *, hardware, software):
         """Control of a queue, between its registers."""
-        queue = QueueControl(phys_bits=self._phys_bits, entry_bytes=entry_bytes)
+        queue = QueueControl(phys_bits=self._params.phys_bits, entry_bytes=entry_bytes)
         low, high = getattr(regs, f"{name[0]}qb"), getattr(regs, f"{name[0]}qb_msb")
         csr = getattr(regs, f"{name}csr")
         enable, interrupt = getattr(csr, f"{name}en"), getattr(csr, f"{name[0]}ie")
@@ -163,3 +181,9 @@ class Registers(wiring.Component):
             getattr(csr, f"{name}on").eq(queue.on), csr.busy.eq(queue.busy),
         ]
         return queue
+
+
+def _message(vector: int) -> tuple[str, ...]:
+    """Names of the registers of a message."""
+    return (f"msi_addr_{vector}", f"msi_addr_{vector}_msb", f"msi_data_{vector}",
+            f"msi_vec_ctl_{vector}")

@@ -37,8 +37,9 @@ class RegisterFile(wiring.Component):
         - :attr:`Access.RW`: ``Out(width)``, the stored value; new in the cycle of ``w_stb``;
         - :attr:`Access.RO`: ``In(width)``, the value to read;
         - :attr:`Access.W1C`: ``In(width)``, bits to set, ``<field>_clr: In(width)``, bits that
-          hardware clears, and ``<field>_q: Out(width)``, the stored value; a bit set and cleared at
-          once stays set;
+          hardware clears, ``<field>_q: Out(width)``, the stored value, and
+          ``<field>_w: Out(width)``, the bits written as ones, valid in the cycle of ``w_stb``; a
+          bit set and cleared at once stays set;
         - :attr:`Access.WO`: ``Out(width)``, the value written, valid in the cycle of ``w_stb``;
         - :attr:`Access.WARL`: ``In(width)``, the value to read, and ``<field>_w: Out(width)``, the
           value written, valid in the cycle of ``w_stb``.
@@ -75,6 +76,7 @@ class RegisterFile(wiring.Component):
                     members[field.name] = In(field.width)
                     members[f"{field.name}_clr"] = In(field.width)
                     members[f"{field.name}_q"] = Out(field.width, init=field.reset)
+                    members[f"{field.name}_w"] = Out(field.width)
                 case Access.WO:
                     members[field.name] = Out(field.width)
                 case Access.WARL:
@@ -148,6 +150,7 @@ class RegisterFile(wiring.Component):
             case Access.W1C:
                 storage = getattr(port, f"{field.name}_q")
                 m.d.sync += storage.eq(storage & ~getattr(port, f"{field.name}_clr") | value)
+                m.d.comb += getattr(port, f"{field.name}_w").eq(lanes)
             case Access.WO:
                 m.d.comb += value.eq(lanes)
             case Access.WARL:

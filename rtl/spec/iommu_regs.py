@@ -6,10 +6,12 @@ and takes effect with the write of the low word: write the high word first. What
 written (WARL) is told in its sentence. The three counters are in the custom range.
 """
 
+from dataclasses import replace
+
 from .bits import BitLayout
 from .regmap import Access, Field, Register, RegisterMap
 
-__all__ = ["CAPABILITIES", "IOMMU_REGISTERS"]
+__all__ = ["CAPABILITIES", "IOMMU_REGISTERS", "MAX_COUNTERS", "MAX_VECTORS"]
 
 RO, RW, W1C, WARL = Access.RO, Access.RW, Access.W1C, Access.WARL
 
@@ -43,6 +45,82 @@ def _counter(name: str, offset: int, doc: str) -> Register:
     return Register(name, offset, f"Custom: {doc} since reset.", (
         Field("count", 0, 32, RO, "Events, modulo 2**32."),))
 
+
+def _wide(name: str, offset: int, doc: str, *fields: Field) -> tuple[Register, Register]:
+    """Two registers of a 64-bit one, from fields at their places in it; none crosses bit 32."""
+    halves = [[], []]
+    for item in fields:
+        pieces = ((0, item.lsb, min(item.msb, 31)), (1, max(item.lsb, 32) - 32, item.msb - 32))
+        for half, low, high in pieces:
+            if 0 <= low <= high:
+                halves[half].append(replace(item, lsb=low, width=high - low + 1))
+    return (Register(name, offset, f"{doc}, low half.", tuple(halves[0])),
+            Register(f"{name}_msb", offset + 4, f"{doc}, high half.", tuple(halves[1])))
+
+
+def _message(vector: int) -> tuple[Register, ...]:
+    """Entry of ``msi_cfg_tbl``."""
+    offset, what = 0x300 + 16 * vector, f"of the message of vector {vector}"
+    return (
+        *_wide(f"msi_addr_{vector}", offset, f"Address {what}",
+               Field("addr", 2, 54, RW, "Bits 55:2.")),
+        Register(f"msi_data_{vector}", offset + 8, f"Data {what}.", (
+            Field("data", 0, 32, RW, "Data."),)),
+        Register(f"msi_vec_ctl_{vector}", offset + 12, f"Control {what}.", (
+            Field("m", 0, 1, RW, "Mask: the message waits."),)))
+
+
+def _monitor() -> tuple[Register, ...]:
+    """Make the performance monitor, with all counters that registers have room for."""
+    numbers = range(1, MAX_COUNTERS + 1)
+    return (
+        Register("iocountovf", 0x058, "Overflow bits of all counters.", (
+            Field("cy", 0, 1, RO, "Of the cycles."),
+            Field("hpm", 1, 31, RO, "Of counters 1 to 31."),)),
+        Register("iocountinh", 0x05C, "What does not count.", (
+            Field("cy", 0, 1, WARL, "The cycles."),
+            Field("hpm", 1, 31, WARL, "Counters 1 to 31; 0 for those that are not there."),)),
+        *_wide("iohpmcycles", 0x060, "Cycles",
+               Field("count", 0, 63, WARL, "Cycles."), Field("of", 63, 1, WARL, "Overflow.")),
+        *(half for n in numbers for half in _wide(
+            f"iohpmctr_{n}", 0x060 + 8 * n, f"Counter {n}",
+            Field("count", 0, 64, WARL, "Events."))),
+        *(half for n in numbers for half in _wide(
+            f"iohpmevt_{n}", 0x158 + 8 * n, f"What counter {n} counts",
+            Field("event", 0, 15, WARL, "Event; 0 for none."),
+            Field("dmask", 15, 1, WARL, "The device or guest is a range, of a power of two."),
+            Field("pid_pscid", 16, 20, WARL, "Process, or process address space."),
+            Field("did_gscid", 36, 24, WARL, "Device, or guest address space."),
+            Field("pv_pscv", 60, 1, WARL, "Only of that process."),
+            Field("dv_gscv", 61, 1, WARL, "Only of that device or guest."),
+            Field("idt", 62, 1, WARL, "Of address spaces, not of devices and processes."),
+            Field("of", 63, 1, WARL, "Overflow."))),
+    )
+
+
+def _debug() -> tuple[Register, ...]:
+    """Make the translation-request registers."""
+    return (
+        *_wide("tr_req_iova", 0x258, "Page to translate",
+               Field("vpn", 12, 52, RW, "Bits 63:12 of its address.")),
+        *_wide("tr_req_ctl", 0x260, "Request to translate",
+               Field("go", 0, 1, WARL, "Write 1 to begin; 1 while it is under way."),
+               Field("priv", 1, 1, RW, "With supervisor privilege."),
+               Field("exe", 2, 1, RW, "Read for execute."),
+               Field("nw", 3, 1, RW, "Without write."),
+               Field("pid", 12, 20, RW, "Process."),
+               Field("pv", 32, 1, RW, "There is a process."),
+               Field("did", 40, 24, RW, "Device.")),
+        *_wide("tr_response", 0x268, "Answer to the request",
+               Field("fault", 0, 1, RO, "It may not; all else is 0."),
+               Field("pbmt", 7, 2, RO, "Memory type."),
+               Field("s", 9, 1, RO, "The page is larger than 4 KiB; always 0."),
+               Field("ppn", 10, 44, RO, "Physical page number.")),
+    )
+
+
+#: Interrupt vectors, and counters, that registers have room for.
+MAX_VECTORS, MAX_COUNTERS = 16, 31
 
 IOMMU_REGISTERS = RegisterMap("iommu", "RISC-V IOMMU.", (
     Register("capabilities", 0x000, "What this build has, low half.", (
@@ -78,7 +156,7 @@ IOMMU_REGISTERS = RegisterMap("iommu", "RISC-V IOMMU.", (
         Field("custom", 24, 8, RO, "Designated for custom use."),)),
     Register("fctl", 0x008, "Feature control.", (
         Field("be", 0, 1, WARL, "Big-endian structures; keeps 0 without capabilities.end."),
-        Field("wsi", 1, 1, WARL, "Interrupts by wire; keeps 1 if capabilities.igs is 1."),
+        Field("wsi", 1, 1, WARL, "Interrupts by wire; keeps capabilities.igs if that is 0 or 1."),
         Field("gxl", 2, 1, WARL, "Second stage Sv32x4; keeps 0 without it."),)),
     Register("ddtp", 0x010, "Device-directory-table pointer, low half.", (
         Field("mode", 0, 4, WARL, "Mode; an unsupported value keeps the old one."),
@@ -115,14 +193,20 @@ IOMMU_REGISTERS = RegisterMap("iommu", "RISC-V IOMMU.", (
         Field("fip", 1, 1, W1C, "Fault queue."),
         Field("pmip", 2, 1, W1C, "Performance monitor."),
         Field("pip", 3, 1, W1C, "Page-request queue."),)),
+    *_monitor(),
+    *_debug(),
+    Register("iommu_qosid", 0x270, "Quality-of-service identifiers of own accesses.", (
+        Field("rcid", 0, 12, WARL, "Resource control."),
+        Field("mcid", 16, 12, WARL, "Monitoring counter."),)),
     _counter("tlb_hits", 0x2B0, "lookups that hit the TLB"),
     _counter("tlb_misses", 0x2B4, "lookups that missed the TLB"),
     _counter("walks", 0x2B8, "first-stage page walks"),
-    Register("icvec", 0x2F8, "Interrupt vector of each source, low half; two bits each are kept.", (
-        Field("civ", 0, 4, WARL, "Vector of the command queue."),
+    Register("icvec", 0x2F8, "Interrupt vector of each source, low half.", (
+        Field("civ", 0, 4, WARL, "Vector of the command queue; cut to the vectors that there are."),
         Field("fiv", 4, 4, WARL, "Vector of the fault queue."),
-        Field("pmiv", 8, 4, WARL, "Vector of the performance monitor; keeps 0 in this build."),
-        Field("piv", 12, 4, WARL, "Vector of the page-request queue; keeps 0 in this build."),)),
+        Field("pmiv", 8, 4, WARL, "Vector of the performance monitor; keeps 0 without it."),
+        Field("piv", 12, 4, WARL, "Vector of the page-request queue; keeps 0 without it."),)),
     Register("icvec_msb", 0x2FC, "Reserved, reads 0.", (
         Field("zero", 0, 32, RO, "Reads 0."),)),
+    *(register for vector in range(MAX_VECTORS) for register in _message(vector)),
 ))

@@ -23,6 +23,7 @@ RANGES = [
 POWERS = [
     (IommuParams, "data_width", "Data width", 64, 512),
     (IommuParams, "in_flight", "Bursts in flight", 2, 64),
+    (IommuParams, "vectors", "Interrupt vectors", 1, 16),
     (DmaParams, "data_width", "Data width", 32, 512),
     (DmaParams, "reads_in_flight", "Reads in flight", 1, 64),
     (DmaParams, "max_beats", "Longest burst", 2, 256),
@@ -82,6 +83,8 @@ def test_cache_geometry():
      "Data widths must be equal, not IOMMU 64, DMA 128, cache 64"),
     ({"cache": CacheParams(phys_bits=34)},
      "Physical address widths must be equal, not IOMMU 40, cache 34"),
+    ({"iommu": IommuParams(vectors=8)},
+     "Interrupt vectors in a system must be one of 1, 2, 4, not 8"),
     ({"dma": DmaParams(id_width=2)}, "ID widths must be equal, not IOMMU 4, DMA 2"),
 ])
 def test_blocks_must_agree(parts, message):
@@ -96,11 +99,17 @@ def test_frozen():
             params.id_width = 3
 
 
+def test_interrupt_kinds():
+    assert [IommuParams(igs=igs).messages for igs in range(3)] == [True, False, True]
+    with pytest.raises(ValueError, match=r"^Interrupt kinds must be one of 0, 1, 2, not 3$"):
+        IommuParams(igs=3)
+
+
 def test_iommu_for_capabilities():
     params = IommuParams(phys_bits=44, tlb_entries=2)
     assert IommuParams.for_capabilities(params.capabilities, tlb_entries=2) == params
-    missing = CAPABILITIES.pack(params.capabilities, sv39=0, ats=1, igs=3)
-    with pytest.raises(ValueError, match=r"^Capabilities must be with sv39 and without ats, igs=3 "
+    missing = CAPABILITIES.pack(params.capabilities, sv39=0, ats=1, t2gpa=1)
+    with pytest.raises(ValueError, match=r"^Capabilities must be with sv39 and without ats, t2gpa "
                                          rf"to be those of a build, not {missing:#x}$"):
         IommuParams.for_capabilities(missing)
     with pytest.raises(ValueError, match="must be without reserved bits to be"):

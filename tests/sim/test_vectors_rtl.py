@@ -36,6 +36,11 @@ def test_by_hand(target):
         assert outcome.checks > 20
 
 
+def test_messages(target):
+    outcome = replay(target, BY_HAND)           # interrupts of both kinds
+    assert (outcome.mismatches, outcome.checks) == ([], 32)
+
+
 def test_by_hand_on_pysim():
     target = RtlTarget(engine="pysim")
     assert replay(target, BUILD).mismatches == []
@@ -79,8 +84,9 @@ def test_refusals(target):
     steps[0].op, steps[0].kind = "inject", "corrupt"
     assert target.refuses(replace(BUILD, steps=steps)) == (
         "Scenario must be without corrupt data, which no bus here marks")
-    assert target.refuses(replace(BUILD, vector_bits=3)) == (
-        "Scenario must need at most 4 interrupt vectors, not 8")
+    assert target.refuses(replace(BUILD, vector_bits=4)) == ""
+    assert target.refuses(replace(BUILD, vector_bits=5)) == (
+        "Interrupt vectors must be one of 1, 2, 4, 8, 16, not 32")
 
 
 def test_few_simulations_are_kept(monkeypatch):

@@ -36,8 +36,29 @@ cqcsr 72        cqen@0 cie@1 cqmf@8 cmd_to@9 cmd_ill@10 fence_w_ip@11 cqon@16 bu
 fqcsr 76        fqen@0 fie@1 fqmf@8 fqof@9 fqon@16 busy@17
 pqcsr 80
 ipsr 84         cip@0 fip@1 pmip@2 pip@3
+iocountovf 88   cy@0 hpm@31:1
+iocountinh 92   cy@0 hpm@31:1
+iohpmcycles 96  count@31:0
+iohpmcycles_msb 100 count@30:0 of@31
+tr_req_iova 600 vpn@31:12
+tr_req_iova_msb 604 vpn@31:0
+tr_req_ctl 608  go@0 priv@1 exe@2 nw@3 pid@31:12
+tr_req_ctl_msb 612 pv@0 did@31:8
+tr_response 616 fault@0 pbmt@8:7 s@9 ppn@31:10
+tr_response_msb 620 ppn@21:0
+iommu_qosid 624 rcid@11:0 mcid@27:16
 icvec 760       civ@3:0 fiv@7:4 pmiv@11:8 piv@15:12
-"""
+""" + "".join(f"""
+iohpmctr_{n} {96 + 8 * n} count@31:0
+iohpmctr_{n}_msb {100 + 8 * n} count@31:0
+iohpmevt_{n} {344 + 8 * n} event@14:0 dmask@15 pid_pscid@31:16
+iohpmevt_{n}_msb {348 + 8 * n} pid_pscid@3:0 did_gscid@27:4 pv_pscv@28 dv_gscv@29 idt@30 of@31
+""" for n in range(1, 32)) + "".join(f"""
+msi_addr_{n} {768 + 16 * n} addr@31:2
+msi_addr_{n}_msb {772 + 16 * n} addr@23:0
+msi_data_{n} {776 + 16 * n} data@31:0
+msi_vec_ctl_{n} {780 + 16 * n} m@0
+""" for n in range(16))
 
 #: AMD PG034, section "Register Space".
 CDMA = """
@@ -96,7 +117,7 @@ PLACEHOLDERS = {("iommu", "pqcsr"): {"zero": (0, 1)}, ("iommu", "icvec_msb"): {"
 def parse(text: str) -> dict[str, tuple[int | None, dict[str, tuple[int, int]]]]:
     """Name -> (offset, {field: (lsb, width)})."""
     result = {}
-    for line in text.replace("\n    ", " ").strip().splitlines():
+    for line in filter(None, text.replace("\n    ", " ").splitlines()):
         name, *words = line.split()
         offset = int(words.pop(0), 0) if words and "@" not in words[0] else None
         fields = {}

@@ -79,6 +79,27 @@ def test_matches_model(bench, faults):
     this.run()
 
 
+def test_message(bench):
+    """An interrupt message that was refused has a record of no device."""
+    dut = FaultQueue(phys_bits=40, messages=True)
+    this = bench(dut)
+
+    @this.testbench
+    async def testbench(ctx):
+        ctx.set(dut.queue.active, 1)
+        ctx.set(dut.message.payload, 0x1234_5678)
+        ctx.set(dut.message.valid, 1)
+        words = []
+        for index in range(4):
+            ctx.set(dut.store.index, index)
+            words += await ctx.tick().sample(dut.store.data).until(dut.store.valid)
+        assert words == [FAULT_DW0.pack(cause=273), 0, 0x1234_5678, 0]
+        ctx.set(dut.store.done, 1)
+        assert ctx.get(dut.message.ready)
+
+    this.run()
+
+
 def test_idle(bench):
     """Not before the record is written."""
     dut = FaultQueue(phys_bits=40)
@@ -102,3 +123,4 @@ def test_idle(bench):
 @pytest.mark.parametrize("phys_bits", [32, 56])
 def test_netlist(phys_bits):
     rtlil.convert(FaultQueue(phys_bits=phys_bits))
+    rtlil.convert(FaultQueue(phys_bits=phys_bits, messages=True))

@@ -37,6 +37,10 @@ class Bodies:
         self.cells = layout.cells
         self.functions = []
         self.records = {}
+        self._read_parts = defaultdict(set)         # of each memory's ports without a clock
+        for key, part in layout.partition.part_of.items():
+            if not isinstance(key, tuple) and type(self.cells.cells[key]) is _nir.AsyncReadPort:
+                self._read_parts[self.cells.cells[key].memory].add(part)
         for keys in layout.partition.parts:
             self._part(keys)
         self.group_base = len(self.functions)
@@ -90,10 +94,8 @@ class Bodies:
         """Return the marks of a change in a memory: its read ports, and writes that stay on."""
         layout, cells = self.layout, self.cells
         found = defaultdict(int)
-        for key, part in layout.partition.part_of.items():
-            if not isinstance(key, tuple) and type(cells.cells[key]) is _nir.AsyncReadPort \
-                    and cells.cells[key].memory == memory:
-                found[layout.dirty + 8 * (part // 64)] |= 1 << part % 64
+        for part in sorted(self._read_parts[memory]):
+            found[layout.dirty + 8 * (part // 64)] |= 1 << part % 64
         for kind, ports in (("r", cells.reads), ("w", cells.writes)):
             for i in ports:
                 if cells.cells[i].memory == memory and (kind, i) in layout.group_of:

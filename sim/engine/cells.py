@@ -131,6 +131,8 @@ class Cells:
             else:
                 key, bit = self.key(net)
                 limit = min(high, at + self.width[key] - bit)
+                if value[at:limit] == tuple(range(net, net + limit - at)):
+                    stop = limit        # mostly
                 while stop < limit and value[stop] == net + (stop - at):
                     stop += 1
                 out.append((key, bit, stop - at))

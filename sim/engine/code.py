@@ -10,6 +10,7 @@ by number in the function table), ``("return", word or None)``.
 
 __all__ = ["Function", "linear"]
 
+_LEAVES = frozenset(("const", "local"))
 _DEEP = 40              # expressions deeper than this are cut, for the sake of the printers
 
 
@@ -43,27 +44,26 @@ def _roots(statements):
 
 
 def _order(roots):
-    """Return all words below the roots, operands first, and how often each is used."""
-    uses, order, seen = {}, [], set()
-    stack = []
+    """Return the words below the roots that compute, operands first, and how often each is used."""
+    uses, order, seen, stack = {}, [], set(), []
     for root in roots:
-        uses[id(root)] = uses.get(id(root), 0) + 1
-        if id(root) in seen:
-            continue
-        stack.append((root, False))
+        stack.append(root)
         while stack:
-            word, done = stack.pop()
-            if done:
-                order.append(word)
+            word = stack.pop()
+            if word.__class__ is tuple:         # its operands are done
+                order.append(word[0])
                 continue
-            if id(word) in seen:
+            if word.op in _LEAVES:
                 continue
-            seen.add(id(word))
-            stack.append((word, True))
-            for operand in word.operands():
-                uses[id(operand)] = uses.get(id(operand), 0) + 1
-                if id(operand) not in seen:
-                    stack.append((operand, False))
+            key = id(word)
+            uses[key] = uses.get(key, 0) + 1
+            if key not in seen:
+                seen.add(key)
+                if word.op == "load" and word.args[2] is None:
+                    order.append(word)
+                else:
+                    stack.append((word,))
+                    stack += word.operands()
     return order, uses
 
 
@@ -86,10 +86,7 @@ def linear(name, statements, variables=0):
     names, body, depth = function.names, function.body, {}
     order, uses = _order(_roots(statements))
     for word in order:
-        if word.op in ("const", "local"):
-            depth[id(word)] = 0
-            continue
-        deep = 1 + max((depth[id(operand)] for operand in word.operands()), default=0)
+        deep = 1 + max([depth.get(id(operand), 0) for operand in word.operands()], default=0)
         if word.op == "switch":
             local = function.locals
             function.locals += 1

@@ -28,7 +28,7 @@ class _Fresh(Builder):
     """Nodes of imperative code: equal loads at different times are not one load."""
 
     def node(self, op, *args, bits=None):
-        self._known.pop((op, *[id(arg) if arg.__class__ is Word else arg for arg in args]), None)
+        self._known.pop((op, args), None)
         return super().node(op, *args, bits=bits)
 
 

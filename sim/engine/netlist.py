@@ -1,8 +1,11 @@
 """Amaranth's own netlist of a prepared design, made fit for simulation."""
 
-from amaranth.hdl import _ast, _ir, _nir
+import copy
+
+from amaranth.hdl import _ast, _nir
 from amaranth.hdl._mem import MemoryInstance
 
+from .emit import Emitter, SimulationNetlist
 from .errors import EngineError, where
 from .graph import ordered
 
@@ -10,93 +13,7 @@ __all__ = ["combinational_signals", "simulation_netlist"]
 
 _COMBINATIONAL = (_nir.Operator, _nir.Part, _nir.Matches, _nir.PriorityMatch, _nir.AssignmentList,
                   _nir.AsyncReadPort)
-_MAX_WIDTH = 1 << 16
 _SPLIT = ("&", "|", "^", "~", "m")
-
-
-def _value(nets):
-    """Make a netlist value without checking every net."""
-    return tuple.__new__(_nir.Value, nets)
-
-
-class _Netlist(_nir.Netlist):
-    """Netlist that is quick to make and to resolve.
-
-    Attributes
-    ----------
-    sim_inputs : dict
-        Cell of what nothing drives, to its initial value.
-    sim_memories : dict
-        `MemoryData` to cell.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.sim_inputs, self.sim_memories = {}, {}
-
-    def add_value_cell(self, width, cell):
-        first = self.add_cell(cell) << 16
-        return _value(map(_nir.Net, range(first, first + width)))
-
-    def alloc_late_value(self, signal):
-        self.last_late_net -= len(signal)
-        return _value(map(_nir.Net, range(self.last_late_net, self.last_late_net + len(signal))))
-
-    def resolve_net(self, net):
-        while net < 0:
-            net = self.connections[net]
-        return net
-
-    def resolve_value(self, value):
-        if not value or min(value) >= 0:
-            return value
-        return _value([net if net >= 0 else self.resolve_net(net) for net in value])
-
-
-class _Emitter(_ir.NetlistEmitter):
-    """Undriven signals stay settable by a testbench: they become free inputs, not constants."""
-
-    def emit_rhs(self, module_idx, value):
-        if len(value) > _MAX_WIDTH:
-            raise OverflowError(
-                f"Value defined at {where(value.src_loc)} is {len(value)} bits wide, which is "
-                f"unlikely to simulate in reasonable time")
-        return super().emit_rhs(module_idx, value)
-
-    def emit_operator(self, module_idx, operator, *inputs, src_loc):
-        cell = _nir.Operator(module_idx, operator=operator, inputs=(), src_loc=src_loc)
-        cell.inputs = inputs
-        return self.netlist.add_value_cell(cell.width, cell)
-
-    def emit_signal_fields(self):
-        """Leave out what only other back ends want."""
-
-    def emit_instance(self, module_idx, instance, name):
-        raise EngineError(f"Instance {instance.type!r} at {where(instance.src_loc)} is a black box "
-                          f"and cannot be simulated")
-
-    def emit_iobuffer(self, module_idx, instance):
-        raise EngineError(f"I/O buffer at {where(instance.src_loc)} cannot be simulated")
-
-    def emit_undriven(self):
-        netlist = self.netlist
-        for signal, value in netlist.signals.items():
-            start = 0
-            if not value or min(value) >= 0:
-                continue
-            while start < len(value):
-                stop = start
-                while (stop < len(value) and value[stop].is_late
-                       and value[stop] not in netlist.connections):
-                    stop += 1
-                if stop == start:
-                    start += 1
-                    continue
-                cell = _nir.AnyValue(0, kind="anyseq", width=stop - start, src_loc=signal.src_loc)
-                nets = netlist.add_value_cell(stop - start, cell)
-                netlist.sim_inputs[nets[0].cell] = (signal.init >> start) & ((1 << len(nets)) - 1)
-                netlist.connections.update(zip(value[start:stop], nets, strict=True))
-                start = stop
 
 
 def combinational_signals(fragment):
@@ -126,7 +43,9 @@ def _without_driven_ports(design):
               for statements in part.statements.values() for signal in statements._lhs_signals()}
     ports = [port for port in design.ports
              if isinstance(port[1], _ast.IOPort) or _ast.SignalKey(port[1]) not in driven]
-    return _ir.Design(design.fragment, ports, hierarchy=design.hierarchy)
+    design = copy.copy(design)
+    design.ports = ports
+    return design
 
 
 def _depends_on(cell, among):
@@ -207,7 +126,7 @@ def _split_loops(netlist):
 
 
 def simulation_netlist(design):
-    """Return the `_Netlist` of a prepared design.
+    """Return the `SimulationNetlist` of a prepared design.
 
     Raises
     ------
@@ -216,8 +135,8 @@ def simulation_netlist(design):
     DriverConflict
         If two modules or two domains drive the same bit.
     """
-    netlist = _Netlist()
-    _Emitter(netlist, _without_driven_ports(design)).emit_fragment(design.fragment, None)
+    netlist = SimulationNetlist()
+    Emitter(netlist, _without_driven_ports(design)).emit_fragment(design.fragment, None)
     netlist.resolve_all_nets()
     _split_loops(netlist)
     memories = [i for i, cell in enumerate(netlist.cells) if isinstance(cell, _nir.Memory)]

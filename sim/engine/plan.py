@@ -154,30 +154,44 @@ class Plan:
             for n, (first, reads, last) in enumerate(self.layout.spans))
 
 
-def _encode(value, out):
-    """Append an unambiguous form of what cells consist of: numbers, texts, nets, lists."""
-    if isinstance(value, tuple) and value and value[0].__class__ is not tuple \
-            and isinstance(value[0], int):
-        out.append(b"n%d " % len(value) + array("q", value).tobytes())
-    elif isinstance(value, (tuple, list)):
-        out.append(b"l%d " % len(value))
-        for one in value:
-            _encode(one, out)
-    elif hasattr(value, "__dict__"):
-        _encode_object(value, out)
-    else:
-        out.append(repr(value).encode() + b";")
+class _Digest:
+    """Numbers that stand for what cells consist of: numbers, texts, nets, lists."""
+
+    def __init__(self):
+        self.numbers, self._known = [], {}
+
+    def add(self, value):
+        """Append an unambiguous form of a value."""
+        numbers = self.numbers
+        if isinstance(value, (tuple, list)):
+            numbers.append(len(value))
+            if value and isinstance(value[0], int):
+                numbers += value
+            else:
+                numbers.append(-1)
+                for one in value:
+                    self.add(one)
+        elif isinstance(value, int) and -1 << 62 < value < 1 << 62:
+            numbers.append(value)
+        elif hasattr(value, "__dict__"):
+            self.add_object(value)
+        else:
+            numbers.append((1 << 62) + self._known.setdefault(repr(value), len(self._known)))
+
+    def add_object(self, value):
+        """Append what an object consists of."""
+        self.add(type(value).__name__)
+        for name, field in value.__dict__.items():
+            if name not in _SKIPPED and not (name == "init" and isinstance(field, tuple)):
+                self.add(field)
+
+    def content(self):
+        """Return all of it as bytes."""
+        return array("q", self.numbers).tobytes() + "\n".join(self._known).encode()
 
 
 #: What has no influence on the plan.
 _SKIPPED = frozenset(("src_loc", "attributes", "name"))
-
-
-def _encode_object(value, out):
-    out.append(type(value).__name__.encode())
-    for name, field in value.__dict__.items():
-        if name not in _SKIPPED and not (name == "init" and isinstance(field, tuple)):
-            _encode(field, out)
 
 
 def fingerprint(netlist) -> bytes:
@@ -185,11 +199,11 @@ def fingerprint(netlist) -> bytes:
 
     Initial contents of memories and inputs are not part of a plan.
     """
-    out = []
+    digest = _Digest()
     for cell in netlist.cells:
-        _encode_object(cell, out)
+        digest.add_object(cell)
     for value in netlist.signals.values():
-        _encode(tuple(value), out)
-    _encode(tuple(netlist.sim_inputs), out)
-    _encode(tuple(sorted(netlist.top.ports_i.values())), out)
-    return b"".join(out)
+        digest.add(value)
+    digest.add(tuple(netlist.sim_inputs))
+    digest.add(tuple(sorted(netlist.top.ports_i.values())))
+    return digest.content()

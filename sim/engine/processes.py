@@ -11,6 +11,7 @@ __all__ = ["Process"]
 
 _PENDING = int(Control.PENDING)
 _MANY = QUEUE_LENGTH - 1024
+_NUMBERS = (int, bool)
 
 
 class _Ticking:
@@ -45,13 +46,17 @@ class _Testbench(_Ticking, TestbenchContext):
 
     def set(self, expr, value):
         """Set an input, a register, or a memory's row."""
-        if expr.__class__ is not Signal or value.__class__ is not int:
+        if expr.__class__ is not Signal or value.__class__ not in _NUMBERS:
             super().set(expr, value)
             return
         engine = self._engine
         slot, view, index, mask, root, _ = engine.writers.get(id(expr)) or self._writer(expr)
         value &= mask
-        if view is not None and not slot.wakers:
+        if view is None or slot.wakers:
+            if slot.signed and value >> (slot.width - 1):
+                value -= 1 << slot.width
+            engine.write(slot, value)
+        elif view[index] != value:
             view[index] = value
             words = engine.words
             count = words[_PENDING]
@@ -59,11 +64,7 @@ class _Testbench(_Ticking, TestbenchContext):
             words[_PENDING] = count + 1
             if count > _MANY:
                 engine.flush()
-        else:
-            if slot.signed and value >> (slot.width - 1):
-                value -= 1 << slot.width
-            engine.write(slot, value)
-        if engine.eager or engine.active or engine.watched:
+        if engine.eager:
             engine.step_design()
 
     def _writer(self, signal):
@@ -91,8 +92,8 @@ class Process(AsyncProcess):
     def __init__(self, design, engine, constructor, *, testbench, background):
         self.testbench = testbench
         self._engine, self._critical = engine, False
-        self.watch = engine.watches.take()
-        self.result = None
+        self.watch, self.arm = engine.watches.take(self), engine.watches.arm
+        self.words = engine.words
         self.ticks = {}
         self.constructor = constructor
         self.context = (_Testbench if testbench else _Process)(design, engine, self)
@@ -108,3 +109,11 @@ class Process(AsyncProcess):
     def critical(self, value):
         self._engine.critical += bool(value) - self._critical
         self._critical = bool(value)
+
+    def resume(self):
+        """Go on after a wait that was not the first."""
+        try:
+            self.waits_on = self.coroutine.send(None)
+        except StopIteration:
+            self.critical = False
+            self.waits_on = self.coroutine = None

@@ -1,9 +1,10 @@
 """Run loop of a compiled model, in the subset of Python that `kernel` compiles. Not executed.
 
-A clock is ``next edge, half period, address, size, root``. A watch, 12 words, is ``armed`` (2:
-a repeated wait that nobody awaits), ``clock, level, reset program, condition program, repeats,
-samples, their programs, their results, hit (1; 2: missed), reset value, before`` (wake before the
-step). A program is a list of instructions for a stack machine, see `programs`.
+A clock is ``next edge, half period, address, size, root``. A watch, 12 words, is ``armed, clock,
+level, reset program, condition program, repeats, samples, their programs, their results, hit (1;
+2: missed), reset value, before`` (wake before the step). ``armed`` is 1 for one hit, and 3 for a
+repeated wait, which a hit makes 2: nobody awaits it. A program is a list of instructions for a
+stack machine, see `programs`.
 """
 
 from .names import *
@@ -318,6 +319,7 @@ def run(limit):
                         u64[watch + 72] = 2
                     else:
                         if check(watch) != 0:
+                            u64[watch] = armed & 2
                             u64[HIT_LIST + 8 * hits] = watch
                             hits += 1
                             before |= u64[watch + 88]

@@ -6,6 +6,8 @@ from .events import report
 
 __all__ = ["Scheduler"]
 
+_HIT, _HITS = int(Stop.HIT), int(Control.HITS)
+
 
 class Scheduler:
     """The half of an engine that moves time forward, in the order that pysim does.
@@ -19,7 +21,8 @@ class Scheduler:
     watched : set
         Slots that have wakers.
     eager : bool
-        The design must be stepped before Python goes on.
+        The design must be stepped before Python goes on; also while triggers are active and
+        slots watched.
     woke : bool
         A trigger woke a process since the testbenches were last run.
     critical : int
@@ -73,6 +76,7 @@ class Scheduler:
         slot.wakers.append(waker)
         slot.last = slot.get()
         self.watched.add(slot)
+        self.eager = True
 
     @staticmethod
     def _wake(slot, old, new):
@@ -239,27 +243,38 @@ class Scheduler:
     def run(self):
         """Advance as long as anything critical is running, with a short path for plain waits."""
         self.limit = NEVER
-        run, fire = self._run, self.watches.fire
         self.words[Control.FORCE] = 0
         try:
             while self.advance():
-                while self._arrived and not (self.active or self.watched or self._processes
-                                             or self._queue):
+                if self._arrived and not (self.active or self.watched or self._processes
+                                          or self._queue):
                     self._run_testbenches()
-                    if (self.active or self.watched or self.eager or self.woke
-                            or not self.critical):
-                        break
-                    timeline = self.timeline
-                    delay = min(timeline.values()) if timeline else NEVER
-                    why = run(delay)
-                    if why == 1:                # Stop.HIT alone
-                        fire()
-                    elif not self._stopped(why, 0) and not self._batch(delay):
-                        self._arrived = False
-                        if delay < NEVER:
-                            self.words[Control.NOW] = min(delay, self._next_edge())
+                    self._run_plain_waits()
         finally:
             self.limit = None
+
+    def _run_plain_waits(self):
+        """Go from one hit of a testbench's wait to the next, until there is more to it."""
+        words, run, owners = self.words, self._run, self.watches.owners
+        hits = self.model.layout.hits // 8
+        while not (self.eager or self.woke) and self.critical:
+            timeline = self.timeline
+            delay = min(timeline.values()) if timeline else NEVER
+            why = run(delay)
+            if why == _HIT:                         # and nothing else
+                process = owners.get(words[hits]) if words[_HITS] == 1 else None
+                if process is not None:
+                    process.resume()
+                else:
+                    self.watches.fire()
+                    self._run_testbenches()
+            elif self._stopped(why, 0) or self._batch(delay):
+                self._run_testbenches()
+            else:
+                self._arrived = False
+                if delay < NEVER:
+                    words[Control.NOW] = min(delay, self._next_edge())
+                break
 
     def run_until(self, deadline):
         """Advance to a time in femtoseconds."""

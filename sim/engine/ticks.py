@@ -2,6 +2,7 @@
 
 import operator
 import struct
+import types
 
 from amaranth.hdl import Shape, ShapeCastable, Value, ValueCastable, ValueLike
 from amaranth.sim._async import BrokenTrigger, DomainReset, TickTrigger
@@ -12,9 +13,9 @@ from .programs import Beyond, compile_program, structure
 
 __all__ = ["Tick", "Ticks", "Wait"]
 
-_ARMED, _COUNT, _HIT, _HELD = 0, 5, 9, 10       # words of a watch, see runtime.py
+_ARMED, _COUNT, _HIT, _HELD, _BEFORE = 0, 5, 9, 10, 11     # words of a watch, see runtime.py
 _HIT_COUNT = int(Control.HITS)
-_MISSED = 2
+_REPEATED, _MISSED = 3, 2
 _LOOKUPS = 4096
 
 
@@ -84,24 +85,29 @@ class Watches:
         self._used = 0
         self.released = []          # disarmed when taken again: memory may be gone in a finalizer
         self._by_objects, self._by_structure = {}, {}
-        self.armed = {}
+        self.owners = {}            # address of a watch to the process that it wakes
 
-    def take(self):
-        """Return the number of the first word of a free watch."""
+    def take(self, process):
+        """Give a process a free watch; return the number of its first word."""
         if self.released:
             at = self.released.pop()
-            self.armed.pop(8 * at, None)
             self._words[at + _ARMED] = 0
-            return at
-        if self._used == MAX_WATCHES:
-            raise EngineError(f"Simulation must have at most {MAX_WATCHES} triggers at once")
-        self._used += 1
-        self._words[Control.WATCHES] = self._used
-        return self._first + WATCH_WORDS * (self._used - 1)
+        else:
+            if self._used == MAX_WATCHES:
+                raise EngineError(f"Simulation must have at most {MAX_WATCHES} triggers at once")
+            self._used += 1
+            self._words[Control.WATCHES] = self._used
+            at = self._first + WATCH_WORDS * (self._used - 1)
+        self.owners[8 * at] = process
+        return at
+
+    def release(self, at):
+        """Take a watch back. It may be hit once more, and then wakes nobody."""
+        self.owners.pop(8 * at, None)
+        self.released.append(at)
 
     def reset(self):
         """Disarm all watches."""
-        self.armed.clear()
         for n in range(self._used):
             self._words[self._first + WATCH_WORDS * n + _ARMED] = 0
 
@@ -112,21 +118,16 @@ class Watches:
         if count:
             words[at + _COUNT] = count
         if not process.testbench:
-            words[at + 11] = 1
-        self.armed[8 * at] = wait, process, at
+            words[at + _BEFORE] = 1
 
     def fire(self):
         """Wake the processes whose watches were hit in the last run."""
-        words, first = self._words, self._hits
+        words, first, owners = self._words, self._hits, self.owners
         for n in range(first, first + words[_HIT_COUNT]):
-            found = self.armed.pop(words[n], None)
-            if found is None:           # of a loop that was left
-                continue
-            wait, process, at = found
-            words[at + _ARMED] = 0
-            process.result = words[at + _HELD] != 0, wait.values()
-            process.runnable = True
-            process.waits_on = None
+            process = owners.get(words[n])
+            if process is not None:     # it is of a loop that was left
+                process.runnable = True
+                process.waits_on = None
 
     def find(self, domain, sampled, condition):
         """Return the `Wait`, or None when only Python can do it."""
@@ -163,9 +164,10 @@ class Ticks:
     def __init__(self, engine, process, wait):
         self._watches = engine.watches
         self._words = engine.model.words
-        self._process, self._wait = process, wait
-        self._at = engine.watches.take()
-        self._words[self._at + _HIT] = 0
+        self._wait = wait
+        self._at = at = engine.watches.take(process)
+        engine.watches.arm(at, wait, process)
+        self._words[at + _ARMED] = 0
 
     def __aiter__(self):
         return self
@@ -174,31 +176,40 @@ class Ticks:
         return self
 
     def __await__(self):
-        if self._words[self._at + _HIT] == _MISSED:
+        words, at, wait = self._words, self._at, self._wait
+        if words[at + _HIT] == _MISSED:
             raise BrokenTrigger
-        self._watches.arm(self._at, self._wait, self._process)
-        yield self._wait
-        held, values = self._process.result
-        self._words[self._at + _ARMED] = 2
-        return (True, held, *values)
+        words[at] = _REPEATED           # compiled code makes it 2 with the hit
+        yield wait
+        return (True, words[at + _HELD] != 0, *wait.values())
 
     async def aclose(self):
         """Do nothing: the watch is given back with the object."""
 
     def __del__(self):
-        self._watches.armed.pop(8 * self._at, None)
-        self._watches.released.append(self._at)
+        self._watches.release(self._at)
 
 
 class Tick(TickTrigger):
-    """Amaranth's tick trigger; waits in compiled code where that is possible."""
+    """Amaranth's tick trigger; waits in compiled code where that is possible.
+
+    Objects are given out again for the same samples, and remember what they found.
+    """
+
+    _known = None               # what was found for this trigger without a condition
 
     def sample(self, *exprs):
         """Return a trigger that also samples these."""
-        return Tick(self._engine, self._process, domain=self._domain,
-                    sampled=(*self._sampled, *exprs))
-
-    _known = None               # what was found for this trigger without a condition
+        found = self.__dict__.setdefault("_samples", {})
+        key = tuple(map(id, exprs))
+        tick = found.get(key)
+        if tick is None:
+            if len(found) > _LOOKUPS:
+                found.clear()
+            tick = found[key] = Tick(self._engine, self._process, domain=self._domain,
+                                     sampled=(*self._sampled, *exprs))
+            tick._keeps = exprs         # so that their identities stay theirs
+        return tick
 
     def _find(self):
         if self._known is None:
@@ -210,10 +221,10 @@ class Tick(TickTrigger):
         if wait is None:
             return (yield from super().__await__())
         process = self._process
-        self._engine.watches.arm(process.watch, wait, process)
+        at = process.watch
+        process.arm(at, wait, process)
         yield wait
-        held, values = process.result
-        return (True, held, *values)
+        return (True, process.words[at + _HELD] != 0, *wait.values())
 
     def __aiter__(self):
         wait = self._find()
@@ -221,40 +232,45 @@ class Tick(TickTrigger):
             return super().__aiter__()
         return Ticks(self._engine, self._process, wait)
 
-    async def until(self, condition):
+    @types.coroutine
+    def until(self, condition):
         """Wait for the first tick at which a condition holds, and return the samples."""
+        found = self.__dict__.setdefault("_conditions", {})
+        wait, _ = found.get(id(condition), (None, None))
+        if wait is None:
+            wait = self._find_condition(condition)
+            if wait is None:
+                return (yield from super().until(condition).__await__())
+            if len(found) > _LOOKUPS:
+                found.clear()
+            found[id(condition)] = wait, condition
+        return (yield from self._once(wait, 0))
+
+    def _find_condition(self, condition):
         if not isinstance(condition, ValueLike):
             raise TypeError(f"Condition must be a value-like object, not {condition!r}")
         if isinstance(condition, ValueCastable) and not isinstance(condition.shape(), Shape):
             raise TypeError(f"The shape of a condition may only be `signed` or `unsigned`, "
                             f"not {condition.shape()!r}")
-        wait = self._engine.watches.find(self._domain, self._sampled, condition)
-        if wait is None:
-            return await super().until(condition)
-        return await _Once(self._engine, self._process, wait, 0)
+        return self._engine.watches.find(self._domain, self._sampled, condition)
 
-    async def repeat(self, count):
+    @types.coroutine
+    def repeat(self, count):
         """Wait for a number of ticks, and return the samples of the last."""
         count = operator.index(count)
         if count <= 0:
             raise ValueError(f"Repeat count must be a positive integer, not {count!r}")
         wait = self._find()
         if wait is None:
-            return await super().repeat(count)
-        return await _Once(self._engine, self._process, wait, count)
+            return (yield from super().repeat(count).__await__())
+        return (yield from self._once(wait, count))
 
-
-class _Once:
-    """Wait that a reset of the domain ends."""
-
-    def __init__(self, engine, process, wait, count):
-        self._parts = engine, process, wait, count
-
-    def __await__(self):
-        engine, process, wait, count = self._parts
-        engine.watches.arm(process.watch, wait, process, count)
+    def _once(self, wait, count):
+        """Wait until a watch is hit; a reset of the domain ends it."""
+        process = self._process
+        at = process.watch
+        process.arm(at, wait, process, count)
         yield wait
-        held, values = process.result
-        if held:
+        if process.words[at + _HELD]:
             raise DomainReset
-        return values
+        return wait.values()

@@ -56,6 +56,7 @@ class Trigger:
     def _activate(self):
         if self._combination._process.waits_on is self:
             self._engine.active.add(self)
+            self._engine.eager = True
         else:
             self._broken = True
 

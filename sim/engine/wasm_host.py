@@ -66,7 +66,7 @@ def _quick(store, function, count):
     trap = (ctypes.c_uint64 * 1)()
     values = memoryview(slots).cast("B").cast("Q")      # two words a slot
     pointer = ctypes.c_void_p
-    unchecked = ctypes.CFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)(
+    unchecked = ctypes.PYFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)(
         ctypes.cast(raw.dll.wasmtime_func_call_unchecked, pointer).value)
     fixed = (ctypes.cast(store._context(), pointer).value, ctypes.addressof(function._func),
              ctypes.addressof(slots), size, ctypes.addressof(trap))

@@ -59,7 +59,7 @@ class Builder:
 
     def node(self, op, *args, bits=None):
         """Return the one node of this operation on these operands."""
-        key = (op, *[id(arg) if arg.__class__ is Word else arg for arg in args])
+        key = op, args                  # words are equal only to themselves
         node = self._known.get(key)
         if node is None:
             node = self._known[key] = Word(op, args, _bound(op, args) if bits is None else bits)

@@ -40,6 +40,8 @@ class RandomDesign:
         self._memory(m)
         for register in self.registers:
             self._register(m, register)
+        self.turn = Signal(3, reset_less=True)      # so that every wait has an end
+        m.d.sync += self.turn.eq(self.turn + 1)
 
     @property
     def signals(self):

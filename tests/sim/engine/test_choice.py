@@ -100,8 +100,11 @@ def test_refused_by_name(make, add, message):
         make(m)
 
 
-def test_too_wide():
+@pytest.mark.parametrize("wide", [
+    lambda shifted: shifted, lambda shifted: Cat(shifted[0], Const(1, 131_071)),
+    lambda shifted: Mux(shifted[0], shifted, 0)])
+def test_too_wide(wide):
     m, count = counter()
-    m.d.comb += Signal().eq((Const(1, 70_000) << count)[0])
-    with pytest.raises(OverflowError, match=r"70255 bits wide, which is unlikely to simulate"):
+    m.d.comb += Signal().eq(wide(Const(1) << Cat(count, C(0, 9))))
+    with pytest.raises(OverflowError, match=r"131072 bits wide, which is unlikely to simulate"):
         Simulator(m)

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.sim import DomainReset
 
 from tests.sim.engine.compare import COMPILED, PERIOD, same
 from tests.sim.engine.designs import RandomDesign
@@ -10,6 +11,32 @@ from tests.sim.engine.designs import RandomDesign
 QUICK = 12
 DEEP = 2000
 BATCH = 50              # seeds in one deep test
+
+
+async def wait(ctx, r, design):
+    """Wait in one of the ways there are; return what was sampled."""
+    signals = design.signals
+    tick, kind = ctx.tick().sample(*signals[:12]), r.random()
+    try:
+        if kind < 0.15:
+            return await tick.repeat(r.randrange(1, 5))
+        if kind < 0.3:
+            some, last = r.choice(signals), r.randrange(8)
+            return await tick.until(some.any() | (design.turn == last))
+        if kind < 0.4:
+            return await ctx.delay(r.choice([0.2113, 1, 1.7019]) * PERIOD).sample(*signals[:4])
+        if kind < 0.5:
+            return await ctx.changed(r.choice(design.inputs + design.registers)).delay(
+                r.choice([0.5129, 2.0017]) * PERIOD).sample(*signals[:4])
+        if kind < 0.6:
+            seen = []
+            async for _, _, *values in tick:
+                seen.append(values)
+                if len(seen) == 2:
+                    return seen
+        return await tick
+    except DomainReset:
+        return "reset"
 
 
 def trace(make, seed, cycles, size=8):
@@ -20,19 +47,27 @@ def trace(make, seed, cycles, size=8):
     reset = simulator._design.fragment.domains["sync"].rst
     r = random.Random(seed + 1)
     signals, memory = design.signals, design.memory
-    seen = []
+    inputs, seen = list(design.inputs), []
+    if seed % 3 == 0:                   # a process in the place of a register
+        driven, source = inputs.pop(), r.choice(design.combinational)
+
+        async def process(ctx):
+            async for _, _, value in ctx.tick().sample(source):
+                ctx.set(driven, value)
+
+        simulator.add_process(process)
 
     def look(ctx):
         return [*map(ctx.get, signals), *(ctx.get(memory.data[n]) for n in range(memory.depth))]
 
     async def testbench(ctx):
         for _ in range(cycles):
-            for signal in design.inputs:
+            for signal in inputs:
                 if r.random() < 0.5:
                     ctx.set(signal, r.choice([0, -1, r.getrandbits(len(signal) or 1),
                                               r.getrandbits(3)]))
             kind = r.random()
-            if kind < 0.1:
+            if kind < 0.1 and design.registers:
                 ctx.set(r.choice(design.registers), r.getrandbits(8))
             if kind > 0.95:
                 ctx.set(memory.data[r.randrange(memory.depth)], r.getrandbits(8))
@@ -40,9 +75,8 @@ def trace(make, seed, cycles, size=8):
                 seen.append(look(ctx))
             if kind > 0.9:
                 ctx.set(reset, r.random() < 0.5)
-            _, _, *values = await ctx.tick().sample(*signals[:12])
+            seen.append(await wait(ctx, r, design))
             seen.append(look(ctx))
-            seen.append(values)
 
     simulator.add_testbench(testbench)
     simulator.run()
@@ -78,7 +112,8 @@ def test_random_design(seed):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("first", range(1000, 1000 + DEEP, BATCH))
+@pytest.mark.parametrize("first", range(1000, 1000 + DEEP, BATCH),
+                         ids=lambda first: f"seeds {first} to {first + BATCH - 1}")
 def test_many_random_designs(first):
     for seed in range(first, first + BATCH):
         compare(seed, 25, ("wasm",) if seed % 20 else COMPILED)

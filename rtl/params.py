@@ -53,6 +53,8 @@ class IommuParams:
         Interrupt vectors.
     igs : int, 0 to 2
         Interrupts: 0 by message, 1 by wire, 2 by either.
+    dbg : bool
+        Translation-request registers. Then ``id_width`` is at most 15.
     """
 
     phys_bits: int = 40
@@ -63,6 +65,7 @@ class IommuParams:
     in_flight: int = 16
     vectors: int = 4
     igs: int = 1
+    dbg: bool = False
 
     def __post_init__(self):
         _within("Physical address width", self.phys_bits, 32, 56)
@@ -73,6 +76,8 @@ class IommuParams:
         _one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
         _one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
         _one_of("Interrupt kinds", self.igs, (0, 1, 2))
+        if self.dbg:
+            _within("ID width with dbg", self.id_width, 1, 15)
 
     @property
     def messages(self) -> bool:

@@ -12,6 +12,8 @@ from .bridge import ReadBridge, WriteBridge
 from .command_queue import CommandQueue
 from .context_cache import ContextCache
 from .counters import Counters
+from .debug_request import DebugRequest
+from .debug_tap import DebugTap
 from .directory_walker import DirectoryWalker, directory_signature
 from .drain import Drain
 from .fault_queue import FaultQueue
@@ -77,8 +79,9 @@ class Iommu(wiring.Component):
         flight = {"in_flight": params.in_flight}
 
         m.submodules.registers = registers = Registers(params)
-        m.submodules.read = read = Translator(**ids, **phys, writes=False)
-        m.submodules.write = write = Translator(**ids, **phys, writes=True)
+        inner = {"id_width": params.id_width + params.dbg}
+        m.submodules.read = read = Translator(**inner, **phys, writes=False)
+        m.submodules.write = write = Translator(**inner, **phys, writes=True)
         m.submodules.read_bridge = read_bridge = ReadBridge(**ids, **bus, **flight)
         m.submodules.write_bridge = write_bridge = WriteBridge(**ids, **bus, **flight)
         m.submodules.contexts = contexts = ContextCache(entries=params.context_entries, **phys)
@@ -105,13 +108,24 @@ class Iommu(wiring.Component):
         m.d.comb += counters.walk.eq(walker.service.start)
 
         # The device's channels.
+        if params.dbg:
+            m.submodules.debug = debug = DebugRequest(**ids, **phys)
+            connect(m, registers.debug, debug.registers)
         device, memory = flipped(self.device), flipped(self.memory)
         for k, (translator, bridge, channel) in enumerate((
                 (read, read_bridge, "ar"), (write, write_bridge, "aw"))):
-            connect(m, getattr(device, channel), translator.i)
-            connect(m, translator.o, getattr(memory, channel))
-            connect(m, translator.passed, bridge.passed)
-            connect(m, translator.refused, bridge.refused)
+            outer = translator
+            if params.dbg:
+                outer = DebugTap(**ids, **phys)
+                m.submodules[f"tap_{channel}"] = outer
+                connect(m, debug.asks[k], outer.ask)
+                connect(m, debug.found[k], outer.found)
+                for name in ("i", "o", "passed", "refused"):
+                    connect(m, getattr(outer.inner, name), getattr(translator, name))
+            connect(m, getattr(device, channel), outer.i)
+            connect(m, outer.o, getattr(memory, channel))
+            connect(m, outer.passed, bridge.passed)
+            connect(m, outer.refused, bridge.refused)
             connect(m, translator.fault, faults.faults[k])
             connect(m, translator.contexts, contexts.lookup[k])
             connect(m, translator.directory, searches.clients[k])

@@ -12,6 +12,7 @@ from rtl.spec.page_table import PAGE_BITS, DdtpMode
 from rtl.spec.queues import COMMAND_BYTES, FAULT_BYTES
 from rtl.spec.regmap import RegisterMap
 
+from .debug_request import DebugSignature
 from .directory_pointer import DirectoryPointer
 from .drain import DrainSignature
 from .interrupts import InterruptSignature
@@ -25,7 +26,7 @@ def present(params: IommuParams) -> RegisterMap:
     def kept(name: str) -> bool:
         kind, number = name.split("_")[0], name.removesuffix("_msb").split("_")[-1]
         return {"msi": params.messages and number.isdecimal() and int(number) < params.vectors,
-                "tr": False, "iocountovf": False, "iocountinh": False, "iohpmcycles": False,
+                "tr": params.dbg, "iocountovf": False, "iocountinh": False, "iohpmcycles": False,
                 "iohpmctr": False, "iohpmevt": False, "iommu": False}.get(kind, True)
     return RegisterMap(IOMMU_REGISTERS.name, IOMMU_REGISTERS.doc, tuple(
         register for register in IOMMU_REGISTERS if kept(register.name)))
@@ -56,6 +57,8 @@ class Registers(wiring.Component):
         ``stopped``, high while an error bit is set.
     interrupts : ``Out(InterruptSignature(params))``
         Pending interrupts, and how to signal them.
+    debug : ``Out(DebugSignature())``
+        Translation requests.
     tlb_hits, tlb_misses, walks : ``In(32)``
         Counters.
 
@@ -78,6 +81,7 @@ class Registers(wiring.Component):
                 "engine": Out(engine), "stopped": In(1),
                 "memory_fault": Out(1), "overflow": Out(1), "recorded": Out(1)})),
             "interrupts": Out(InterruptSignature(params)),
+            "debug": Out(DebugSignature()),
             "tlb_hits": In(32), "tlb_misses": In(32), "walks": In(32),
         })
 
@@ -130,7 +134,21 @@ class Registers(wiring.Component):
                              ((fqcsr.fqmf_clr, fqcsr.fqof_clr), faults.start)):
             m.d.comb += [flag.eq(start) for flag in flags]
         self._interrupts(m, regs)
+        if self._params.dbg:
+            self._debug(m, regs)
         return m
+
+    def _debug(self, m, regs):
+        """Connect translation requests."""
+        debug, low, high = self.debug, regs.tr_req_ctl, regs.tr_req_ctl_msb
+        response, iova = regs.tr_response, Cat(regs.tr_req_iova.vpn, regs.tr_req_iova_msb.vpn)
+        m.d.comb += [
+            debug.go.eq(low.w_stb & low.go_w), debug.vpn.eq(iova), low.go.eq(debug.busy),
+            *(getattr(debug, name).eq(getattr(low, name)) for name in ("priv", "exe", "nw", "pid")),
+            debug.pv.eq(high.pv), debug.did.eq(high.did),
+            response.fault.eq(debug.fault), response.pbmt.eq(debug.pbmt),
+            response.ppn.eq(debug.ppn), regs.tr_response_msb.ppn.eq(debug.ppn[22:]),
+        ]
 
     def _interrupts(self, m, regs):
         """Pending bits, and what tells how to signal them."""

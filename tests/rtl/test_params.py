@@ -105,6 +105,12 @@ def test_interrupt_kinds():
         IommuParams(igs=3)
 
 
+def test_debug_needs_a_bit_of_the_id():
+    assert IommuParams(dbg=True, id_width=15).id_width == 15
+    with pytest.raises(ValueError, match=r"^ID width with dbg must be from 1 to 15, not 16$"):
+        IommuParams(dbg=True, id_width=16)
+
+
 def test_iommu_for_capabilities():
     params = IommuParams(phys_bits=44, tlb_entries=2)
     assert IommuParams.for_capabilities(params.capabilities, tlb_entries=2) == params

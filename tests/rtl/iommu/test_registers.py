@@ -5,52 +5,11 @@ from amaranth.back import rtlil
 
 from rtl.iommu.registers import Registers
 from rtl.params import IommuParams
-from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
+from rtl.spec.iommu_regs import CAPABILITIES
 from rtl.spec.page_table import DdtpMode
 from sim.axi_lite import Manager
 
-OFFSET = {register.name: register.offset for register in IOMMU_REGISTERS}
-
-
-def run(bench, script, **params):
-    """Run ``script(ctx, dut, read, write)``; a drain takes two cycles, engines are idle."""
-    dut = Registers(IommuParams(**params))
-    this = bench(dut)
-
-    @this.background
-    async def drain(ctx):
-        while True:
-            await ctx.tick().until(dut.drain.want)
-            await ctx.tick()
-            ctx.set(dut.drain.done, 1)
-            await ctx.tick()
-            ctx.set(dut.drain.done, 0)
-
-    @this.background
-    async def count(ctx):
-        dut.raised = 0                  # how often command-queue interrupts began
-        async for *_, raised in ctx.tick().sample(dut.interrupts.raised):
-            dut.raised += raised & 1
-
-    @this.testbench
-    async def testbench(ctx):
-        bus = Manager(ctx, dut.bus)
-        ctx.set(dut.commands.engine.idle, 1)
-        ctx.set(dut.faults.engine.idle, 1)
-
-        async def read(name):
-            low = await bus.readl(OFFSET[name])
-            high = OFFSET.get(f"{name}_msb")
-            return low | (await bus.readl(high) << 32 if high else 0)
-
-        async def write(name, value):
-            if f"{name}_msb" in OFFSET:
-                await bus.writel(value >> 32, OFFSET[f"{name}_msb"])
-            await bus.writel(value & 0xFFFF_FFFF, OFFSET[name])
-
-        await script(ctx, dut, read, write)
-
-    this.run()
+from .register_bench import OFFSET, run
 
 
 @pytest.mark.parametrize("phys_bits", [32, 40, 56])
@@ -86,75 +45,6 @@ def test_fixed(bench):
         assert await read("fctl") == 2
         await write("icvec", 0x12)
         assert await read("icvec") == 0x12
-
-    run(bench, script)
-
-
-@pytest.mark.parametrize("igs, fctl", [(0, (0, 0, 0)), (1, (2, 2, 2)), (2, (0, 0, 2))])
-def test_interrupt_kinds(bench, igs, fctl):
-    """fctl.wsi as the driver probes it: at reset, after 0 and after all ones."""
-    async def script(ctx, dut, read, write):
-        found = [await read("fctl")]
-        for value in (0, 2**32 - 1):
-            await write("fctl", value)
-            found.append(await read("fctl"))
-            assert ctx.get(dut.interrupts.wired) == found[-1] >> 1
-        assert tuple(found) == fctl
-
-    run(bench, script, igs=igs)
-
-
-@pytest.mark.parametrize("vectors, kept", [(1, 0), (2, 0x11), (16, 0xFF)])
-def test_vectors_and_messages(bench, vectors, kept):
-    """What is kept of icvec, and of the message of each vector; beyond them all reads 0."""
-    async def script(ctx, dut, read, write):
-        await write("icvec", 2**64 - 1)
-        assert await read("icvec") == kept
-        for vector in {0, vectors - 1, 15}:
-            names = [f"msi_{name}_{vector}" for name in ("addr", "data", "vec_ctl")]
-            for name in names:
-                assert await read(name) == 0
-            for name, value in zip(names, (2**64 - 1, 0x1234_5678, 2**32 - 1), strict=True):
-                await write(name, value)
-            found = [await read(name) for name in names]
-            if vector >= vectors:
-                assert found == [0, 0, 0]
-                continue
-            assert found == [(1 << 56) - 4, 0x1234_5678, 1]
-            message = dut.interrupts.messages[vector]
-            assert ctx.get(message.addr) == (1 << 54) - 1
-            assert (ctx.get(message.data), ctx.get(message.m)) == (0x1234_5678, 1)
-
-    run(bench, script, igs=2, vectors=vectors)
-
-
-def test_no_messages_without_the_capability(bench):
-    async def script(ctx, dut, read, write):
-        await write("msi_data_0", 1)
-        assert await read("msi_data_0") == 0
-
-    run(bench, script)
-
-
-def test_a_bit_that_comes_back_begins_anew(bench):
-    """Cleared while its source stands, a bit of ipsr is raised again; else only once."""
-    async def script(ctx, dut, read, write):
-        await write("cqcsr", 3)
-        before = dut.raised
-        ctx.set(dut.commands.illegal, 1)
-        await ctx.tick()
-        ctx.set(dut.commands.illegal, 0)
-        await ctx.tick().repeat(4)
-        assert dut.raised - before == 1
-        await write("ipsr", 1)                          # comes back
-        assert await read("ipsr") == 1
-        assert dut.raised - before == 2
-        await write("ipsr", 2)                          # another bit
-        assert dut.raised - before == 2
-        await write("cqcsr", 3 | 1 << 10)
-        await write("ipsr", 1)                          # stays away
-        assert await read("ipsr") == 0
-        assert dut.raised - before == 2
 
     run(bench, script)
 
@@ -330,5 +220,5 @@ def test_counters(bench):
 
 @pytest.mark.parametrize("phys_bits", [32, 56])
 def test_netlist(phys_bits):
-    rtlil.convert(Registers(IommuParams(phys_bits=phys_bits, igs=2, vectors=16)))
+    rtlil.convert(Registers(IommuParams(phys_bits=phys_bits, igs=2, vectors=16, dbg=True)))
     rtlil.convert(Registers(IommuParams(phys_bits=phys_bits)))

@@ -64,6 +64,12 @@ class Checker:
     def pool_block(self, phys: PhysAddr, size: int, *, free: bool) -> None:
         """Learn that a block of a pool was handed out, or freed."""
 
+    def sg_unused(self, sg: "Scatterlist") -> None:
+        """Learn that the DMA side of an entry is used that has none."""
+
+    def tainted(self, what: str) -> None:
+        """Learn that a number that a device can change is used unchecked."""
+
     def cannot_sleep(self, what: str) -> None:
         """Learn that a function that may sleep was called where nothing may."""
 

@@ -22,6 +22,7 @@ from .bug import BUG
 from .checker import tell
 from .current import current_kernel
 from .machine import Machine
+from .tainted import Tainted
 
 if TYPE_CHECKING:
     from .kernel import Kernel
@@ -86,6 +87,8 @@ class Cpu:
     def load(self, va: VirtAddr, size: int) -> bytes:
         """Load ``size`` bytes; any alignment. Raises ``BusError`` as the machine does."""
         parts = []
+        if isinstance(size, Tainted) and not size.checked:
+            tell(self._kernel, "tainted", "the size of a load")
         for phys, count, cached in self._pieces(va, size):
             parts.append(self._machine.load(int(phys), count, cached=cached))
             if self._kernel.watched:
@@ -115,7 +118,8 @@ class Cpu:
 
     def load_le(self, va: VirtAddr, size: int) -> int:
         """Load a little-endian number of ``size`` bytes."""
-        return int.from_bytes(self.load(va, size), "little")
+        value = int.from_bytes(self.load(va, size), "little")
+        return Tainted(value) if self._kernel.watched and self._kernel.tainted(va) else value
 
     def store_le(self, va: VirtAddr, value: int, size: int) -> None:
         """Store a little-endian number of ``size`` bytes."""

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
-from .addresses import PHYS_LIMIT
+from .addresses import PHYS_LIMIT, VirtAddr
 from .atomic_pool import AtomicPool
 from .checker import Checker
+from .checks import Report, Reporter
 from .cpu import Cpu
 from .current import set_current_kernel
+from .debug import DmaDebug
 from .device import Device
 from .direct import DirectOps
 from .dma_iommu import IommuOps
@@ -17,14 +19,17 @@ from .drivers.cache import CacheController
 from .drivers.cdma import Cdma
 from .drivers.riscv_iommu import RiscvIommu
 from .errno import errno_name
+from .image import Regions
 from .irq import IrqController
 from .log import KERN_ERR, Log
 from .machine import Machine
 from .options import Options
+from .ownership import Ownership
 from .pages import PageAllocator
 from .slab import SlabAllocator
 from .stats import Stats
 from .swiotlb import Swiotlb
+from .watched import Watched
 
 __all__ = ["Kernel", "boot"]
 
@@ -64,12 +69,17 @@ class Kernel:
         Who is told of every call.
     atomic_pool, contiguous : AtomicPool
         Pages set apart.
+    reporter, debug, ownership : Reporter, DmaDebug, Ownership
+        With ``check``: what keeps reports, and the two checkers.
+    regions : Regions
+        The stack, and the kernel's own image.
     current_cpu : int
         Number of the CPU that runs: it decides where a search for bounce memory begins.
     """
 
     def __init__(self, machine: Machine, options: Options):
-        self.machine, self.platform, self.options = machine, machine.platform, options
+        self.machine: Machine = Watched(machine, self) if options.check else machine
+        self.platform, self.options = machine.platform, options
         if self.platform.memory_base + self.platform.memory_size > PHYS_LIMIT:
             raise ValueError(f"Memory must end below {PHYS_LIMIT:#x}, not at "
                              f"{self.platform.memory_base + self.platform.memory_size:#x}")
@@ -78,8 +88,12 @@ class Kernel:
         self.stats = Stats()
         self.checkers: list[Checker] = []
         self.watched, self.current_cpu = False, 0
-        self.cpu = Cpu(machine, self)
-        self.irq = IrqController(self, machine)
+        self.cpu = Cpu(self.machine, self)
+        self.regions = Regions()
+        self.reporter: Reporter | None = None
+        if options.check:
+            self._check(options)
+        self.irq = IrqController(self, self.machine)
         self.pages = PageAllocator(self.platform.memory_base, self.platform.memory_size)
         self.slab = SlabAllocator(self.pages, options.kmalloc_minalign or (
             8 if self.platform.coherent else self.platform.line_bytes))
@@ -102,6 +116,24 @@ class Kernel:
             self.iommu = self._probe(RiscvIommu(self))
         self.cdma = self._probe(Cdma(self))
 
+    def _check(self, options: Options) -> None:
+        """Begin to watch."""
+        self.reporter = Reporter(self, options.check)
+        self.debug = DmaDebug(self, self.reporter, options.dma_debug_entries)
+        self.ownership = Ownership(self, self.reporter)
+        self.watch(self.debug)
+        self.watch(self.ownership)
+        if hasattr(self.machine, "watch"):
+            self.machine.watch(on=True)
+
+    @property
+    def reports(self) -> list[Report]:
+        """Misuse so far."""
+        if self.reporter is None:
+            return []
+        self.ownership.drain()
+        return self.reporter.reports
+
     def _probe(self, driver: Driver) -> Driver | None:
         if rc := driver.probe():
             self.log.write(f"{KERN_ERR}{driver.dev.name}: probe failed: {errno_name(rc)}")
@@ -123,6 +155,10 @@ class Kernel:
         self.checkers.append(checker)
         self.watched = True
 
+    def tainted(self, va: VirtAddr) -> bool:
+        """Whether a device can write what is at ``va``, and the program is to mind."""
+        return self.reporter is not None and self.ownership.device_writes(va)
+
     def background(self) -> None:
         """Do what workers and timers would have done by now."""
         self.atomic_pool.refill()
@@ -137,6 +173,9 @@ class Kernel:
         """Stop the devices and let nothing interrupt any more; memory keeps its contents."""
         while self._remove:
             self._remove.pop()()
+        if self.options.check and hasattr(self.machine, "watch"):
+            self.reporter.close()
+            self.machine.watch(on=False)
         self.atomic_pool.release()
         self.contiguous.release()
         if self.swiotlb:

@@ -47,6 +47,8 @@ class Mapping:
         Where it is bounced.
     checked : bool
         ``dma_mapping_error`` was called.
+    group : list of Mapping or None
+        Of a list: all its entries.
     made_at : int
         Cycle.
     caller : str
@@ -65,6 +67,7 @@ class Mapping:
     va: VirtAddr | None = None
     bounced: PhysAddr | None = None
     checked: bool = False
+    group: "list[Mapping] | None" = field(default=None, repr=False)
     made_at: int = 0
     caller: str = field(default="", repr=False)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from .addresses import PAGE_SIZE, DmaAddr, PhysAddr, VirtAddr, offset_in_page, phys_to_virt
 from .attrs import DMA_MAPPING_ERROR
 from .bug import BUG_ON
+from .checker import tell
 from .current import current_kernel, kernel_or_none
 from .errno import EINVAL
 from .pages import Page, page_to_phys, virt_to_page
@@ -179,6 +180,9 @@ def sg_virt(sg: Scatterlist) -> VirtAddr:
 
 def sg_dma_address(sg: Scatterlist) -> DmaAddr:
     """DMA address of the segment that this entry holds after ``dma_map_sg``."""
+    kernel = kernel_or_none()
+    if kernel and sg.page and not sg.dma_length:
+        tell(kernel, "sg_unused", sg)
     return sg.dma_address
 
 

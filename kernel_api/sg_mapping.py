@@ -36,7 +36,9 @@ def _map(dev: Device, sgl: Sgl, nents: int, direction: int, attrs: int) -> int:
         return rc
     dev.kernel.stats.maps += 1
     if dev.kernel.checkers:
-        for mapping in _entries(dev, entries, direction, attr_mask(attrs), rc):
+        group = list(_entries(dev, entries, direction, attr_mask(attrs), rc))
+        for mapping in group:
+            mapping.group = group
             tell(dev.kernel, "mapped", mapping)
     return rc
 

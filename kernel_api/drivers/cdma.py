@@ -114,7 +114,9 @@ class Cdma:
         if rc := self._reset() or device_register(self.dev):
             return rc
         bits = self._address_bits()
-        if rc := dma_set_mask_and_coherent(self.dev, DMA_BIT_MASK(bits)):
+        # A refused mask is no failure: a narrower one will do.
+        if dma_set_mask_and_coherent(self.dev, DMA_BIT_MASK(bits)) and (
+                rc := dma_set_mask_and_coherent(self.dev, DMA_BIT_MASK(32))):
             return rc
         self._ring, self._ring_dma = dma_alloc_coherent(self.dev, self._ring_bytes, GFP_KERNEL)
         if self._ring is None:

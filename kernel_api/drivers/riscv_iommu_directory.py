@@ -7,7 +7,7 @@ format of 32 bytes).
 from rtl.spec.page_table import DC_BYTES, DC_TC, DDI_BITS_BASE, DDTE, PAGE_BITS
 
 from ..addresses import PAGE_SIZE, DmaAddr, VirtAddr
-from ..coherent import dma_alloc_coherent, dma_free_coherent
+from ..coherent import dma_free_coherent, dma_zalloc_coherent
 from ..device import Device
 from ..gfp import GFP_KERNEL
 
@@ -47,7 +47,7 @@ class DeviceDirectory:
         self.root = root
 
     def _new_page(self) -> DmaAddr | None:
-        va, dma = dma_alloc_coherent(self._dev, PAGE_SIZE, GFP_KERNEL)
+        va, dma = dma_zalloc_coherent(self._dev, PAGE_SIZE, GFP_KERNEL)
         if va is None:
             return None
         self._pages[dma] = va

@@ -9,7 +9,7 @@ Source: RISC-V IOMMU Architecture Specification, chapter "In-memory queue interf
 from typing import TYPE_CHECKING
 
 from ..addresses import PAGE_SHIFT
-from ..coherent import dma_alloc_coherent, dma_free_coherent
+from ..coherent import dma_free_coherent, dma_zalloc_coherent
 from ..device import Device
 from ..errno import ENODEV, ENOMEM
 from ..gfp import GFP_KERNEL
@@ -66,7 +66,7 @@ class Queue:
             return -ENODEV
         self.entries = min(entries, 2 << found["log2sz_1"])
         size = self.entries * self._entry_bytes
-        self._va, self._dma = dma_alloc_coherent(self._dev, size, GFP_KERNEL)
+        self._va, self._dma = dma_zalloc_coherent(self._dev, size, GFP_KERNEL)
         if self._va is None:
             return -ENOMEM
         base = {"log2sz_1": self.entries.bit_length() - 2, "ppn": self._dma >> PAGE_SHIFT}

@@ -2,9 +2,10 @@
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "SIMULATION_BASE",
-           "WINDOW_BYTES", "BusError", "Irq", "Platform"]
+           "WINDOW_BYTES", "BusError", "BusEvent", "Irq", "Platform", "Seen"]
 
 #: Register windows, 4 KiB each.
 WINDOW_BYTES = 0x1000
@@ -40,6 +41,36 @@ class BusError(Exception):
     def __init__(self, addr: int, resp: str):
         super().__init__(f"{resp} at {addr:#x}")
         self.addr, self.resp = addr, resp
+
+
+class Seen(enum.Enum):
+    """What a watched machine tells of."""
+
+    FILL = "fill"                       # the cache read a line
+    WRITE_BACK = "write back"           # the cache wrote a dirty line
+    DMA_READ = "DMA read"               # a device asked for an address of its own
+    DMA_WRITE = "DMA write"
+    MEM_READ = "memory read"            # the access reached memory: physical address
+    MEM_WRITE = "memory write"
+
+
+class BusEvent(NamedTuple):
+    """Something that happened on a bus of a watched machine.
+
+    Parameters
+    ----------
+    cycle : int
+        When.
+    kind : Seen
+        What.
+    addr, size : int
+        Range, in bytes; an address of the device for ``DMA_...``, else a physical one.
+    """
+
+    cycle: int
+    kind: Seen
+    addr: int
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)

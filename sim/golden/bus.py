@@ -1,8 +1,8 @@
 """What a device sees of memory: through the IOMMU, and through the cache if it is coherent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from rtl.spec.platform import BusError
+from rtl.spec.platform import BusError, Seen
 
 from .cache import Cache
 from .iommu import Access, Iommu, Request
@@ -75,6 +75,8 @@ class DeviceBus:
         self._offset = offset
         self._memory, self._iommu, self._device_id = memory, iommu, device_id
         self._data_bytes = data_bytes
+        #: Told of accesses, if somebody watches.
+        self.note: Callable[[Seen, int, int], None] | None = None
 
     def read(self, addr: int, size: int) -> bytes:
         """Read ``size`` bytes at DMA address ``addr``.
@@ -84,11 +86,21 @@ class DeviceBus:
         BusError
             ``SLVERR`` if the IOMMU refuses, or the error of memory.
         """
-        return self._memory.read(self._translate(addr, Access.READ), size)
+        if self.note:
+            self.note(Seen.DMA_READ, addr, size)
+        phys = self._translate(addr, Access.READ)
+        if self.note:
+            self.note(Seen.MEM_READ, phys, size)
+        return self._memory.read(phys, size)
 
     def write(self, addr: int, data: bytes) -> None:
         """Write ``data`` at DMA address ``addr``. Raises :exc:`BusError` as :meth:`read`."""
-        self._memory.write(self._translate(addr, Access.WRITE), data)
+        if self.note:
+            self.note(Seen.DMA_WRITE, addr, len(data))
+        phys = self._translate(addr, Access.WRITE)
+        if self.note:
+            self.note(Seen.MEM_WRITE, phys, len(data))
+        self._memory.write(phys, data)
 
     def _translate(self, addr: int, access: Access) -> int:
         if self._iommu is None:

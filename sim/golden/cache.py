@@ -1,10 +1,10 @@
 """The write-back cache between the CPU and memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
-from rtl.spec.platform import BusError
+from rtl.spec.platform import BusError, Seen
 
 from .memory import Memory
 from .replacement import TreePlru
@@ -59,6 +59,8 @@ class Cache:
         self._words = dict.fromkeys(("start", "end", "err_addr"), 0)
         self._mode = self._whole = self._status = self._enable = 0
         self.counters = dict.fromkeys(_COUNTERS, 0)
+        #: Told of fills and write-backs, if somebody watches.
+        self.note: Callable[[Seen, int, int], None] | None = None
 
     @property
     def irq(self) -> bool:
@@ -173,6 +175,8 @@ class Cache:
             self._fail("refill_error", addr)
             raise BusError(addr, error.resp) from None
         line.valid, line.dirty, line.addr = True, False, addr
+        if self.note:
+            self.note(Seen.FILL, addr, self.line_bytes)
 
     def _bypass(self, addr: int) -> None:
         line = self._find(addr)
@@ -192,6 +196,8 @@ class Cache:
             self._fail("write_error", line.addr)
             return False
         line.dirty = False
+        if self.note:
+            self.note(Seen.WRITE_BACK, line.addr, self.line_bytes)
         return True
 
     def _fail(self, bit: str, addr: int) -> None:

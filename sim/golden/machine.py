@@ -11,8 +11,10 @@ from rtl.spec.platform import (
     IOMMU_BASE,
     WINDOW_BYTES,
     BusError,
+    BusEvent,
     Irq,
     Platform,
+    Seen,
 )
 
 from .bus import CoherentMemory, DeviceBus
@@ -65,11 +67,11 @@ class GoldenMachine:
         seen = (CoherentMemory(self.memory, self.cache) if self.platform.coherent else
                 self.memory)
         self.iommu = Iommu(seen, capabilities, cache=cache_translations)
+        self._seen, self._events, self._watched = seen, [], False
+        self._ports: list[DeviceBus] = []
         device_id = self.platform.cdma_device_id
         self.dma = Dma(
-            DeviceBus(seen, device_id=device_id, data_bytes=data_bytes,
-                      offset=self.platform.dma_offset,
-                      iommu=self.iommu if self.platform.has_iommu else None),
+            self.port(device_id, data_bytes=data_bytes),
             device_id=device_id, data_bytes=data_bytes, max_beats=max_beats,
             reads_in_flight=reads_in_flight)
         self._windows = {CDMA_BASE: self.dma, CACHE_BASE: self.cache}
@@ -80,6 +82,29 @@ class GoldenMachine:
         self._enabled = 0
         self._handling = False
         self._delivered = 0                     # calls of the handler
+
+    def port(self, device_id: int, *, data_bytes: int = 1) -> DeviceBus:
+        """Make a port for one more device; its accesses take no time."""
+        port = DeviceBus(self._seen, device_id=device_id, data_bytes=data_bytes,
+                         offset=self.platform.dma_offset,
+                         iommu=self.iommu if self.platform.has_iommu else None)
+        port.note = self._note if self._watched else None
+        self._ports.append(port)
+        return port
+
+    def watch(self, *, on: bool) -> None:
+        """Keep note of what happens on the buses, or not."""
+        self._watched = on
+        for block in (self.cache, *self._ports):
+            block.note = self._note if on else None
+
+    def events(self) -> list[BusEvent]:
+        """Take what happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def _note(self, kind: Seen, addr: int, size: int) -> None:
+        self._events.append(BusEvent(self._cycles, kind, addr, size))
 
     def close(self) -> None:
         """Do nothing; other machines have something to end."""

@@ -8,152 +8,43 @@ Source: checks X1 to X15 of the DMA API study.
 
 from typing import TYPE_CHECKING
 
-from rtl.spec.platform import CACHE_BASE, WINDOW_BYTES, BusEvent, Seen
+from rtl.spec.platform import CACHE_BASE, WINDOW_BYTES
 
 from .addresses import DmaAddr, PhysAddr, VirtAddr
 from .attrs import (
     DMA_ATTR_MMIO,
     DMA_ATTR_SKIP_CPU_SYNC,
     DMA_FROM_DEVICE,
-    DMA_MAPPING_ERROR,
     DMA_TO_DEVICE,
 )
-from .checker import Checker
-from .checks import Reporter
+from .bus_watch import GRANULE, STREAMING, BusWatch
 from .direct_ranges import reaches
 from .mappings import Kind, Mapping
-from .owned import LineHistory, Owned, OwnedMappings
+from .owned import Owned
 
 if TYPE_CHECKING:
     from .device import Device
-    from .kernel import Kernel
     from .scatterlist import Scatterlist
 
 __all__ = ["Ownership"]
 
-_GRANULE = 4096
-_STREAMING = (Kind.PHYS, Kind.SG)
-
-
-class Ownership(Checker):
-    """The checker.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        Whose machine is watched.
-    reporter : Reporter
-        Who is told.
-    many : int
-        So many live streaming mappings of a device look like a leak (X7).
-
-    Attributes
-    ----------
-    bus_bytes : int
-        Devices access whole bus words: so many bytes, less one, around a mapping are no misuse.
-    """
-
-    bus_bytes = 8
-
-    def __init__(self, kernel: "Kernel", reporter: Reporter, *, many: int = 1000):
-        self._kernel, self._reporter, self._many = kernel, reporter, many
-        self.live = OwnedMappings()
-        self._lines = LineHistory(kernel.platform.line_bytes)
-        self._pending_store: PhysAddr | None = None
-        self._free_blocks: dict[int, int] = {}
-        self._said: set[object] = set()
-
-    def _once(self, key: object, check: str, dev: "Device | None", text: str,
-              missing: str = "") -> None:
-        """Report, unless the same was said of the same mapping since the last call for it."""
-        if (check, key) not in self._said:
-            self._said.add((check, key))
-            self._reporter.report(check, dev, text, missing)
-
-    # What the buses tell
-
-    def drain(self) -> None:
-        """Look at what happened on the buses since."""
-        take = getattr(self._kernel.machine, "events", None)
-        for event in take() if take else ():
-            self._event(event)
-
-    def _event(self, event: BusEvent) -> None:
-        if event.kind in (Seen.DMA_READ, Seen.DMA_WRITE):
-            self._device_asks(event)
-        elif event.kind is Seen.MEM_READ:
-            self._device_read(event)
-        elif event.kind is Seen.MEM_WRITE:
-            self._device_wrote(event)
-        else:
-            self._lines.event(event)
-
-    def _device_asks(self, event: BusEvent) -> None:
-        """X3, X5, X8: an address that no mapping has."""
-        slack = self.bus_bytes - 1
-        verb = "wrote" if event.kind is Seen.DMA_WRITE else "read"
-        if self.live.of_device(event.addr, event.size, slack):
-            return
-        where = f"{event.addr:#x}, {event.size} bytes, at cycle {event.cycle}"
-        near = self.live.of_device_granule(event.addr, _GRANULE)
-        gone = self.live.gone(event.addr)
-        if event.addr >= DMA_MAPPING_ERROR - _GRANULE:
-            self._once("error", "X8", None, f"device {verb} {where}: the handle of a failed map",
-                       "dma_mapping_error")
-        elif near:
-            self._once(near, "X5", near.mapping.dev, f"device {verb} {where}: beside the mapping "
-                       f"of {near.mapping.size} bytes at {int(near.mapping.dma):#x}, in its page")
-        elif gone:
-            self._once(gone, "X3", gone.mapping.dev, f"device {verb} {where}: unmapped at cycle "
-                       f"{gone.ended}", "a wait for the device before the unmap")
-        else:
-            self._once(event.addr // _GRANULE, "X3", None, f"device {verb} {where}: never mapped",
-                       "dma_map_single")
-
-    def _device_read(self, event: BusEvent) -> None:
-        """X2: the device reads what the CPU's stores have not reached."""
-        for owned in self.live.in_memory(event.addr, event.size):
-            if owned.mapping.kind not in _STREAMING:
-                continue
-            start, end = owned.overlap(event.addr, event.size)
-            stale = self._lines.dirty(start, end) if owned.cached and not owned.coherent else None
-            if stale:
-                addr, cycle = stale
-                self._once((owned, "read"), "X2", owned.mapping.dev,
-                           f"device read {addr:#x} at cycle {event.cycle}: the CPU's store of "
-                           f"cycle {cycle} is still in the cache, and the device got older data",
-                           "dma_sync_single_for_device")
-            elif owned.mapping.bounced and owned.stored:
-                self._once((owned, "read"), "X2", owned.mapping.dev,
-                           f"device read {event.addr:#x} at cycle {event.cycle}: bounce memory, "
-                           f"which the CPU's store of cycle {owned.stored} has not reached",
-                           "dma_sync_single_for_device")
-
-    def _device_wrote(self, event: BusEvent) -> None:
-        """X15; note the write, for those who read."""
-        self._lines.device_wrote(event)
-        for owned in self.live.in_memory(event.addr, event.size):
-            owned.device_wrote(event)
-        for start, size in self._free_blocks.items():
-            if start < event.addr + event.size and event.addr < start + size:
-                self._once(start, "X15", None, f"device wrote {event.addr:#x} at cycle "
-                           f"{event.cycle}: a pool block that was freed; the list of free blocks "
-                           "may be destroyed", "a wait for the device before dma_pool_free")
+class Ownership(BusWatch):
+    """The checker. Parameters as of :class:`kernel_api.bus_watch.BusWatch`."""
 
     # What the CPU does
 
     def cpu_access(self, phys: PhysAddr, size: int, *, write: bool, cached: bool) -> None:
         """X1, X2, X4, X11."""
         self.drain()
-        now = self._kernel.machine.cycles
+        now = self.kernel.machine.cycles
         for owned in self.live.in_memory(int(phys), size, original=True):
-            if owned.mapping.kind in _STREAMING:
+            if owned.mapping.kind in STREAMING:
                 self._streaming_access(owned, int(phys), size, write=write, now=now)
             elif write and owned.mapping.kind is Kind.COHERENT:
                 self._pending_store = phys
         if write and cached:
             self._neighbours(int(phys), size)
-            self._lines.cpu_stored(int(phys), size, now)
+            self.lines.cpu_stored(int(phys), size, now)
 
     def _streaming_access(self, owned: Owned, phys: int, size: int, *, write: bool,
                           now: int) -> None:
@@ -167,43 +58,43 @@ class Ownership(Checker):
             owned.stored = now
             what = ("the device may overwrite it, or its write-back destroys what the device wrote"
                     if mapping.direction != DMA_TO_DEVICE else "the device may not see it")
-            self._once((owned, "write"), "X1", mapping.dev, f"CPU wrote {start:#x} in a buffer "
+            self.once((owned, "write"), "X1", mapping.dev, f"CPU wrote {start:#x} in a buffer "
                        f"that the device owns, mapped {mapping.direction.name}: {what}",
                        "dma_sync_single_for_cpu before and dma_sync_single_for_device after")
             return
         written = owned.written(start, end)
         if written and mapping.bounced is not None:
-            self._once((owned, "load"), "X2", mapping.dev, f"CPU read {start:#x}: the device wrote "
+            self.once((owned, "load"), "X2", mapping.dev, f"CPU read {start:#x}: the device wrote "
                        f"bounce memory at cycle {written}, which was not copied back",
                        "dma_sync_single_for_cpu")
         elif written:
-            filled = None if owned.coherent else self._lines.stale(start, end)
+            filled = None if owned.coherent else self.lines.stale(start, end)
             if filled is not None:
                 addr, fill = filled
-                self._once((owned, "load"), "X11", mapping.dev, f"CPU read {addr:#x} (stale since "
+                self.once((owned, "load"), "X11", mapping.dev, f"CPU read {addr:#x} (stale since "
                            f"cycle {written}: line filled {fill} before the device wrote at cycle "
                            f"{written})", "dma_sync_single_for_cpu")
             else:
-                self._once((owned, "load"), "X2", mapping.dev, f"CPU read {start:#x}, which the "
+                self.once((owned, "load"), "X2", mapping.dev, f"CPU read {start:#x}, which the "
                            f"device wrote at cycle {written}; it was not stale this time",
                            "dma_sync_single_for_cpu")
         elif mapping.direction == DMA_FROM_DEVICE:
-            self._once((owned, "load"), "X1", mapping.dev, f"CPU read {start:#x} in a buffer that "
+            self.once((owned, "load"), "X1", mapping.dev, f"CPU read {start:#x} in a buffer that "
                        f"the device owns, mapped {mapping.direction.name}",
                        "dma_sync_single_for_cpu")
 
     def _neighbours(self, phys: int, size: int) -> None:
         """X4: a store beside a buffer that the device writes, in its line."""
-        if self._kernel.platform.coherent:
+        if self.kernel.platform.coherent:
             return
-        line = self._kernel.platform.line_bytes
+        line = self.kernel.platform.line_bytes
         low, high = phys & -line, -(-(phys + size) // line) * line
         for owned in self.live.in_memory(low, high - low):
             mapping = owned.mapping
             inside = mapping.holds(phys) and mapping.holds(phys + size - 1)
-            if mapping.kind in _STREAMING and mapping.direction != DMA_TO_DEVICE \
+            if mapping.kind in STREAMING and mapping.direction != DMA_TO_DEVICE \
                     and not inside and mapping.bounced is None and not mapping.dev.dma_coherent:
-                self._once((owned, "neighbour"), "X4", mapping.dev, f"CPU wrote {phys:#x}, in a "
+                self.once((owned, "neighbour"), "X4", mapping.dev, f"CPU wrote {phys:#x}, in a "
                            f"line of the buffer at {int(mapping.phys):#x} that the device writes: "
                            "one of the two stores is lost",
                            "alignment to dma_get_cache_alignment")
@@ -217,7 +108,7 @@ class Ownership(Checker):
         self.drain()
         doorbell = not CACHE_BASE <= addr < CACHE_BASE + WINDOW_BYTES
         if self._pending_store is not None and doorbell:
-            self._once(int(self._pending_store) // _GRANULE, "X6", None, f"CPU wrote register "
+            self.once(int(self._pending_store) // GRANULE, "X6", None, f"CPU wrote register "
                        f"{addr:#x} after a store to coherent memory at "
                        f"{int(self._pending_store):#x} that may still wait", "wmb")
 
@@ -227,30 +118,30 @@ class Ownership(Checker):
         """X4, X7; the device owns it from now on."""
         self.drain()
         if mapping.attrs & DMA_ATTR_MMIO:
-            self.live.add(Owned(mapping, self._kernel))
+            self.live.add(Owned(mapping, self.kernel))
             return
-        owned = Owned(mapping, self._kernel)
-        if mapping.kind in _STREAMING:
+        owned = Owned(mapping, self.kernel)
+        if mapping.kind in STREAMING:
             self._check_overlaps(owned)
             others = self.live.streaming(mapping.dev)
-            if len(others) >= self._many:
-                self._once(mapping.dev, "X7", mapping.dev, f"{len(others)} mappings are live; the "
+            if len(others) >= self.many:
+                self.once(mapping.dev, "X7", mapping.dev, f"{len(others)} mappings are live; the "
                            f"oldest was made at {others[0].mapping.caller}",
                            "dma_unmap_single")
             if mapping.attrs & DMA_ATTR_SKIP_CPU_SYNC:
-                owned.stored = self._kernel.machine.cycles if mapping.bounced else 0
+                owned.stored = self.kernel.machine.cycles if mapping.bounced else 0
             else:
-                self._lines.maintained(int(mapping.phys), mapping.size)
+                self.lines.maintained(int(mapping.phys), mapping.size)
         self.live.add(owned)
 
     def _check_overlaps(self, owned: Owned) -> None:
         mapping = owned.mapping
-        line = 1 if owned.coherent else self._kernel.platform.line_bytes
+        line = 1 if owned.coherent else self.kernel.platform.line_bytes
         low = int(mapping.phys) & -line
         high = -(-(int(mapping.phys) + mapping.size) // line) * line
         for other in self.live.in_memory(low, high - low, original=True):
             theirs = other.mapping
-            if theirs.kind not in _STREAMING or (theirs.group and theirs.group is mapping.group):
+            if theirs.kind not in STREAMING or (theirs.group and theirs.group is mapping.group):
                 continue
             if mapping.direction == theirs.direction == DMA_TO_DEVICE:
                 continue
@@ -259,7 +150,7 @@ class Ownership(Checker):
             if int(theirs.phys) // line == int(mapping.phys) // line and DMA_TO_DEVICE not in (
                     mapping.direction, theirs.direction):
                 continue                        # dma-debug says that: D7
-            self._once((owned, other), "X4", mapping.dev, f"buffer at {int(mapping.phys):#x} "
+            self.once((owned, other), "X4", mapping.dev, f"buffer at {int(mapping.phys):#x} "
                        f"shares a line with the mapping at {int(theirs.phys):#x}, and a device "
                        "writes one of them", "alignment to dma_get_cache_alignment")
 
@@ -267,17 +158,17 @@ class Ownership(Checker):
         """X14: the list is mapped already."""
         for sg in entries[:1]:
             if sg.dma_length and self.live.of_device(int(sg.dma_address), 1, 0):
-                self._once(id(sg), "X14", dev, "a list is mapped that is mapped already: its first "
+                self.once(id(sg), "X14", dev, "a list is mapped that is mapped already: its first "
                            "addresses are lost", "dma_unmap_sg")
 
     def sg_unused(self, sg: "Scatterlist") -> None:
         """X12: an entry beyond the count is read."""
-        self._once(id(sg), "X12", None, "the DMA address of an entry beyond the count that "
+        self.once(id(sg), "X12", None, "the DMA address of an entry beyond the count that "
                    "dma_map_sg returned is used", "the count of dma_map_sg, not nents,")
 
     def tainted(self, what: str) -> None:
         """X13: a number that the device can change is used as it is."""
-        self._reporter.report("X13", None, f"{what} comes from memory that the device can write, "
+        self.reporter.report("X13", None, f"{what} comes from memory that the device can write, "
                               "and was not compared with anything", "a check of the value")
 
     def unmapping(self, dev: "Device", claimed: Mapping) -> None:
@@ -287,7 +178,7 @@ class Ownership(Checker):
     def unmapped(self, dev: "Device", dma: DmaAddr) -> None:
         """Give it to the CPU for good."""
         self.drain()
-        for owned in self.live.remove(dev, dma, self._kernel.machine.cycles):
+        for owned in self.live.remove(dev, dma, self.kernel.machine.cycles):
             self._lost(owned, int(owned.mapping.phys or 0), owned.mapping.size, "unmap")
 
     def syncing(self, dev: "Device", claimed: Mapping, *, for_cpu: bool) -> None:
@@ -303,21 +194,21 @@ class Ownership(Checker):
                 self._lost(owned, start, size, "sync for the CPU")
             else:
                 owned.give_back(start, size)
-            for said in [said for said in self._said if isinstance(said[1], tuple)
+            for said in [said for said in self.said if isinstance(said[1], tuple)
                          and said[1][0] is owned]:
-                self._said.discard(said)
+                self.said.discard(said)
 
     def _lost(self, owned: Owned, phys: int, size: int, by: str) -> None:
         """X11: stores of the CPU in lines that were just dropped."""
         if owned.coherent or owned.mapping.direction == DMA_TO_DEVICE \
-                or owned.mapping.kind not in _STREAMING or owned.mapping.bounced is not None \
+                or owned.mapping.kind not in STREAMING or owned.mapping.bounced is not None \
                 or owned.mapping.attrs & DMA_ATTR_SKIP_CPU_SYNC:
             return
-        lost = self._lines.dropped(phys, size)
+        lost = self.lines.dropped(phys, size)
         if lost:
             addr, cycle = lost
             beside = not owned.mapping.holds(addr)
-            self._once((owned, "lost"), "X11", owned.mapping.dev, f"CPU store of cycle {cycle} to "
+            self.once((owned, "lost"), "X11", owned.mapping.dev, f"CPU store of cycle {cycle} to "
                        f"{addr:#x} is lost: its line was dropped by the {by}",
                        "alignment to dma_get_cache_alignment" if beside
                        else "dma_sync_single_for_device")
@@ -326,27 +217,27 @@ class Ownership(Checker):
         """X10: live mappings that the new mask does not reach."""
         for owned in self.live.of(dev):
             mapping = owned.mapping
-            if mapping.kind in _STREAMING and not reaches(dev, dev.dma_mask, mapping.dma,
+            if mapping.kind in STREAMING and not reaches(dev, dev.dma_mask, mapping.dma,
                                                           mapping.size):
-                self._once(owned, "X10", dev, f"mask {dev.dma_mask:#x} set while a mapping at "
+                self.once(owned, "X10", dev, f"mask {dev.dma_mask:#x} set while a mapping at "
                            f"{int(mapping.dma):#x} is live, which it does not reach")
 
     def cannot_sleep(self, what: str) -> None:
         """X9."""
-        self._reporter.report("X9", None, f"{what} called where nothing may sleep",
+        self.reporter.report("X9", None, f"{what} called where nothing may sleep",
                               "process context")
 
     def pool_block(self, phys: PhysAddr, size: int, *, free: bool) -> None:
         """Remember free blocks, for X15."""
         self.drain()
         if free:
-            self._free_blocks[int(phys)] = size
+            self.free_blocks[int(phys)] = size
         else:
-            self._free_blocks.pop(int(phys), None)
+            self.free_blocks.pop(int(phys), None)
 
     def device_writes(self, va: VirtAddr) -> bool:
         """Whether ``va`` is in coherent memory, where a device may write at any time."""
-        phys = int(self._kernel.cpu.behind(va))
+        phys = int(self.kernel.cpu.behind(va))
         return any(owned.mapping.kind is Kind.COHERENT
                    for owned in self.live.in_memory(phys, 1, original=True))
 
@@ -355,9 +246,9 @@ class Ownership(Checker):
         found = []
         for owned in self.live.of(dev):
             mapping = owned.mapping
-            if mapping.phys is None or dev.dma_ops is not self._kernel.iommu_ops:
+            if mapping.phys is None or dev.dma_ops is not self.kernel.iommu_ops:
                 continue
             first = int(mapping.bounced or mapping.phys)
-            low, high = first & -_GRANULE, -(-(first + mapping.size) // _GRANULE) * _GRANULE
+            low, high = first & -GRANULE, -(-(first + mapping.size) // GRANULE) * GRANULE
             found += [(low, first - low), (first + mapping.size, high - first - mapping.size)]
         return [(start, size) for start, size in found if size]

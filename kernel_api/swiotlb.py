@@ -105,7 +105,7 @@ class Swiotlb:
         stats.bounce_maps += 1
         self._copy(slots.original, slots.addr, size)
         if dev.untrusted and alloc_mask:
-            self._clear_padding(slots)
+            self._clear_padding(dev, slots)
         return slots.addr
 
     def _take_slots(self, dev: "Device", phys: PhysAddr, size: int,
@@ -173,13 +173,15 @@ class Swiotlb:
             cpu.store(phys_to_virt(target), cpu.load(phys_to_virt(source), size))
         self.kernel.stats.bounced_bytes += size
 
-    def _clear_padding(self, slots: Slots) -> None:
+    def _clear_padding(self, dev: "Device", slots: Slots) -> None:
         first = PhysAddr(slots.pool.base + slots.first * SLOT_BYTES)
         before, end = slots.addr - first, slots.addr + slots.size
         after = first + slots.count * SLOT_BYTES - end
         for start, size in ((first, before), (end, after)):
             if size:
                 self.kernel.cpu.store(phys_to_virt(start), bytes(size))
+                if not dev.dma_coherent:
+                    self.kernel.cache.wback(start, size)
 
     def release(self) -> None:
         """Give the memory back, unless some of it is in use."""

@@ -10,7 +10,7 @@ from .atomic_pool import AtomicPool
 from .checker import Checker
 from .checks import Report, Reporter
 from .cpu import Cpu
-from .current import set_current_kernel
+from .current import kernel_or_none, set_current_kernel
 from .debug import DmaDebug
 from .device import Device
 from .direct import DirectOps
@@ -212,4 +212,9 @@ def boot(machine: Machine, **options: object) -> Kernel:
     MemoryError
         If there is no memory for bounce buffers.
     """
-    return Kernel(machine, Options(**options))
+    previous = kernel_or_none()
+    try:
+        return Kernel(machine, Options(**options))
+    except BaseException:
+        set_current_kernel(previous)
+        raise

@@ -1,0 +1,105 @@
+"""Planner: the same copy to three places at once, and none after a fault."""
+
+import pytest
+from amaranth.back import rtlil
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtl.dma.jobs import SPAN_BITS, Fault
+from rtl.dma.planner import Planner
+from sim.streams import collect, send
+
+from .parts import place
+
+SHAPES = {"smallest": (32, 4, 8), "default": (64, 8, 128), "odd": (40, 64, 4096)}
+FIRST_PAUSE = 30
+
+
+def run(bench, shape, jobs, *, stall=0.0, seed=0):
+    """Plan ``jobs`` (src, dst, size, fault)."""
+    addr_width, bus, page = SHAPES[shape]
+    dut = Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page)
+    this = bench(dut)
+    limit = 1 << addr_width
+    entries, runs = [], []
+    for k, (src, dst, size, fault) in enumerate(jobs):
+        if fault is Fault.NONE and max(src, dst) + size > limit:
+            fault = Fault.DMA_INT
+        entries.append((k, k & 1, fault))
+        if fault is not Fault.NONE:
+            break
+        runs.append((src, dst, size))
+
+    @this.background
+    async def source(ctx):
+        await send(ctx, dut.jobs, [
+            {"src": src, "dst": dst, "span": size - 1, "desc": k, "sg": k & 1, "fault": fault}
+            for k, (src, dst, size, fault) in enumerate(jobs)], stall=stall, seed=seed)
+
+    @this.testbench
+    async def reads(ctx):
+        got = await collect(ctx, dut.reads, len(runs), stall=stall, seed=seed + 1)
+        for run, (src, dst, size) in zip(got, runs, strict=True):
+            assert (run.addr, run.reach) == (src, src % page + size - 1)
+            assert {name: getattr(run.tag, name) for name in ("rotate", "primes", "spills")} == (
+                place(src, dst, size, bus))
+
+    @this.testbench
+    async def writes(ctx):
+        got = await collect(ctx, dut.writes, len(runs), stall=stall, seed=seed + 2)
+        assert [(run.addr, run.reach) for run in got] == [
+            (dst, dst % page + size - 1) for _, dst, size in runs]
+
+    @this.testbench
+    async def ends(ctx):
+        got = await collect(ctx, dut.entries, len(entries), stall=stall, seed=seed + 3)
+        assert [(entry.desc, entry.sg, entry.fault) for entry in got] == entries
+        for stream in (dut.reads, dut.writes, dut.entries):
+            ctx.set(stream.ready, 1)
+        await ctx.tick().repeat(FIRST_PAUSE)
+        if len(entries) <= len(runs):
+            return
+        for stream in (dut.reads, dut.writes, dut.entries):
+            assert not ctx.get(stream.valid), "something followed a fault"
+
+    @this.background
+    async def together(ctx):
+        """All three streams move in the same cycle, or only the entry of a fault does."""
+        names = (dut.reads, dut.writes, dut.entries)
+        async for _, _, *seen in ctx.tick().sample(
+                *(stream.valid & stream.ready for stream in names), dut.entries.p.fault):
+            read, write, entry, fault = seen
+            assert read == write == (entry and fault is Fault.NONE)
+
+    this.run()
+
+
+@st.composite
+def works(draw):
+    shape = draw(st.sampled_from(sorted(SHAPES)))
+    limit = 1 << SHAPES[shape][0]
+    addr = st.one_of(st.integers(0, limit - 1), st.integers(0, 300),
+                     st.integers(1, 300).map(lambda k: limit - k))
+    size = st.one_of(st.integers(1, 300), st.integers(1, 1 << SPAN_BITS))
+    fault = st.sampled_from([Fault.NONE] * 9 + [Fault.SG_SLV])
+    return shape, draw(st.lists(st.tuples(addr, addr, size, fault), min_size=1, max_size=6))
+
+
+@given(work=works(), stall=st.sampled_from([0.0, 0.5]), seed=st.integers(0, 99))
+def test_matches_model(bench, work, stall, seed):
+    run(bench, *work, stall=stall, seed=seed)
+
+
+@pytest.mark.parametrize("edge", [0, 1])
+@pytest.mark.parametrize("side", [0, 1])
+def test_end_of_addresses(bench, side, edge):
+    """The highest byte may be copied, and not the one after it."""
+    addrs = [1 << 12, 1 << 12]
+    addrs[side] = (1 << 32) - 100
+    run(bench, "smallest", [(*addrs, 100 + edge, Fault.NONE), (0, 0, 1, Fault.NONE)])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_netlist(shape):
+    addr_width, bus, page = SHAPES[shape]
+    rtlil.convert(Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page))

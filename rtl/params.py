@@ -1,28 +1,12 @@
 """What a user may choose, what follows from it, and every check that ties parameters together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from rtl.spec.iommu_regs import CAPABILITIES
 
+from .limits import flag, one_of, within
+
 __all__ = ["CacheParams", "DmaParams", "IommuParams", "SystemParams"]
-
-
-def _integer(what: str, value: object):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{what} must be an integer, not {value!r}")
-
-
-def _one_of(what: str, value: int, allowed: Sequence[int]):
-    _integer(what, value)
-    if value not in allowed:
-        raise ValueError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
-
-
-def _within(what: str, value: int, low: int, high: int):
-    _integer(what, value)
-    if not low <= value <= high:
-        raise ValueError(f"{what} must be from {low} to {high}, not {value!r}")
 
 
 #: Capabilities that every IOMMU has: version 1.0, Sv39.
@@ -55,6 +39,16 @@ class IommuParams:
         Interrupts: 0 by message, 1 by wire, 2 by either.
     dbg : bool
         Translation-request registers. Then ``id_width`` is at most 15.
+    sv48, sv57 : bool
+        Modes of the first stage besides Sv39. Each needs the one below.
+    sv39x4, sv48x4, sv57x4 : bool
+        Modes of the second stage; with none there is no second stage. Each needs the one below.
+    svpbmt, svrsw60t59b : bool
+        Extensions of page-table entries: memory types, and bits for software.
+    pd8, pd17, pd20 : bool
+        Depths of process directories; with none there are no processes.
+    msi_flat : bool
+        MSI page tables, and device contexts of 64 bytes.
     """
 
     phys_bits: int = 40
@@ -66,23 +60,90 @@ class IommuParams:
     vectors: int = 4
     igs: int = 1
     dbg: bool = False
+    sv48: bool = False
+    sv57: bool = False
+    sv39x4: bool = False
+    sv48x4: bool = False
+    sv57x4: bool = False
+    svpbmt: bool = False
+    svrsw60t59b: bool = False
+    pd8: bool = False
+    pd17: bool = False
+    pd20: bool = False
+    msi_flat: bool = False
 
     def __post_init__(self):
-        _within("Physical address width", self.phys_bits, 32, 56)
-        _one_of("Data width", self.data_width, (64, 128, 256, 512))
-        _within("ID width", self.id_width, 1, 16)
-        _within("TLB entries", self.tlb_entries, 1, 64)
-        _within("Context entries", self.context_entries, 1, 16)
-        _one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
-        _one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
-        _one_of("Interrupt kinds", self.igs, (0, 1, 2))
+        within("Physical address width", self.phys_bits, 32, 56)
+        one_of("Data width", self.data_width, (64, 128, 256, 512))
+        within("ID width", self.id_width, 1, 16)
+        within("TLB entries", self.tlb_entries, 1, 64)
+        within("Context entries", self.context_entries, 1, 16)
+        one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
+        one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
+        one_of("Interrupt kinds", self.igs, (0, 1, 2))
         if self.dbg:
-            _within("ID width with dbg", self.id_width, 1, 15)
+            within("ID width with dbg", self.id_width, 1, 15)
+        for name, default in _features().items():
+            if isinstance(default, bool):
+                flag(f"Feature {name}", getattr(self, name))
+        for deep, needed in (("sv57", "sv48"), ("sv48x4", "sv39x4"), ("sv57x4", "sv48x4")):
+            if getattr(self, deep) and not getattr(self, needed):
+                raise ValueError(f"Feature {deep} must come with {needed}, not without")
 
     @property
     def messages(self) -> bool:
         """Whether there are interrupts by message."""
         return self.igs != 1
+
+    @property
+    def ppn_bits(self) -> int:
+        """Width of a physical page number."""
+        return self.phys_bits - 12
+
+    @property
+    def levels(self) -> int:
+        """Levels of the deepest page table of the first stage."""
+        return 5 if self.sv57 else 4 if self.sv48 else 3
+
+    @property
+    def guest_levels(self) -> int:
+        """Levels of the deepest page table of the second stage, or 0."""
+        return 5 if self.sv57x4 else 4 if self.sv48x4 else 3 if self.sv39x4 else 0
+
+    @property
+    def depth(self) -> int:
+        """Levels of the deepest page table of all."""
+        return max(self.levels, self.guest_levels)
+
+    @property
+    def two_stage(self) -> bool:
+        """Whether there is a second stage."""
+        return self.guest_levels > 0
+
+    @property
+    def gpn_bits(self) -> int:
+        """Width of a guest page number that the second stage accepts, or 0."""
+        return 9 * self.guest_levels + 2 if self.two_stage else 0
+
+    @property
+    def vpn_bits(self) -> int:
+        """Width of a page number of devices, signed if it is of the first stage."""
+        return max(9 * self.levels, self.gpn_bits)
+
+    @property
+    def processes(self) -> bool:
+        """Whether there are process directories."""
+        return self.pd8 or self.pd17 or self.pd20
+
+    @property
+    def process_bits(self) -> int:
+        """Width of a process_id that the deepest process directory tells apart, or 0."""
+        return 20 if self.pd20 else 17 if self.pd17 else 8 if self.pd8 else 0
+
+    @property
+    def msi(self) -> bool:
+        """Whether an MSI page table can be in use: only together with a second stage."""
+        return self.msi_flat and self.two_stage
 
     @property
     def capabilities(self) -> int:
@@ -148,12 +209,12 @@ class DmaParams:
     device_id: int = 0x10
 
     def __post_init__(self):
-        _within("DMA address width", self.addr_width, 32, 64)
-        _one_of("Data width", self.data_width, (32, 64, 128, 256, 512))
-        _within("ID width", self.id_width, 1, 16)
-        _one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
-        _one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
-        _within("Device ID", self.device_id, 0, 2**24 - 1)
+        within("DMA address width", self.addr_width, 32, 64)
+        one_of("Data width", self.data_width, (32, 64, 128, 256, 512))
+        within("ID width", self.id_width, 1, 16)
+        one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
+        one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
+        within("Device ID", self.device_id, 0, 2**24 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,16 +244,16 @@ class CacheParams:
     misses: int = 4
 
     def __post_init__(self):
-        _within("Physical address width", self.phys_bits, 32, 56)
-        _one_of("Misses in flight", self.misses, (1, 2, 4, 8))
-        _one_of("Data width", self.data_width, (32, 64, 128))
-        _within("ID width", self.id_width, 1, 16)
-        _one_of("Ways", self.ways, (1, 2, 4, 8))
-        _one_of("Line bytes", self.line_bytes, (16, 32, 64, 128))
+        within("Physical address width", self.phys_bits, 32, 56)
+        one_of("Misses in flight", self.misses, (1, 2, 4, 8))
+        one_of("Data width", self.data_width, (32, 64, 128))
+        within("ID width", self.id_width, 1, 16)
+        one_of("Ways", self.ways, (1, 2, 4, 8))
+        one_of("Line bytes", self.line_bytes, (16, 32, 64, 128))
         if self.line_bytes < 2 * self.data_width // 8:
             raise ValueError(f"Line of {self.line_bytes} bytes must hold at least two beats of "
                              f"{self.data_width // 8} bytes")
-        _one_of("Cache size", self.size_bytes, [2**n for n in range(5, 21)])
+        one_of("Cache size", self.size_bytes, [2**n for n in range(5, 21)])
         if self.sets < 2:
             raise ValueError(f"Cache of {self.size_bytes} bytes must have at least two sets of "
                              f"{self.ways} ways with lines of {self.line_bytes} bytes")
@@ -268,4 +329,4 @@ class SystemParams:
         if self.iommu.id_width != self.dma.id_width:
             raise ValueError(f"ID widths must be equal, not IOMMU {self.iommu.id_width}, DMA "
                              f"{self.dma.id_width}")
-        _one_of("Interrupt vectors in a system", self.iommu.vectors, (1, 2, 4))
+        one_of("Interrupt vectors in a system", self.iommu.vectors, (1, 2, 4))

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import struct
+from rtl.params import IommuParams
 from rtl.spec.page_table import DdtpMode
 from rtl.spec.queues import (
     COMMAND_BYTES,
@@ -12,6 +13,7 @@ from rtl.spec.queues import (
     IOFENCE_DW1,
     IOTINVAL_DW0,
     IOTINVAL_DW1,
+    IOTINVAL_FUNC3,
 )
 
 from .commands import Action, CommandDecoder
@@ -32,8 +34,8 @@ class CommandQueue(wiring.Component):
 
     Parameters
     ----------
-    phys_bits : int
-        Width of physical addresses.
+    params : IommuParams
+        Parameters.
 
     Members
     -------
@@ -59,15 +61,16 @@ class CommandQueue(wiring.Component):
     RISC-V IOMMU Architecture Specification, section "Command-Queue (CQ)", and ``cqcsr``.
     """
 
-    def __init__(self, *, phys_bits: int):
-        self._phys_bits = phys_bits
+    def __init__(self, params: IommuParams):
+        self._params, self._phys_bits, phys_bits = params, params.phys_bits, params.phys_bits
         super().__init__({
             "queue": Out(EngineSignature(phys_bits)),
             "stopped": In(1),
             "memory_fault": Out(1), "illegal": Out(1), "fence_done": Out(1),
             "mode": In(DdtpMode),
             "drain": Out(DrainSignature()),
-            "translations": Out(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout())})),
+            "translations": Out(wiring.Signature({
+                "valid": Out(1), "payload": Out(DropLayout(params))})),
             "contexts": Out(1),
             "fetch": Out(ReadSignature(phys_bits)),
             "store": Out(WriteSignature(phys_bits)),
@@ -80,7 +83,7 @@ class CommandQueue(wiring.Component):
         command = Signal(COMMAND_BYTES * 8)
         failed = Signal()
         action = Signal(Action)
-        m.submodules.decoder = decoder = CommandDecoder()
+        m.submodules.decoder = decoder = CommandDecoder(self._params)
         m.d.comb += [decoder.command.eq(command), decoder.mode.eq(self.mode)]
 
         invalidate = data.View(struct(IOTINVAL_DW0), command[:64])
@@ -90,8 +93,10 @@ class CommandQueue(wiring.Component):
         drop = self.translations.payload
         m.d.comb += [
             fetch.request.p.addr.eq(queue.entry), fetch.request.p.len.eq(COMMAND_BYTES // 8 - 1),
-            drop.av.eq(invalidate.av), drop.vpn.eq(page),
-            drop.pscv.eq(invalidate.pscv), drop.pscid.eq(invalidate.pscid),
+            drop.select.av.eq(invalidate.av), drop.vpn.eq(page),
+            drop.select.pscv.eq(invalidate.pscv), drop.pscid.eq(invalidate.pscid),
+            drop.select.gv.eq(invalidate.gv), drop.gscid.eq(invalidate.gscid),
+            drop.select.gvma.eq(invalidate.func3 == IOTINVAL_FUNC3.GVMA),
             self.drain.reads.eq(fence.pr), self.drain.writes.eq(fence.pw),
             store.addr.eq(target), store.word.eq(1), store.data.eq(fence.data.replicate(2)),
         ]

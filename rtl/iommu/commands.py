@@ -5,6 +5,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.layouts import reserved, struct
+from rtl.params import IommuParams
 from rtl.spec.page_table import DdtpMode
 from rtl.spec.queues import (
     IODIR_DW0,
@@ -37,8 +38,13 @@ class Action(enum.Enum, shape=3):
 class CommandDecoder(wiring.Component):
     """Decide what to do for a command. Combinational.
 
-    IOTINVAL with GV = 1 and IOTINVAL.GVMA are about virtual machines, of which this build has none;
-    INVAL_PDT about process directories, likewise: there, any PID but 0 is too wide.
+    Without a second stage there are no virtual machines, about which IOTINVAL with GV = 1 and
+    IOTINVAL.GVMA are; without process directories any PID but 0 is too wide for INVAL_PDT.
+
+    Parameters
+    ----------
+    params : IommuParams
+        Parameters.
 
     Members
     -------
@@ -54,9 +60,9 @@ class CommandDecoder(wiring.Component):
     RISC-V IOMMU Architecture Specification, section "Command-Queue (CQ)".
     """
 
-    command: In(128)
-    mode: In(DdtpMode)
-    action: Out(Action)
+    def __init__(self, params: IommuParams):
+        self._params = params
+        super().__init__({"command": In(128), "mode": In(DdtpMode), "action": Out(Action)})
 
     def elaborate(self, platform):
         m = Module()
@@ -68,8 +74,9 @@ class CommandDecoder(wiring.Component):
         bad_invalidate = (reserved(IOTINVAL_DW0, low) | reserved(IOTINVAL_DW1, high) |
                           invalidate.nl | (high & IOTINVAL_DW1.mask("s")).any())
         bad_fence = reserved(IOFENCE_DW0, low) | reserved(IOFENCE_DW1, high)
-        bad_directory = (reserved(IODIR_DW0, low) | high.any() | directory.pid.any() |
-                         directory.dv & too_wide(self.mode, directory.did))
+        bad_directory = (reserved(IODIR_DW0, low) | high.any() |
+                         directory.dv & too_wide(self._params, self.mode, directory.did))
+        guests, processes = self._params.two_stage, self._params.processes
 
         def when(layout, opcode, func3):
             return low[:10] == layout.pack(opcode=opcode, func3=func3)
@@ -77,17 +84,20 @@ class CommandDecoder(wiring.Component):
         with m.If(when(IOTINVAL_DW0, Opcode.IOTINVAL, IOTINVAL_FUNC3.VMA)):
             with m.If(~bad_invalidate):
                 m.d.comb += self.action.eq(
+                    Action.DROP_TRANSLATIONS if guests else
                     Mux(invalidate.gv, Action.NOTHING, Action.DROP_TRANSLATIONS))
         with m.If(when(IOTINVAL_DW0, Opcode.IOTINVAL, IOTINVAL_FUNC3.GVMA)):
             with m.If(~bad_invalidate & ~invalidate.pscv):
-                m.d.comb += self.action.eq(Action.NOTHING)
+                m.d.comb += self.action.eq(
+                    Action.DROP_TRANSLATIONS if guests else Action.NOTHING)
         with m.If(when(IOFENCE_DW0, Opcode.IOFENCE, IOFENCE_FUNC3.C)):
             with m.If(~bad_fence):
                 m.d.comb += self.action.eq(Action.FENCE)
         with m.If(when(IODIR_DW0, Opcode.IODIR, IODIR_FUNC3.INVAL_DDT)):
-            with m.If(~bad_directory):
+            with m.If(~bad_directory & ~directory.pid.any()):
                 m.d.comb += self.action.eq(Action.DROP_CONTEXTS)
         with m.If(when(IODIR_DW0, Opcode.IODIR, IODIR_FUNC3.INVAL_PDT)):
-            with m.If(~bad_directory & directory.dv):
-                m.d.comb += self.action.eq(Action.NOTHING)
+            with m.If(~bad_directory & directory.dv &
+                      ~directory.pid[self._params.process_bits:].any()):
+                m.d.comb += self.action.eq(Action.DROP_CONTEXTS if processes else Action.NOTHING)
         return m

@@ -4,45 +4,46 @@ from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .directory_walker import DEVICE_ID_BITS
+from rtl.params import IommuParams
+
 from .onehot import encode, lowest
-from .records import context_layout
+from .records import context_layout, source_layout
 from .replacement import TreePlru
 
 __all__ = ["ContextCache", "ContextLookupSignature"]
 
 
 class ContextLookupSignature(wiring.Signature):
-    """A question for the context of ``did``, answered in the same cycle.
+    """A question for the context of ``source``, answered in the same cycle.
 
     Directions are those of who asks. ``valid`` says that the question is meant: a hit makes the
     context recent. Without ``hit``, ``context`` is anything.
     """
 
-    def __init__(self, phys_bits: int):
+    def __init__(self, params: IommuParams):
         super().__init__({
-            "did": Out(DEVICE_ID_BITS), "valid": Out(1),
-            "hit": In(1), "context": In(context_layout(phys_bits))})
+            "source": Out(source_layout(params)), "valid": Out(1),
+            "hit": In(1), "context": In(context_layout(params))})
 
 
 class ContextCache(wiring.Component):
-    """Fully associative store of valid device contexts, with tree-PLRU replacement.
+    """Fully associative store of contexts, with tree-PLRU replacement.
 
-    Two lookups and a fill or a drop in each cycle. Fill and drop take effect with the next cycle.
+    A context is that of a device together with that of a process, if there is one, and it is kept
+    for those sources only to whom it permits access; so there is nothing to check on a hit. Two
+    lookups and a fill or a drop in each cycle. Fill and drop take effect with the next cycle.
 
     Parameters
     ----------
-    entries : int
-        Contexts kept, at least 1.
-    phys_bits : int
-        Width of physical addresses.
+    params : IommuParams
+        Parameters; ``context_entries`` is the number of contexts kept.
 
     Members
     -------
-    lookup : ``In(ContextLookupSignature(phys_bits)).array(2)``
+    lookup : ``In(ContextLookupSignature(params)).array(2)``
         Questions.
     fill : ``In(...)``
-        ``valid``, ``did`` and ``context`` to keep; only for a device that is not here.
+        ``valid``, ``source`` and ``context`` to keep; only for a source that is not here.
     drop : ``In(1)``
         Drop all contexts, also if only one must go: that is legal, rare and small.
 
@@ -51,13 +52,13 @@ class ContextCache(wiring.Component):
     RISC-V IOMMU Architecture Specification, section "IOMMU directory cache invalidation commands".
     """
 
-    def __init__(self, *, entries: int, phys_bits: int):
-        self._entries = entries
-        self._context = context_layout(phys_bits)
+    def __init__(self, params: IommuParams):
+        self._entries, self._source = params.context_entries, source_layout(params)
+        self._context = context_layout(params)
         super().__init__({
-            "lookup": In(ContextLookupSignature(phys_bits)).array(2),
+            "lookup": In(ContextLookupSignature(params)).array(2),
             "fill": In(wiring.Signature({
-                "valid": Out(1), "did": Out(DEVICE_ID_BITS), "context": Out(self._context)})),
+                "valid": Out(1), "source": Out(self._source), "context": Out(self._context)})),
             "drop": In(1),
         })
 
@@ -65,7 +66,7 @@ class ContextCache(wiring.Component):
         m = Module()
         plru = TreePlru(self._entries)
         valid = Signal(self._entries)
-        dids = Signal(data.ArrayLayout(DEVICE_ID_BITS, self._entries))
+        sources = Signal(data.ArrayLayout(self._source, self._entries))
         age = Signal(plru.bits)
         # Small enough for look-up tables, where reading takes no cycle.
         m.submodules.contexts = contexts = memory.Memory(
@@ -78,7 +79,8 @@ class ContextCache(wiring.Component):
             match = Signal(self._entries, name=f"match_{n}")
             load = contexts.read_port(domain="comb")
             m.d.comb += [
-                match.eq(valid & Cat(did == lookup.did for did in dids)),
+                match.eq(valid & Cat(source.as_value() == lookup.source.as_value()
+                                       for source in sources)),
                 lookup.hit.eq(match.any()),
                 load.addr.eq(encode(match)),
                 lookup.context.eq(load.data),
@@ -99,5 +101,5 @@ class ContextCache(wiring.Component):
             m.d.sync += valid.eq(valid | place)
             for k in range(self._entries):
                 with m.If(place[k]):
-                    m.d.sync += dids[k].eq(self.fill.did)
+                    m.d.sync += sources[k].eq(self.fill.source)
         return m

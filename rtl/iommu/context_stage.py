@@ -4,26 +4,36 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from rtl.axi.signature import PROT_INSTRUCTION, PROT_PRIVILEGED
+from rtl.params import IommuParams
 from rtl.spec.faults import Cause
 from rtl.spec.page_table import DdtpMode
 from rtl.stream.skid import Skid
 
 from .context_cache import ContextLookupSignature
 from .directory_walker import directory_signature, too_wide
-from .records import address_layout, context_layout
+from .records import (
+    Kind,
+    access_layout,
+    address_layout,
+    context_layout,
+    guest_fault_layout,
+)
 
 __all__ = ["ContextStage", "known_layout"]
 
 
-def known_layout(*, id_width: int, phys_bits: int) -> data.StructLayout:
+def known_layout(params: IommuParams) -> data.StructLayout:
     """Make the layout of an access with its context.
 
-    ``bypass``: the mode is Bare and there is no context. ``cause`` is the reason to refuse the
-    access, if it is not :attr:`Cause.NONE`. ``stale``: an invalidation came since the lookup.
+    ``wants``: what the device wants to do. ``bypass``: the mode is Bare and there is no context.
+    ``cause`` is the reason to refuse the access, if it is not :attr:`Cause.NONE`, with
+    ``guest_fault``. ``stale``: an invalidation came since the lookup.
     """
     return data.StructLayout({
-        "access": address_layout(id_width=id_width), "context": context_layout(phys_bits),
-        "bypass": 1, "cause": 12, "stale": 1})
+        "access": address_layout(id_width=params.id_width), "wants": access_layout(),
+        "context": context_layout(params), "bypass": 1, "cause": 12,
+        "guest_fault": guest_fault_layout(params), "stale": 1})
 
 
 class ContextStage(wiring.Component):
@@ -34,20 +44,22 @@ class ContextStage(wiring.Component):
 
     Parameters
     ----------
-    id_width, phys_bits : int
-        Widths of AXI IDs and of physical addresses, in bits.
+    params : IommuParams
+        Parameters.
+    writes : bool
+        Accesses are writes, else reads.
 
     Members
     -------
     i : ``In(stream.Signature(address_layout(...)))``
         AR or AW of the device.
-    o : ``Out(stream.Signature(known_layout(...)))``
+    o : ``Out(stream.Signature(known_layout(params)))``
         Accesses with their context, in order.
     mode : ``In(DdtpMode)``
         ``ddtp.iommu_mode``.
-    lookup : ``Out(ContextLookupSignature(...))``
+    lookup : ``Out(ContextLookupSignature(params))``
         Context cache.
-    directory : ``Out(directory_signature(...))``
+    directory : ``Out(directory_signature(params))``
         Directory walker.
 
     Source
@@ -55,15 +67,15 @@ class ContextStage(wiring.Component):
     RISC-V IOMMU Architecture Specification, section "Process to translate an IOVA", steps 1 to 10.
     """
 
-    def __init__(self, *, id_width: int, phys_bits: int):
-        self._address = address_layout(id_width=id_width)
-        known = known_layout(id_width=id_width, phys_bits=phys_bits)
+    def __init__(self, params: IommuParams, *, writes: bool):
+        self._params, self._writes = params, writes
+        self._address = address_layout(id_width=params.id_width)
         super().__init__({
             "i": In(stream.Signature(self._address)),
-            "o": Out(stream.Signature(known)),
+            "o": Out(stream.Signature(known_layout(params))),
             "mode": In(DdtpMode),
-            "lookup": Out(ContextLookupSignature(phys_bits)),
-            "directory": Out(directory_signature(phys_bits)),
+            "lookup": Out(ContextLookupSignature(params)),
+            "directory": Out(directory_signature(params)),
         })
 
     def elaborate(self, platform):
@@ -71,15 +83,23 @@ class ContextStage(wiring.Component):
         m.submodules.skid = skid = Skid(self._address)
         connect(m, flipped(self.i), skid.i)
         lookup, directory = self.lookup, self.directory
-        user, o = skid.o.p.user, self.o.p
+        access, user, o = skid.o.p, skid.o.p.user, self.o.p
 
         known = Signal()                # there is an answer in this cycle
+        source = lookup.source
         m.d.comb += [
             self.o.valid.eq(skid.o.valid & known),
             skid.o.ready.eq(self.o.ready & known),
-            o.access.eq(skid.o.p),
-            lookup.valid.eq(skid.o.valid), lookup.did.eq(user.device_id),
-            directory.request.did.eq(user.device_id),
+            o.access.eq(access),
+            o.wants.kind.eq(Kind.WRITE if self._writes else
+                            Mux(access.prot & PROT_INSTRUCTION, Kind.EXECUTE, Kind.READ)),
+            o.wants.privileged.eq(user.process_valid & (access.prot & PROT_PRIVILEGED).any()),
+            lookup.valid.eq(skid.o.valid),
+            source.did.eq(user.device_id), source.process.eq(user.process_valid),
+            source.translated.eq(user.translated),
+            source.supervisor.eq(o.wants.privileged),
+            source.pid.eq(Mux(user.process_valid, user.process_id, 0)),
+            directory.request.source.eq(source), directory.request.kind.eq(o.wants.kind),
         ]
 
         with m.FSM(name="context"):
@@ -88,13 +108,12 @@ class ContextStage(wiring.Component):
                 with m.If(self.mode == DdtpMode.OFF):
                     m.d.comb += o.cause.eq(Cause.ALL_INBOUND_DISALLOWED)
                 with m.Elif(self.mode == DdtpMode.BARE):
-                    m.d.comb += o.bypass.eq(1)
-                with m.Elif(too_wide(self.mode, user.device_id)):
-                    m.d.comb += [o.cause.eq(Cause.TYPE_DISALLOWED), o.context.dtf.eq(0)]
-                with m.Elif(lookup.hit):
-                    with m.If(user.process_valid & ~lookup.context.pdtv):
+                    m.d.comb += [o.bypass.eq(1), o.context.dtf.eq(0)]
+                    with m.If(user.translated):
                         m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
-                with m.Else():
+                with m.Elif(too_wide(self._params, self.mode, user.device_id)):
+                    m.d.comb += [o.cause.eq(Cause.TYPE_DISALLOWED), o.context.dtf.eq(0)]
+                with m.Elif(~lookup.hit):
                     m.d.comb += [known.eq(0), directory.want.eq(skid.o.valid)]
                     with m.If(skid.o.valid & directory.start):
                         m.next = "WALK"
@@ -104,12 +123,8 @@ class ContextStage(wiring.Component):
                 m.d.comb += [
                     known.eq(directory.valid), o.context.eq(reply.context), o.stale.eq(reply.stale),
                     directory.take.eq(directory.valid & self.o.ready),
-                    o.cause.eq(reply.cause),
+                    o.cause.eq(reply.cause), o.guest_fault.eq(reply.guest_fault),
                 ]
-                with m.If(reply.cause != Cause.NONE):
-                    m.d.comb += o.context.dtf.eq(0)
-                with m.Elif(user.process_valid & ~reply.context.pdtv):
-                    m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
                 with m.If(directory.take):
                     m.next = "LOOKUP"
         return m

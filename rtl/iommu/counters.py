@@ -10,12 +10,11 @@ __all__ = ["Counters"]
 class Counters(wiring.Component):
     """Count events, modulo 2**32, from the cycle after they happen.
 
-    - ``tlb_hits``, ``tlb_misses``: exactly one of them for each burst that gets as far as a lookup,
-      by the first answer of the TLB: the mode has a directory, the context is found and paged, and
-      the address is canonical. A hit counts even if the page then denies the access; a miss even if
-      it is resolved by the walk of another burst.
-    - ``walks``: page walks started. A walk that faults counts; none starts for a miss that was
-      resolved by another walk, so there may be fewer walks than misses.
+    - ``tlb_hits``, ``tlb_misses``: exactly one of them for each burst with a context and a page
+      table of either stage. A hit is an entry that permits the access; all else goes to the walker
+      and is a miss.
+    - ``walks``: walks of the first stage. One that faults counts, also at once for an address that
+      is not canonical.
 
     Members
     -------

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.layouts import struct
+from rtl.params import IommuParams
 from rtl.spec.faults import Cause, TransactionType
 from rtl.spec.queues import FAULT_BYTES, FAULT_DW0
 from rtl.stream.arbiter import Arbiter
@@ -24,17 +25,15 @@ class FaultQueue(wiring.Component):
 
     Parameters
     ----------
-    phys_bits : int
-        Width of physical addresses.
-    messages : bool
-        There are interrupts by message.
+    params : IommuParams
+        Parameters.
 
     Members
     -------
-    faults : ``In(stream.Signature(fault_layout())).array(2)``
+    faults : ``In(stream.Signature(fault_layout(params))).array(2)``
         Faults, of reads and of writes.
     message : ``In(stream.Signature(64))``
-        Address of an interrupt message that memory refused; only if ``messages``.
+        Address of an interrupt message that memory refused; only if ``params.messages``.
     queue : ``Out(EngineSignature(phys_bits))``
         Registers of the queue.
     stopped : ``In(1)``
@@ -49,10 +48,10 @@ class FaultQueue(wiring.Component):
     RISC-V IOMMU Architecture Specification, section "Fault/Event-Queue (FQ)", and ``fqcsr``.
     """
 
-    def __init__(self, *, phys_bits: int, messages: bool = False):
-        self._messages = messages
+    def __init__(self, params: IommuParams):
+        self._params, phys_bits = params, params.phys_bits
         super().__init__({
-            "faults": In(stream.Signature(fault_layout())).array(2),
+            "faults": In(stream.Signature(fault_layout(params))).array(2),
             "message": In(stream.Signature(64)),
             "queue": Out(EngineSignature(phys_bits)),
             "stopped": In(1),
@@ -63,11 +62,11 @@ class FaultQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         queue, store = self.queue, self.store
-        devices = len(self.faults)
-        m.submodules.arbiter = arbiter = Arbiter(fault_layout(), devices + self._messages)
+        devices, messages = len(self.faults), self._params.messages
+        m.submodules.arbiter = arbiter = Arbiter(fault_layout(self._params), devices + messages)
         for fault, port in zip(self.faults, arbiter.i, strict=False):
             connect(m, flipped(fault), port)
-        if self._messages:
+        if messages:
             message = arbiter.i[devices]
             m.d.comb += [
                 message.valid.eq(self.message.valid), self.message.ready.eq(message.ready),
@@ -79,12 +78,14 @@ class FaultQueue(wiring.Component):
         head = Signal(data.StructLayout(dict(struct(FAULT_DW0).members)))
         m.d.comb += [head[name].eq(fault.p[name]) for name in FAULT_DW0]
         m.d.comb += [store.addr.eq(queue.entry), store.len.eq(FAULT_BYTES // 8 - 1)]
-        # Doublewords 1 and 3 are zero: there is no second stage.
+        # Doubleword 1 is zero.
         with m.Switch(store.index):
             with m.Case(0):
                 m.d.comb += store.data.eq(head)
             with m.Case(2):
                 m.d.comb += store.data.eq(fault.p.iotval)
+            with m.Case(3):
+                m.d.comb += store.data.eq(fault.p.iotval2)
 
         with m.FSM(name="record"):
             with m.State("IDLE"):

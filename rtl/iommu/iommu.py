@@ -1,5 +1,7 @@
 """The IOMMU: wires its parts."""
 
+from dataclasses import replace
+
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -29,7 +31,7 @@ __all__ = ["Iommu"]
 
 
 class Iommu(wiring.Component):
-    """RISC-V IOMMU for the host: device directory and first-stage Sv39.
+    """RISC-V IOMMU: device and process directories, both stages of translation, MSI page tables.
 
     Reads and writes of devices are translated independently. A hit costs two cycles from a device's
     AR or AW to memory's, at one burst a cycle on each; R, W and B pass in the same cycle. A miss
@@ -79,20 +81,20 @@ class Iommu(wiring.Component):
         flight = {"in_flight": params.in_flight}
 
         m.submodules.registers = registers = Registers(params)
-        inner = {"id_width": params.id_width + params.dbg}
-        m.submodules.read = read = Translator(**inner, **phys, writes=False)
-        m.submodules.write = write = Translator(**inner, **phys, writes=True)
+        inner = replace(params, id_width=params.id_width + params.dbg, dbg=False)
+        m.submodules.read = read = Translator(inner, writes=False)
+        m.submodules.write = write = Translator(inner, writes=True)
         m.submodules.read_bridge = read_bridge = ReadBridge(**ids, **bus, **flight)
         m.submodules.write_bridge = write_bridge = WriteBridge(**ids, **bus, **flight)
-        m.submodules.contexts = contexts = ContextCache(entries=params.context_entries, **phys)
-        m.submodules.directory = directory = DirectoryWalker(**phys)
-        m.submodules.directory_share = searches = Share(directory_signature(params.phys_bits))
-        m.submodules.tlb = tlb = Tlb(entries=params.tlb_entries, **phys)
-        m.submodules.walker = walker = PageWalker(**phys)
-        m.submodules.walker_share = walks = Share(walk_signature(params.phys_bits))
+        m.submodules.contexts = contexts = ContextCache(params)
+        m.submodules.directory = directory = DirectoryWalker(params)
+        m.submodules.directory_share = searches = Share(directory_signature(params))
+        m.submodules.tlb = tlb = Tlb(params)
+        m.submodules.walker = walker = PageWalker(params)
+        m.submodules.walker_share = walks = Share(walk_signature(params), 3)
         m.submodules.drain = drain = Drain()
-        m.submodules.commands = commands = CommandQueue(**phys)
-        m.submodules.faults = faults = FaultQueue(**phys, messages=params.messages)
+        m.submodules.commands = commands = CommandQueue(params)
+        m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(**phys, **bus, **ids, n=3)
         m.submodules.table_writes = writes = TableWrites(**phys, **bus, **ids, n=3)
@@ -105,7 +107,7 @@ class Iommu(wiring.Component):
         m.d.comb += self.irq.eq(interrupts.irq)
         for count in ("tlb_hits", "tlb_misses", "walks"):
             m.d.comb += getattr(registers, count).eq(getattr(counters, count))
-        m.d.comb += counters.walk.eq(walker.service.start)
+        m.d.comb += counters.walk.eq(walker.started)
 
         # The device's channels.
         if params.dbg:
@@ -149,6 +151,7 @@ class Iommu(wiring.Component):
         # Walkers and their caches.
         connect(m, searches.server, directory.service)
         connect(m, directory.fill, contexts.fill)
+        connect(m, directory.guest, walks.clients[2])
         connect(m, walks.server, walker.service)
         connect(m, walker.fill, tlb.fill)
         m.d.comb += [

@@ -1,139 +1,214 @@
-"""Walks of first-stage page tables."""
+"""Walks of the page tables of both stages."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.layouts import reserved, struct
-from rtl.spec.page_table import PAGE_BITS, PTE, VPN_BITS
+from rtl.layouts import struct
+from rtl.params import IommuParams
+from rtl.spec.faults import Cause
+from rtl.spec.page_table import MSI_PTE, VPN_BITS
 
-from .records import LEVELS, VPN_WIDTH, WalkStatus, leaf_layout
+from .msi_table import MsiIndex, is_msi, msi_cause
+from .page_table import Entry
+from .permissions import access_fault, guest_page_fault, page_fault
+from .records import (
+    PAGE_NUMBER_BITS,
+    Kind,
+    context_layout,
+    guest_fault_layout,
+    leaf_layout,
+    narrow,
+    table_bits,
+    whole,
+)
 from .service import ServiceSignature
 from .tables import ReadSignature
+from .tlb_entry import KeyLayout
 
 __all__ = ["PageWalker", "walk_signature"]
 
 
-def walk_signature(phys_bits: int) -> ServiceSignature:
+def walk_signature(params: IommuParams) -> ServiceSignature:
     """Service of a :class:`PageWalker`.
 
-    Request: ``vpn``, ``pscid``, ``root`` (page number), ``root_wide``. Reply: ``status``, ``leaf``
-    (if ``WalkStatus.LEAF``), and ``wide``, high if the page lies beyond the physical address space.
+    Request: ``page`` number, which ``canonical`` tells to be in the range of the first stage;
+    ``kind`` of access, ``privileged`` or not; ``context``, or ``bypass`` if there is none; and
+    ``implicit`` for a read of a process directory, which is not cached.
+
+    Reply: ``cause``, with ``guest_fault``; or if that is :attr:`Cause.NONE` the ``page``, whose
+    ``ppn`` is that of the page asked for.
     """
+    leaf = leaf_layout(params)
     return ServiceSignature(
-        data.StructLayout({"vpn": VPN_WIDTH, "pscid": 20, "root": phys_bits - PAGE_BITS,
-                           "root_wide": 1}),
-        data.StructLayout({"status": WalkStatus, "leaf": leaf_layout(phys_bits), "wide": 1}))
+        data.StructLayout({
+            "page": PAGE_NUMBER_BITS, "canonical": 1, "kind": Kind, "privileged": 1,
+            "context": context_layout(params), "bypass": 1, "implicit": params.two_stage}),
+        data.StructLayout({
+            "cause": 12, "guest_fault": guest_fault_layout(params), "page": leaf["page"].shape}))
 
 
 class PageWalker(wiring.Component):
     """Read page-table entries from the root down, for one walk at a time.
 
+    There is one table under way: that of the first stage, or that of the second stage for a guest
+    page, which is that of the next entry of the first stage, or in the end that of the page itself.
     A walk of ``n`` entries takes ``n * (latency + 1)`` cycles from ``start`` to ``valid``, with an
-    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``.
-    Permissions are not looked at, but an entry with A = 0 is a page fault here, since this build
-    does not set A.
+    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``. If
+    there is a second stage it takes a cycle more for each guest page, and one to begin.
 
     Parameters
     ----------
-    phys_bits : int
-        Width of physical addresses.
+    params : IommuParams
+        Parameters.
 
     Members
     -------
-    service : ``In(walk_signature(phys_bits))``
+    service : ``In(walk_signature(params))``
         Walks to do.
     table : ``Out(ReadSignature(phys_bits))``
         Page-table entries.
+    started : ``Out(1)``
+        Strobe: a walk of the first stage begins.
     fill : ``Out(...)``
-        ``valid``, ``vpn``, ``pscid`` and ``leaf``, the cycle after an answer was taken that may be
-        kept.
+        ``valid``, ``key`` and ``leaf``, the cycle after an answer was taken that may be kept.
 
     Source
     ------
-    RISC-V Privileged Architecture, section "Virtual Address Translation Process", chapters "Sv39"
-    and "Svnapot"; RISC-V IOMMU Architecture Specification, section "Process to translate an IOVA".
+    RISC-V Privileged Architecture, sections "Virtual Address Translation Process" and "Guest
+    Physical Address Translation"; RISC-V IOMMU Architecture Specification, section "Process to
+    translate an IOVA", steps 16 to 20.
     """
 
-    def __init__(self, *, phys_bits: int):
-        self._leaf = leaf_layout(phys_bits)
+    def __init__(self, params: IommuParams):
+        self._params = params
         super().__init__({
-            "service": In(walk_signature(phys_bits)),
-            "table": Out(ReadSignature(phys_bits)),
+            "service": In(walk_signature(params)),
+            "table": Out(ReadSignature(params.phys_bits)),
+            "started": Out(1),
             "fill": Out(wiring.Signature({
-                "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20),
-                "leaf": Out(self._leaf)})),
+                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
         })
 
     def elaborate(self, platform):
         m = Module()
-        service, table = self.service, self.table
-        request = service.request
+        params, service, table = self._params, self.service, self.table
+        request, context = service.request, service.request.context
+        two = params.two_stage
 
-        level = Signal(range(LEVELS))
-        base = Signal.like(request.root)
-        spread = Signal()               # an entry on the way had G: so has the leaf
+        # The table under way, and the place in the tables of either stage.
+        second = Signal() if two else Const(0)
+        final = Signal() if two else Const(1)   # the guest page is the last to be translated
+        level = Signal(range(params.levels))
+        guest_level = Signal(range(params.guest_levels)) if two else Const(0)
+        base = Signal(table_bits(params))
+        gpn = Signal(PAGE_NUMBER_BITS) if two else Const(0)
         reply = Signal.like(service.reply)
+        flags = Signal(self.fill.leaf.flags.shape())
         m.d.comb += service.reply.eq(reply)
 
-        index = Signal(VPN_BITS)
-        with m.Switch(level):
-            for k in range(LEVELS):
-                with m.Case(k):
-                    m.d.comb += index.eq(request.vpn[k * VPN_BITS:(k + 1) * VPN_BITS])
-        m.d.comb += table.request.p.addr.eq(Cat(Const(0, 3), index, base))
-
-        pte = data.View(struct(PTE), table.reply.data)
-        leaf = pte.r | pte.x
-        malformed = Signal()
-        wide = Signal()
+        m.submodules.entry = entry = Entry(params)
+        page = Mux(second, gpn, request.page)
+        guest_on = context.guest.any()  # `~` of what has no bits would not be true
+        here = Mux(second, guest_level, level)
         m.d.comb += [
-            malformed.eq(self._malformed(pte, leaf, level)),
-            wide.eq(pte.ppn[len(base):].any()),
+            entry.word.eq(table.reply.data), entry.level.eq(here), entry.page.eq(page),
+            entry.access.kind.eq(
+                Mux(second & (~final | request.implicit), Kind.READ, request.kind)),
+            entry.access.privileged.eq(request.privileged & ~second), entry.sum.eq(context.sum),
+            table.request.p.addr.eq(Cat(
+                Const(0, 3), page.word_select(here, VPN_BITS)[:VPN_BITS], base)),
         ]
-        found = self._found(pte, spread, level)
+        beyond = entry.ppn[params.ppn_bits:].any()
+        wide = base[params.ppn_bits:].any()
+        first_top, first_root = 2 + context.levels, context.root[:params.ppn_bits]
+
+        def end(cause):
+            m.d.sync += reply.cause.eq(cause)
+            m.next = "DONE"
+
+        def guest(ppn, *, last):
+            m.d.sync += [gpn.eq(ppn), final.eq(last)]
+            m.next = "GUEST"
 
         with m.FSM(name="walk"):
             with m.State("IDLE"):
-                top = request.vpn[(LEVELS - 1) * VPN_BITS:]
+                direct = context.paged & ~guest_on & request.canonical & ~request.bypass
                 m.d.comb += [
                     service.start.eq(service.want),
-                    table.request.valid.eq(service.want & ~request.root_wide),
-                    table.request.p.addr.eq(Cat(Const(0, 3), top, request.root)),
+                    self.started.eq(service.want & context.paged & ~request.bypass),
+                    table.request.valid.eq(
+                        service.want & direct & ~context.root[params.ppn_bits:].any()),
+                    table.request.p.addr.eq(Cat(
+                        Const(0, 3), request.page.word_select(first_top, VPN_BITS), first_root)),
                 ]
-                m.d.sync += [level.eq(LEVELS - 1), base.eq(request.root), spread.eq(0)]
+                m.d.sync += [
+                    level.eq(first_top), base.eq(context.root), reply.eq(0),
+                    reply.page.covers.eq(-1), flags.eq(0), flags.r.eq(1), flags.w.eq(1),
+                    flags.x.eq(1), flags.u.eq(1),
+                ]
+                if two:
+                    m.d.sync += second.eq(0)
                 with m.If(service.want):
                     m.next = "READ"
-                    with m.If(request.root_wide):
-                        m.d.sync += reply.status.eq(WalkStatus.ACCESS_FAULT)
-                        m.next = "DONE"
-                    with m.Elif(table.request.ready):
+                    with m.If(request.bypass | ~(context.paged | guest_on)):
+                        end(access_fault(request.kind))
+                    with m.Elif(context.paged & ~request.canonical):
+                        end(page_fault(request.kind))
+                    if two:
+                        with m.Elif(~context.paged):
+                            guest(request.page, last=1)
+                        with m.Elif(context.guest):
+                            guest(context.root, last=0)
+                    with m.Elif(table.request.valid & table.request.ready):
                         m.next = "WAIT"
 
+            if two:
+                with m.State("GUEST"):
+                    self._guest(m, gpn, final, base, reply, end)
+                    m.d.sync += [second.eq(1), guest_level.eq(2 + context.guest_levels)]
+
             with m.State("READ"):
-                m.d.comb += table.request.valid.eq(1)
-                with m.If(table.request.ready):
+                m.d.comb += table.request.valid.eq(~wide)
+                with m.If(wide):
+                    end(access_fault(request.kind))
+                with m.Elif(table.request.ready):
                     m.next = "WAIT"
 
             with m.State("WAIT"):
-                m.d.sync += [reply.leaf.eq(found), reply.wide.eq(wide)]
                 with m.If(table.reply.valid):
-                    m.d.sync += [level.eq(level - 1), base.eq(pte.ppn), spread.eq(spread | pte.g)]
-                    m.next = "DONE"
+                    m.next = "READ"
                     with m.If(table.reply.error):
-                        m.d.sync += reply.status.eq(WalkStatus.ACCESS_FAULT)
-                    with m.Elif(malformed):
-                        m.d.sync += reply.status.eq(WalkStatus.PAGE_FAULT)
-                    with m.Elif(leaf):
-                        m.d.sync += reply.status.eq(WalkStatus.LEAF)
-                    with m.Elif(wide):
-                        m.d.sync += reply.status.eq(WalkStatus.ACCESS_FAULT)
+                        end(access_fault(request.kind))
+                    with m.Elif(entry.malformed | entry.denied):
+                        end(Mux(second, guest_page_fault(request.kind), page_fault(request.kind)))
+                    with m.Elif(entry.leaf):
+                        with m.If(~second | final):
+                            self._leaf(m, entry, second, flags, reply.page)
+                        end(Mux(beyond, access_fault(request.kind), Cause.NONE))
+                        if two:
+                            with m.If(second & ~final):
+                                m.d.sync += [second.eq(0), base.eq(entry.ppn)]
+                                m.next = "READ"
+                            with m.Elif(~second & context.guest):
+                                guest(entry.ppn, last=1)
                     with m.Else():
-                        m.next = "READ"
+                        m.d.sync += base.eq(narrow(params, entry.ppn))
+                        with m.If(~second):
+                            m.d.sync += [level.eq(level - 1), flags.g.eq(flags.g | entry.flags.g)]
+                        if two:
+                            with m.If(second):
+                                m.d.sync += guest_level.eq(guest_level - 1)
+                            with m.Elif(context.guest):
+                                guest(entry.ppn, last=0)
+
+            if params.msi:
+                self._msi(m, gpn, flags, reply.page, end)
 
             with m.State("DONE"):
                 m.d.comb += service.valid.eq(1)
-                m.d.sync += [self.fill.vpn.eq(request.vpn), self.fill.pscid.eq(request.pscid)]
+                key = self.fill.key.shape().of(request.page, context)
+                m.d.sync += [self.fill.key[name].eq(value) for name, value in key.items()]
                 with m.If(service.take):
                     m.d.sync += self.fill.valid.eq(service.keep)
                     m.next = "FILL"
@@ -142,28 +217,67 @@ class PageWalker(wiring.Component):
             with m.State("FILL"):
                 m.d.sync += self.fill.valid.eq(0)
                 m.next = "IDLE"
-        m.d.comb += self.fill.leaf.eq(reply.leaf)
+        m.d.comb += [
+            self.fill.leaf.page.eq(reply.page), self.fill.leaf.flags.eq(flags),
+            self.fill.key.covers.eq(reply.page.covers), self.fill.key.g.eq(flags.g),
+        ]
         return m
 
-    @staticmethod
-    def _malformed(pte, leaf, level):
-        """Find what is a page fault whatever the access: invalid or reserved."""
-        always = [
-            ~pte.v, pte.w & ~pte.r, pte.pbmt.any(), pte.rsw60t59b.any(),
-            reserved(PTE, pte), pte.n & (level != 0),
+    def _guest(self, m, gpn, final, base, reply, end):
+        """Begin with the second stage for the page ``gpn``."""
+        params, request = self._params, self.service.request
+        context, implicit = request.context, ~final | request.implicit
+        depths = [VPN_BITS * levels for levels in range(3, params.guest_levels + 1)]
+        # The root has four times the entries of another table.
+        quarter = Array(gpn[bits:bits + 2] for bits in depths)[context.guest_levels]
+        beyond = Array(gpn[bits + 2:].any() for bits in depths)[context.guest_levels]
+        m.d.sync += [
+            base.eq(context.guest_root | quarter),
+            reply.guest_fault.gpn.eq(gpn), reply.guest_fault.implicit.eq(implicit),
         ]
-        as_leaf = [
-            ~pte.a,
-            pte.n & (pte.ppn[:4] != 0b1000),
-            (level >= 1) & pte.ppn[:VPN_BITS].any(),
-            (level == 2) & pte.ppn[VPN_BITS:2 * VPN_BITS].any(),
-        ]
-        as_pointer = [level == 0, pte.a, pte.d, pte.u]
-        return Cat(*always, Mux(leaf, Cat(as_leaf).any(), Cat(as_pointer).any())).any()
+        m.next = "READ"
+        if params.msi:
+            with m.If(is_msi(gpn, context) & ~implicit):
+                m.next = "MSI"
+        with m.If(beyond):
+            end(guest_page_fault(request.kind))
 
-    def _found(self, pte, spread, level):
-        """Cut the entry to what the TLB keeps."""
-        covers = Cat(pte.n | (level != 0), level != 0, level == 2)
-        ppn = pte.ppn[:self._leaf["page"].shape["ppn"].width]
-        return data.View(self._leaf, Cat(
-            ppn, covers, pte.r, pte.w, pte.x, pte.u, pte.g | spread, pte.d))
+    def _leaf(self, m, entry, second, flags, page):
+        """Add a leaf to what the translation permits and covers."""
+        context = self.service.request.context
+        m.d.sync += [
+            page.ppn.eq(entry.ppn),
+            page.covers.eq(page.covers & entry.covers & whole(self._params)),
+            page.pbmt.eq(Mux(page.pbmt.any(), page.pbmt, entry.pbmt)),
+            flags.r.eq(flags.r & entry.flags.r), flags.w.eq(flags.w & entry.flags.w),
+            flags.x.eq(flags.x & entry.flags.x),
+            flags.u.eq(Mux(second, flags.u, entry.flags.u)),
+            flags.g.eq(flags.g | entry.flags.g & ~second),
+        ]
+        with m.If(context.msi):         # any page of it may be an interrupt file
+            m.d.sync += page.covers.eq(0)
+
+    def _msi(self, m, gpn, flags, page, end):
+        """Translate ``gpn`` by the MSI page table."""
+        params, table, request = self._params, self.table, self.service.request
+        m.submodules.msi_index = index = MsiIndex(params)
+        word = table.reply.data
+        ppn = data.View(struct(MSI_PTE), word).ppn
+        m.d.comb += [index.gpn.eq(gpn), index.mask.eq(request.context.msi_mask),
+                     index.root.eq(request.context.msi_root)]
+        with m.State("MSI"):
+            m.d.comb += index.start.eq(1)
+            m.next = "MSI READ"
+        with m.State("MSI READ"):
+            wide = index.base[params.ppn_bits:].any()
+            m.d.comb += [table.request.p.addr.eq(Cat(index.offset, index.base)),
+                         table.request.valid.eq(index.done & ~wide)]
+            with m.If(index.done & wide):
+                end(Cause.MSI_PTE_LOAD_FAULT)
+            with m.Elif(table.request.valid & table.request.ready):
+                m.next = "MSI WAIT"
+        with m.State("MSI WAIT"):
+            m.d.sync += [page.ppn.eq(ppn), page.covers.eq(0), flags.x.eq(0)]
+            with m.If(table.reply.valid):
+                end(Mux(table.reply.error, Cause.MSI_PTE_LOAD_FAULT,
+                        msi_cause(word, request.kind, ppn[params.ppn_bits:].any())))

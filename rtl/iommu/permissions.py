@@ -8,14 +8,14 @@ from rtl.spec.faults import Cause, TransactionType
 
 from .records import Kind, access_layout, flags_layout
 
-__all__ = ["Permissions", "access_fault", "page_fault", "transaction_type"]
+__all__ = ["Permissions", "access_fault", "guest_page_fault", "page_fault", "transaction_type"]
 
 
 class Permissions(wiring.Component):
     """The rules for a leaf page-table entry whose A bit is set. Combinational.
 
-    The same rules hold when an entry comes from a walk and when it comes from the TLB, since both
-    go through here.
+    The same rules hold when an entry comes from a walk and when it comes from the TLB, and in both
+    stages, since all go through here. The second stage takes every access for a user's.
 
     Members
     -------
@@ -24,7 +24,7 @@ class Permissions(wiring.Component):
     sum : ``In(1)``
         Supervisors may read and write user pages; never execute them.
     flags : ``In(flags_layout())``
-        Bits of the entry. Without D no write: this build does not set D.
+        Bits of the entry.
     denied : ``Out(1)``
         Page fault.
 
@@ -47,7 +47,7 @@ class Permissions(wiring.Component):
             with m.Case(Kind.READ):
                 m.d.comb += allowed.eq(flags.r)
             with m.Case(Kind.WRITE):
-                m.d.comb += allowed.eq(flags.w & flags.d)
+                m.d.comb += allowed.eq(flags.w)
             with m.Case(Kind.EXECUTE):
                 m.d.comb += allowed.eq(flags.x)
         executes = access.kind == Kind.EXECUTE
@@ -65,13 +65,22 @@ def page_fault(kind: Value) -> Value:
     return _by_kind(kind, Cause.READ_PAGE_FAULT, Cause.WRITE_PAGE_FAULT, Cause.EXEC_PAGE_FAULT)
 
 
+def guest_page_fault(kind: Value) -> Value:
+    """Cause of a guest-page fault."""
+    return _by_kind(kind, Cause.READ_GUEST_PAGE_FAULT, Cause.WRITE_GUEST_PAGE_FAULT,
+                    Cause.EXEC_GUEST_PAGE_FAULT)
+
+
 def access_fault(kind: Value) -> Value:
     """Cause of an access fault."""
     return _by_kind(kind, Cause.READ_ACCESS_FAULT, Cause.WRITE_ACCESS_FAULT,
                     Cause.EXEC_ACCESS_FAULT)
 
 
-def transaction_type(kind: Value) -> Value:
-    """TTYP of an untranslated access."""
-    return _by_kind(kind, TransactionType.UNTRANSLATED_READ, TransactionType.UNTRANSLATED_WRITE,
-                    TransactionType.UNTRANSLATED_EXEC)
+def transaction_type(kind: Value, translated: Value) -> Value:
+    """TTYP of an access."""
+    return Mux(translated,
+               _by_kind(kind, TransactionType.TRANSLATED_READ, TransactionType.TRANSLATED_WRITE,
+                        TransactionType.TRANSLATED_EXEC),
+               _by_kind(kind, TransactionType.UNTRANSLATED_READ,
+                        TransactionType.UNTRANSLATED_WRITE, TransactionType.UNTRANSLATED_EXEC))

@@ -1,4 +1,4 @@
-"""Walkers as services: ask, wait, take the answer; and two clients of one walker."""
+"""Walkers as services: ask, wait, take the answer; and several clients of one walker."""
 
 from amaranth import *
 from amaranth.hdl import ShapeLike
@@ -50,35 +50,43 @@ class ServiceSignature(wiring.Signature):
 
 
 class Share(wiring.Component):
-    """One server for two clients, in turn when both want. Combinational; no cycle is lost.
+    """One server for several clients, in turn if more want. No cycle is lost.
 
     Parameters
     ----------
     signature : ServiceSignature
         Service.
+    n : int
+        Clients.
 
     Members
     -------
-    clients : ``In(signature).array(2)``
+    clients : ``In(signature).array(n)``
         Clients.
     server : ``Out(signature)``
         Server.
     """
 
-    def __init__(self, signature: ServiceSignature):
-        super().__init__({"clients": In(signature).array(2), "server": Out(signature)})
+    def __init__(self, signature: ServiceSignature, n: int = 2):
+        self._n = n
+        super().__init__({"clients": In(signature).array(n), "server": Out(signature)})
 
     def elaborate(self, platform):
         m = Module()
         server = self.server
         busy = Signal()
-        owner = Signal()                # client being served, or served last
-        choice = Signal()               # client to serve if both could be
+        owner = Signal(range(self._n))  # client being served, or served last
+        choice = Signal(range(self._n)) # client to serve if all could be
 
-        wants = [client.want for client in self.clients]
-        m.d.comb += choice.eq(Mux(owner, ~wants[0], wants[1]))
-        with m.If(busy):
-            m.d.comb += choice.eq(owner)
+        m.d.comb += choice.eq(owner)
+        with m.If(~busy):
+            with m.Switch(owner):
+                for last in range(self._n):
+                    with m.Case(last):
+                        for k in reversed(range(1, self._n)):
+                            turn = (last + k) % self._n
+                            with m.If(self.clients[turn].want):
+                                m.d.comb += choice.eq(turn)
         with m.Switch(choice):
             for k, client in enumerate(self.clients):
                 with m.Case(k):

@@ -15,7 +15,7 @@ _DWORD = 3                              # log2 of bytes
 
 
 class ReadSignature(wiring.Signature):
-    """Reads of 1 to 4 consecutive doublewords, one request at a time. Directions are the reader's.
+    """Reads of 1 to 8 consecutive doublewords, one request at a time. Directions are the reader's.
 
     Members
     -------
@@ -27,7 +27,7 @@ class ReadSignature(wiring.Signature):
 
     def __init__(self, phys_bits: int):
         super().__init__({
-            "request": Out(stream.Signature(data.StructLayout({"addr": phys_bits, "len": 2}))),
+            "request": Out(stream.Signature(data.StructLayout({"addr": phys_bits, "len": 3}))),
             "reply": In(wiring.Signature({
                 "valid": Out(1), "data": Out(64), "error": Out(1), "last": Out(1)})),
         })

@@ -1,13 +1,15 @@
-"""Translation look-aside buffer of the first stage."""
+"""Translation look-aside buffer: of both stages together, if there are two."""
 
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.params import IommuParams
+
 from .onehot import encode, lowest
-from .records import VPN_WIDTH, access_layout, leaf_layout, page_layout
+from .records import access_layout, leaf_layout, page_layout
 from .replacement import TreePlru
-from .tlb_entry import KeyLayout, TlbEntry
+from .tlb_entry import KeyLayout, SelectLayout, TlbEntry
 
 __all__ = ["DropLayout", "LookupSignature", "Tlb"]
 
@@ -19,54 +21,51 @@ class LookupSignature(wiring.Signature):
     -------
     valid : ``Out(1)``
         The question is meant: a hit makes the entry recent.
-    vpn, pscid, access : ``Out(...)``
-        Virtual page number, address space, and what to do there.
+    key, access, sum : ``Out(...)``
+        Page and address space, and what to do there.
     ready : ``In(1)``
         The other inputs are an answer.
-    hit, denied : ``In(1)``
-        There is an entry; it denies the access.
-    page : ``In(page_layout(phys_bits))``
+    hit : ``In(1)``
+        There is an entry, and it permits the access.
+    page : ``In(page_layout(params))``
         Page of the entry; anything without a hit.
     """
 
-    def __init__(self, phys_bits: int):
+    def __init__(self, params: IommuParams):
         super().__init__({
-            "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20),
-            "access": Out(access_layout()), "ready": In(1), "hit": In(1), "denied": In(1),
-            "page": In(page_layout(phys_bits))})
+            "valid": Out(1), "key": Out(KeyLayout(params)), "access": Out(access_layout()),
+            "sum": Out(1), "ready": In(1), "hit": In(1), "page": In(page_layout(params))})
 
 
 class DropLayout(data.StructLayout):
-    """Entries to drop: those of page ``vpn`` if ``av``, and of space ``pscid`` if ``pscv``.
+    """Entries to drop: those that agree with the operands in what ``select`` names."""
 
-    Global entries stay if ``pscv``.
-    """
-
-    def __init__(self):
-        super().__init__({"av": 1, "vpn": VPN_WIDTH, "pscv": 1, "pscid": 20})
+    def __init__(self, params: IommuParams):
+        super().__init__({
+            "select": SelectLayout(params), "vpn": params.vpn_bits, "pscid": 20,
+            "gscid": 16 * params.two_stage})
 
 
 class Tlb(wiring.Component):
     """Fully associative store of leaf page-table entries of all sizes.
 
     Both lookups are answered in the same cycle, each cycle, but ``lookup[0]`` gives way to ``fill``
-    and ``drop``, which use its comparators. A fill drops every entry that it overlaps, so that at
-    most one entry answers a lookup, and takes a free place, or else that of the tree-PLRU victim.
-    Fill and drop take effect with the next cycle.
+    and ``drop``, which use its comparators. An entry that denies the access is no hit: a walk finds
+    the cause, or that the page has changed, and its fill replaces the entry. A fill drops every
+    entry that it overlaps, so that at most one answers a lookup, and takes a free place, or else
+    that of the tree-PLRU victim. Fill and drop take effect with the next cycle.
 
     Parameters
     ----------
-    entries : int
-        Entries, at least 1.
-    phys_bits : int
-        Width of physical addresses.
+    params : IommuParams
+        Parameters; ``tlb_entries`` is the number of entries.
 
     Members
     -------
-    lookup : ``In(LookupSignature(phys_bits)).array(2)``
+    lookup : ``In(LookupSignature(params)).array(2)``
         Questions.
     fill : ``In(...)``
-        ``valid``, ``vpn``, ``pscid`` and ``leaf`` of an entry to keep.
+        ``valid``, ``key`` and ``leaf`` of an entry to keep.
     flush : ``In(1)``
         Ignore ``fill``: an invalidation is in progress. High whenever ``drop.valid`` is.
     drop : ``In(...)``
@@ -75,19 +74,18 @@ class Tlb(wiring.Component):
     Source
     ------
     RISC-V IOMMU Architecture Specification, section "IOMMU Page-Table cache invalidation commands",
-    table of IOTINVAL.VMA operands; RISC-V Privileged Architecture, section "Sv39", on global
-    mappings.
+    tables of IOTINVAL.VMA and IOTINVAL.GVMA operands; RISC-V Privileged Architecture, section
+    "Sv39", on global mappings.
     """
 
-    def __init__(self, *, entries: int, phys_bits: int):
-        self._entries, self._phys_bits = entries, phys_bits
+    def __init__(self, params: IommuParams):
+        self._params, self._entries = params, params.tlb_entries
         super().__init__({
-            "lookup": In(LookupSignature(phys_bits)).array(2),
+            "lookup": In(LookupSignature(params)).array(2),
             "fill": In(wiring.Signature({
-                "valid": Out(1), "vpn": Out(VPN_WIDTH), "pscid": Out(20),
-                "leaf": Out(leaf_layout(phys_bits))})),
+                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
             "flush": In(1),
-            "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout())})),
+            "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
         })
 
     def elaborate(self, platform):
@@ -95,15 +93,14 @@ class Tlb(wiring.Component):
         fill, drop = self.fill, self.drop
 
         # Keys. The comparators of the first are shared.
-        key = [Signal(KeyLayout(), name=f"key_{n}") for n in range(2)]
+        key = [Signal(KeyLayout(self._params), name=f"key_{n}") for n in range(2)]
         for n, lookup in enumerate(self.lookup):
-            m.d.comb += [key[n].vpn.eq(lookup.vpn), key[n].pscid.eq(lookup.pscid),
-                         lookup.ready.eq(1)]
+            m.d.comb += [key[n].eq(lookup.key), lookup.ready.eq(1)]
         with m.If(drop.valid):
-            m.d.comb += [key[0].vpn.eq(drop.payload.vpn), key[0].pscid.eq(drop.payload.pscid)]
+            m.d.comb += [key[0].vpn.eq(drop.payload.vpn), key[0].pscid.eq(drop.payload.pscid),
+                         key[0].domain.gscid.eq(drop.payload.gscid)]
         with m.Elif(fill.valid):
-            m.d.comb += [key[0].vpn.eq(fill.vpn), key[0].covers.eq(fill.leaf.page.covers),
-                         key[0].pscid.eq(fill.pscid), key[0].g.eq(fill.leaf.flags.g)]
+            m.d.comb += key[0].eq(fill.key)
         m.d.comb += self.lookup[0].ready.eq(~(fill.valid | drop.valid))
 
         valid = Signal(self._entries)
@@ -112,24 +109,24 @@ class Tlb(wiring.Component):
         denied = [Signal(self._entries, name=f"denied_{n}") for n in range(2)]
         # Physical pages. Small enough for look-up tables, where reading takes no cycle.
         m.submodules.pages = pages = memory.Memory(
-            shape=page_layout(self._phys_bits), depth=self._entries, init=[])
+            shape=page_layout(self._params), depth=self._entries, init=[])
         store = pages.write_port()
         m.d.comb += [
             store.addr.eq(encode(place)), store.data.eq(fill.leaf.page),
             store.en.eq(fill.valid & ~self.flush),
         ]
         for k in range(self._entries):
-            m.submodules[f"entry_{k}"] = entry = TlbEntry()
+            m.submodules[f"entry_{k}"] = entry = TlbEntry(self._params)
             m.d.comb += [
                 valid[k].eq(entry.valid),
                 entry.fill.eq(store.en), entry.write.eq(place[k]),
                 entry.flags.eq(fill.leaf.flags),
-                entry.drop.eq(drop.valid), entry.av.eq(drop.payload.av),
-                entry.pscv.eq(drop.payload.pscv),
+                entry.drop.eq(drop.valid), entry.select.eq(drop.payload.select),
             ]
             for n, lookup in enumerate(self.lookup):
                 m.d.comb += [
                     entry.key[n].eq(key[n]), entry.access[n].eq(lookup.access),
+                    entry.sum[n].eq(lookup.sum),
                     match[n][k].eq(entry.match[n]), denied[n][k].eq(entry.denied[n]),
                 ]
 
@@ -142,8 +139,7 @@ class Tlb(wiring.Component):
         for n, lookup in enumerate(self.lookup):
             load = pages.read_port(domain="comb")
             m.d.comb += [
-                lookup.hit.eq(match[n].any()),
-                lookup.denied.eq((match[n] & denied[n]).any()),
+                lookup.hit.eq((match[n] & ~denied[n]).any()),
                 load.addr.eq(encode(match[n])),
                 lookup.page.eq(load.data),
             ]

@@ -4,20 +4,45 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .permissions import Permissions
-from .records import VPN_WIDTH, access_layout, flags_layout, same_page
+from rtl.params import IommuParams
 
-__all__ = ["KeyLayout", "TlbEntry"]
+from .permissions import Permissions
+from .records import access_layout, flags_layout, same_page
+
+__all__ = ["KeyLayout", "SelectLayout", "TlbEntry"]
 
 
 class KeyLayout(data.StructLayout):
     """A page to compare an entry with, of the size that ``covers`` tells.
 
-    ``g``: it is in every address space.
+    ``g``: it is in every address space of its ``domain``: the host or a virtual machine. There,
+    ``paged`` and ``guest`` tell the stages that are not Bare. Devices with an MSI page table have a
+    domain each, since that table may give a page another meaning.
     """
 
-    def __init__(self):
-        super().__init__({"vpn": VPN_WIDTH, "covers": 3, "pscid": 20, "g": 1})
+    def __init__(self, params: IommuParams):
+        two, msi = params.two_stage, params.msi
+        super().__init__({
+            "vpn": params.vpn_bits, "covers": params.depth, "pscid": 20, "g": 1,
+            "domain": data.StructLayout({
+                "paged": two, "guest": two, "gscid": 16 * two, "msi": msi, "did": 24 * msi})})
+
+    def of(self, vpn: Value, context: data.View) -> dict[str, Value]:
+        """Key of page ``vpn`` in ``context``, as the value of each field that it has."""
+        domain = Cat(context[name] for name in self["domain"].shape.members)
+        return {"vpn": vpn[:self["vpn"].width], "pscid": context.pscid, "domain": domain}
+
+
+class SelectLayout(data.StructLayout):
+    """Which entries to drop, those that agree with the key in what is named.
+
+    ``av``: page; ``pscv``: address space, without global entries; ``gv``: virtual machine, else
+    the host; ``gvma``: of the second stage, and ``gv`` low for those of all virtual machines.
+    """
+
+    def __init__(self, params: IommuParams):
+        super().__init__({
+            "av": 1, "pscv": 1, "gv": params.two_stage, "gvma": params.two_stage})
 
 
 class TlbEntry(wiring.Component):
@@ -27,9 +52,14 @@ class TlbEntry(wiring.Component):
     are, so that the permissions of all entries are looked at while the tags are compared. ``match``
     and ``denied`` are combinational; ``fill`` and ``drop`` take effect with the next cycle.
 
+    Parameters
+    ----------
+    params : IommuParams
+        Parameters.
+
     Members
     -------
-    key, access : ``In(...).array(2)``
+    key, access, sum : ``In(...).array(2)``
         Two questions.
     match : ``Out(1).array(2)``
         The entry is valid and overlaps the page of the key.
@@ -40,26 +70,21 @@ class TlbEntry(wiring.Component):
     fill, write, flags : ``In(...)``
         ``key[0]`` is being filled with ``flags``: into this entry if ``write``, else this entry
         goes if it overlaps.
-    drop, av, pscv : ``In(1)``
-        Drop the entry if it is of page ``key[0].vpn`` or not ``av``, and if it is of the space
-        ``key[0].pscid`` and not of every space, or not ``pscv``.
+    drop, select : ``In(...)``
+        Drop the entry if it agrees with ``key[0]`` in what ``select`` names.
     """
 
-    key: In(KeyLayout()).array(2)
-    access: In(access_layout()).array(2)
-    match: Out(1).array(2)
-    denied: Out(1).array(2)
-    valid: Out(1)
-    fill: In(1)
-    write: In(1)
-    flags: In(flags_layout())
-    drop: In(1)
-    av: In(1)
-    pscv: In(1)
+    def __init__(self, params: IommuParams):
+        self._params = params
+        super().__init__({
+            "key": In(KeyLayout(params)).array(2), "access": In(access_layout()).array(2),
+            "sum": In(1).array(2), "match": Out(1).array(2), "denied": Out(1).array(2),
+            "valid": Out(1), "fill": In(1), "write": In(1), "flags": In(flags_layout()),
+            "drop": In(1), "select": In(SelectLayout(params))})
 
     def elaborate(self, platform):
         m = Module()
-        tag = Signal(KeyLayout())
+        tag = Signal(KeyLayout(self._params))
         flags = Signal(flags_layout())
 
         page, space = Signal(2), Signal(2)
@@ -68,14 +93,29 @@ class TlbEntry(wiring.Component):
             m.d.comb += [
                 page[n].eq(same_page(tag.vpn, key.vpn, tag.covers | key.covers)),
                 space[n].eq(tag.pscid == key.pscid),
-                self.match[n].eq(self.valid & page[n] & (space[n] | tag.g | key.g)),
-                permissions.access.eq(self.access[n]),
+                self.match[n].eq(self.valid & page[n] & (space[n] | tag.g | key.g) &
+                                 (tag.domain.as_value() == key.domain.as_value())),
+                permissions.access.eq(self.access[n]), permissions.sum.eq(self.sum[n]),
                 permissions.flags.eq(flags),
                 self.denied[n].eq(permissions.denied),
             ]
 
+        goes = Signal()
+        named = (page[0] | ~self.select.av) & (space[0] & ~tag.g | ~self.select.pscv)
+        m.d.comb += goes.eq(named)
+        if self._params.two_stage:
+            # The page of a virtual machine's entry may be smaller than those it was made from, and
+            # is not the guest page; so all its pages go.
+            machine = tag.domain.gscid == self.key[0].domain.gscid
+            with m.If(self.select.gvma):
+                m.d.comb += goes.eq(tag.domain.guest & (machine | ~self.select.gv))
+            with m.Elif(self.select.gv):
+                m.d.comb += goes.eq(tag.domain.guest & machine &
+                                    (space[0] & ~tag.g | ~self.select.pscv))
+            with m.Elif(tag.domain.guest):
+                m.d.comb += goes.eq(0)
         with m.If(self.drop):
-            with m.If((page[0] | ~self.av) & (space[0] & ~tag.g | ~self.pscv)):
+            with m.If(goes):
                 m.d.sync += self.valid.eq(0)
         with m.Elif(self.fill & self.write):
             m.d.sync += [self.valid.eq(1), tag.eq(self.key[0]), flags.eq(self.flags)]

@@ -4,32 +4,28 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.axi.signature import PROT_INSTRUCTION, PROT_PRIVILEGED
+from rtl.params import IommuParams
 from rtl.spec.faults import Cause
-from rtl.spec.page_table import PAGE_BITS
+from rtl.spec.page_table import PAGE_BITS, VPN_BITS
 
 from .context_stage import known_layout
-from .records import VPN_WIDTH, Kind, access_layout, translate
+from .records import page_layout, translate
 from .tlb import LookupSignature
 
-__all__ = ["TlbStage", "looked_up_layout", "virtual_page"]
+__all__ = ["TlbStage", "looked_up_layout"]
 
 
-def looked_up_layout(*, id_width: int, phys_bits: int) -> data.StructLayout:
+def looked_up_layout(params: IommuParams) -> data.StructLayout:
     """Make the layout of an access with what is known of its page.
 
-    ``known``: as before; ``wants``: what the device wants to do. Of the others at most one is set,
-    and then the access is decided: ``passes``, to page ``ppn``; ``denied``, a page fault;
-    ``beyond``, an access fault. Without any, and without ``known.cause``, it takes a page walk.
+    ``known``: as before; ``passes``: to page ``ppn``, of memory type ``pbmt``. Without that, and
+    without ``known.cause``, the page walker decides. ``canonical``: the address is in the range of
+    the table.
     """
+    page = page_layout(params)
     return data.StructLayout({
-        "known": known_layout(id_width=id_width, phys_bits=phys_bits), "wants": access_layout(),
-        "passes": 1, "denied": 1, "beyond": 1, "ppn": phys_bits - PAGE_BITS})
-
-
-def virtual_page(addr: Value) -> Value:
-    """Give the virtual page number of an I/O virtual address."""
-    return addr[PAGE_BITS:PAGE_BITS + VPN_WIDTH]
+        "known": known_layout(params), "passes": 1, "canonical": 1,
+        "ppn": page["ppn"].shape, "pbmt": page["pbmt"].shape})
 
 
 class TlbStage(wiring.Component):
@@ -40,39 +36,35 @@ class TlbStage(wiring.Component):
 
     Parameters
     ----------
-    id_width, phys_bits : int
-        Widths of AXI IDs and of physical addresses, in bits.
-    writes : bool
-        Accesses are writes, else reads.
+    params : IommuParams
+        Parameters.
 
     Members
     -------
-    i : ``In(stream.Signature(known_layout(...)))``
+    i : ``In(stream.Signature(known_layout(params)))``
         Accesses with their context.
-    o : ``Out(stream.Signature(looked_up_layout(...)))``
+    o : ``Out(stream.Signature(looked_up_layout(params)))``
         Accesses with their page, in order.
-    lookup : ``Out(LookupSignature(phys_bits))``
+    lookup : ``Out(LookupSignature(params))``
         TLB.
     flush : ``In(1)``
         An invalidation is in progress: an access that is here, or comes in this cycle, is stale.
     stale : ``Out(1)``
         A stale access is here.
     hit, miss : ``Out(1)``
-        Strobes: the answer of the TLB to an access. There is one for each access that gets as far
-        as a lookup: with a context, paged, and with a canonical address.
+        Strobes: an access with a page table was answered by the TLB, or goes to the walker.
 
     Source
     ------
     RISC-V IOMMU Architecture Specification, section "Process to translate an IOVA", steps 10 to 17.
     """
 
-    def __init__(self, *, id_width: int, phys_bits: int, writes: bool):
-        self._writes, self._phys_bits = writes, phys_bits
-        widths = {"id_width": id_width, "phys_bits": phys_bits}
+    def __init__(self, params: IommuParams):
+        self._params = params
         super().__init__({
-            "i": In(stream.Signature(known_layout(**widths))),
-            "o": Out(stream.Signature(looked_up_layout(**widths))),
-            "lookup": Out(LookupSignature(phys_bits)),
+            "i": In(stream.Signature(known_layout(params))),
+            "o": Out(stream.Signature(looked_up_layout(params))),
+            "lookup": Out(LookupSignature(params)),
             "flush": In(1), "stale": Out(1), "hit": Out(1), "miss": Out(1),
         })
 
@@ -81,37 +73,30 @@ class TlbStage(wiring.Component):
         lookup, o = self.lookup, self.o.p
         valid = Signal()
         known = Signal.like(self.i.p)
-        access, context = known.access, known.context
+        context, page = known.context, known.access.addr[PAGE_BITS:]
 
+        key = lookup.key.shape().of(page, context)
         m.d.comb += [
             o.known.eq(known),
             o.known.stale.eq(known.stale | self.flush),
-            o.wants.kind.eq(Kind.WRITE if self._writes else
-                            Mux(access.prot & PROT_INSTRUCTION, Kind.EXECUTE, Kind.READ)),
-            o.wants.privileged.eq(access.user.process_valid & access.prot & PROT_PRIVILEGED),
-            lookup.vpn.eq(virtual_page(access.addr)),
-            lookup.pscid.eq(context.pscid),
-            lookup.access.eq(o.wants),
+            lookup.access.eq(known.wants), lookup.sum.eq(context.sum),
+            lookup.access.privileged.eq(known.wants.privileged & context.paged),
         ]
+        m.d.comb += [lookup.key[name].eq(value) for name, value in key.items()]
 
-        paged, canonical, asks = Signal(), Signal(), Signal()
-        sign = access.addr[PAGE_BITS + VPN_WIDTH - 1:]
-        wide = access.addr[self._phys_bits:].any()
+        mapped, asks = Signal(), Signal()
+        wide = page[self._params.ppn_bits:].any()
         m.d.comb += [
-            paged.eq(context.paged & ~known.bypass),
-            canonical.eq(sign.all() | ~sign.any()),
-            asks.eq((known.cause == Cause.NONE) & paged & canonical),
+            mapped.eq((context.paged | context.guest) & ~known.bypass),
+            o.canonical.eq(self._canonical(page, context)),
+            asks.eq((known.cause == Cause.NONE) & mapped & o.canonical),
         ]
-        with m.If(known.cause == Cause.NONE):
-            with m.If(~paged):
-                m.d.comb += [o.passes.eq(~wide), o.beyond.eq(wide)]
-            with m.Elif(~canonical):
-                m.d.comb += o.denied.eq(1)
-            with m.Else():
-                m.d.comb += [o.passes.eq(lookup.hit & ~lookup.denied),
-                             o.denied.eq(lookup.hit & lookup.denied)]
-        m.d.comb += o.ppn.eq(Mux(paged, translate(lookup.page, lookup.vpn),
-                                 access.addr[PAGE_BITS:self._phys_bits]))
+        with m.If(mapped):
+            m.d.comb += [o.passes.eq(asks & lookup.hit), o.pbmt.eq(lookup.page.pbmt),
+                         o.ppn.eq(translate(lookup.page, lookup.key.vpn))]
+        with m.Else():
+            m.d.comb += [o.passes.eq((known.cause == Cause.NONE) & ~wide),
+                         o.ppn.eq(page[:self._params.ppn_bits])]
 
         leaves = self.o.valid & self.o.ready
         m.d.comb += [
@@ -119,7 +104,7 @@ class TlbStage(wiring.Component):
             self.i.ready.eq(~valid | leaves),
             lookup.valid.eq(valid & asks),
             self.hit.eq(leaves & asks & lookup.hit),
-            self.miss.eq(leaves & asks & ~lookup.hit),
+            self.miss.eq(leaves & (known.cause == Cause.NONE) & mapped & ~(asks & lookup.hit)),
             self.stale.eq(valid & known.stale),
         ]
         with m.If(self.flush):
@@ -128,3 +113,14 @@ class TlbStage(wiring.Component):
             m.d.sync += [valid.eq(self.i.valid), known.eq(self.i.p)]
             m.d.sync += known.stale.eq(self.i.p.stale | self.flush)
         return m
+
+    def _canonical(self, page, context):
+        """Whether the address is in the range of the table that comes first."""
+        params = self._params
+        signs = [page[VPN_BITS * levels - 1:] for levels in range(3, params.levels + 1)]
+        canonical = Array(sign.all() | ~sign.any() for sign in signs)[context.levels]
+        if not params.two_stage:
+            return canonical
+        beyond = Array(page[VPN_BITS * levels + 2:].any()
+                       for levels in range(3, params.guest_levels + 1))[context.guest_levels]
+        return Mux(context.paged, canonical, ~beyond)

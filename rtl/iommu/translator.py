@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from rtl.params import IommuParams
 from rtl.spec.page_table import DdtpMode
 
 from .context_cache import ContextLookupSignature
@@ -26,8 +27,8 @@ class Translator(wiring.Component):
 
     Parameters
     ----------
-    id_width, phys_bits : int
-        Widths of AXI IDs and of physical addresses, in bits.
+    params : IommuParams
+        Parameters.
     writes : bool
         The channel is AW, else AR.
 
@@ -47,29 +48,29 @@ class Translator(wiring.Component):
         An access that began before is in one of the stages.
     """
 
-    def __init__(self, *, id_width: int, phys_bits: int, writes: bool):
-        self._widths, self._writes = {"id_width": id_width, "phys_bits": phys_bits}, writes
+    def __init__(self, params: IommuParams, *, writes: bool):
+        self._params, self._writes, id_width = params, writes, params.id_width
         super().__init__({
             "i": In(stream.Signature(address_layout(id_width=id_width))),
             "o": Out(stream.Signature(
-                address_layout(id_width=id_width, addr_width=phys_bits, user=0))),
+                address_layout(id_width=id_width, addr_width=params.phys_bits, user=0))),
             "room": In(1),
             "passed": Out(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
             "refused": Out(stream.Signature(refused_layout(id_width))),
-            "fault": Out(stream.Signature(fault_layout())),
+            "fault": Out(stream.Signature(fault_layout(params))),
             "mode": In(DdtpMode),
-            "contexts": Out(ContextLookupSignature(phys_bits)),
-            "directory": Out(directory_signature(phys_bits)),
-            "tlb": Out(LookupSignature(phys_bits)),
-            "walk": Out(walk_signature(phys_bits)),
+            "contexts": Out(ContextLookupSignature(params)),
+            "directory": Out(directory_signature(params)),
+            "tlb": Out(LookupSignature(params)),
+            "walk": Out(walk_signature(params)),
             "flush": In(1), "stale": Out(1).array(2), "hit": Out(1), "miss": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.context = context = ContextStage(**self._widths)
-        m.submodules.lookup = lookup = TlbStage(**self._widths, writes=self._writes)
-        m.submodules.issue = issue = IssueStage(**self._widths)
+        m.submodules.context = context = ContextStage(self._params, writes=self._writes)
+        m.submodules.lookup = lookup = TlbStage(self._params)
+        m.submodules.issue = issue = IssueStage(self._params)
         connect(m, flipped(self.i), context.i)
         connect(m, context.o, lookup.i)
         connect(m, lookup.o, issue.i)

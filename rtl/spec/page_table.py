@@ -8,9 +8,10 @@ import enum
 
 from .bits import BitLayout
 
-__all__ = ["DC_BYTES", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE", "DDTE", "IOSATP",
-           "PAGE_BITS", "PAGE_BYTES", "PTE", "PTE_BYTES", "VPN_BITS", "DdtpMode", "IosatpMode",
-           "level_bytes"]
+__all__ = ["DC_BYTES", "DC_BYTES_EXTENDED", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE",
+           "DDI_BITS_EXTENDED", "DDTE", "IOSATP", "MSI_PTE", "MSI_PTE_BASIC", "MSI_PTE_BYTES",
+           "PAGE_BITS", "PAGE_BYTES", "PC_BYTES", "PC_TA", "PDI_BITS", "PTE", "PTE_BYTES",
+           "VPN_BITS", "DdtpMode", "IosatpMode", "MsiptpMode", "PdtpMode", "level_bytes"]
 
 PAGE_BITS = 12
 PAGE_BYTES = 1 << PAGE_BITS
@@ -18,6 +19,11 @@ VPN_BITS = 9                            # bits of virtual page number that index
 PTE_BYTES = 8
 DC_BYTES = 32                           # base format: tc, iohgatp, ta, fsc
 DDI_BITS_BASE = (7, 9, 8)               # device_id bits for each directory level, base format
+DC_BYTES_EXTENDED = 64                  # the same, msiptp, msi_addr_mask, msi_addr_pattern, zero
+DDI_BITS_EXTENDED = (6, 9, 9)
+PC_BYTES = 16                           # ta, fsc
+PDI_BITS = (8, 9, 3)                    # process_id bits for each directory level
+MSI_PTE_BYTES = 16
 
 
 class DdtpMode(enum.IntEnum):
@@ -39,6 +45,22 @@ class IosatpMode(enum.IntEnum):
     SV57 = 10
 
 
+class PdtpMode(enum.IntEnum):
+    """Value of ``pdtp.mode``."""
+
+    BARE = 0
+    PD8 = 1
+    PD17 = 2
+    PD20 = 3
+
+
+class MsiptpMode(enum.IntEnum):
+    """Value of ``msiptp.mode``."""
+
+    OFF = 0
+    FLAT = 1
+
+
 #: Dword 0 of a device context: translation control.
 DC_TC = BitLayout("dc_tc", 64, {
     "v": (0, 1), "en_ats": (1, 1), "en_pri": (2, 1), "t2gpa": (3, 1), "dtf": (4, 1),
@@ -48,9 +70,14 @@ DC_TC = BitLayout("dc_tc", 64, {
 DC_IOHGATP = BitLayout("dc_iohgatp", 64, {"ppn": (0, 44), "gscid": (44, 16), "mode": (60, 4)})
 #: Dword 2: translation attributes.
 DC_TA = BitLayout("dc_ta", 64, {"pscid": (12, 20), "rcid": (40, 12), "mcid": (52, 12)})
-#: Dword 3 (fsc) when ``tc.pdtv`` is 0: first-stage root.
+#: Dword 3 (fsc): first-stage root, or process directory (pdtp) if ``tc.pdtv``; msiptp is alike.
 IOSATP = BitLayout("iosatp", 64, {"ppn": (0, 44), "mode": (60, 4)})
-#: Non-leaf entry of the device directory.
+#: Dword 0 of a process context; dword 1 is fsc.
+PC_TA = BitLayout("pc_ta", 64, {"v": (0, 1), "ens": (1, 1), "sum": (2, 1), "pscid": (12, 20)})
+#: Dword 0 of an entry of an MSI page table; dword 1 is ignored if ``m`` is ``MSI_PTE_BASIC``.
+MSI_PTE = BitLayout("msi_pte", 64, {"v": (0, 1), "m": (1, 2), "ppn": (10, 44), "c": (63, 1)})
+MSI_PTE_BASIC = 3
+#: Non-leaf entry of the device directory, or of a process directory.
 DDTE = BitLayout("ddte", 64, {"v": (0, 1), "ppn": (10, 44)})
 #: Page-table entry of Sv39, Sv48 and Sv57; leaf if any of ``r``, ``w``, ``x``.
 PTE = BitLayout("pte", 64, {

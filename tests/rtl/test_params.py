@@ -122,3 +122,42 @@ def test_iommu_for_capabilities():
         IommuParams.for_capabilities(params.capabilities | 1 << 44)
     with pytest.raises(ValueError, match=r"^Physical address width must be .*, not 57$"):
         IommuParams.for_capabilities(CAPABILITIES.pack(params.capabilities, pas=57))
+
+
+FEATURES = ["sv48", "sv57", "sv39x4", "sv48x4", "sv57x4", "svpbmt", "svrsw60t59b", "pd8", "pd17",
+            "pd20", "msi_flat"]
+#: What a feature must come with.
+NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4"}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_iommu_features(name):
+    with pytest.raises(TypeError, match=f"^Feature {name} must be a bool, not 1$"):
+        IommuParams(**{name: 1})
+    if name in NEEDS:
+        with pytest.raises(ValueError, match=f"^Feature {name} must come with {NEEDS[name]}, "
+                                             "not without$"):
+            IommuParams(**{name: True})
+    chosen, needed = {name}, name
+    while needed := NEEDS.get(needed):
+        chosen.add(needed)
+    params = IommuParams(**dict.fromkeys(chosen, True))
+    fields = CAPABILITIES.unpack(params.capabilities)
+    assert {feature for feature in FEATURES if fields[feature]} == chosen
+    assert IommuParams.for_capabilities(params.capabilities) == params
+
+
+def test_iommu_geometry():
+    """What follows from the features."""
+    none, some = IommuParams(), IommuParams(sv48=True, sv39x4=True, pd17=True, msi_flat=True)
+    assert (none.levels, none.guest_levels, none.depth, none.vpn_bits, none.gpn_bits,
+            none.process_bits, none.ppn_bits) == (3, 0, 3, 27, 0, 0, 28)
+    assert not (none.two_stage or none.processes or none.msi)
+    assert (some.levels, some.guest_levels, some.depth, some.vpn_bits, some.gpn_bits,
+            some.process_bits) == (4, 3, 4, 36, 29, 17)
+    assert some.two_stage and some.processes and some.msi
+    deep = IommuParams(sv48=True, sv57=True, sv39x4=True, sv48x4=True, sv57x4=True, pd20=True)
+    assert (deep.levels, deep.guest_levels, deep.vpn_bits, deep.gpn_bits, deep.process_bits) == (
+        5, 5, 47, 47, 20)
+    assert IommuParams(pd8=True).process_bits == 8
+    assert not IommuParams(msi_flat=True).msi

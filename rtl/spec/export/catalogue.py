@@ -12,9 +12,13 @@ from ..page_table import (
     DC_TC,
     DDTE,
     IOSATP,
+    MSI_PTE,
+    PC_TA,
     PTE,
     DdtpMode,
     IosatpMode,
+    MsiptpMode,
+    PdtpMode,
 )
 from ..platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, SIMULATION_BASE, Irq
 from ..queues import (
@@ -37,8 +41,8 @@ MAPS = (IOMMU_REGISTERS, CDMA_REGISTERS, CACHE_REGISTERS, MEMORY_REGISTERS)
 #: Byte address of each register map in the reference system.
 BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "cache": CACHE_BASE, "memory": SIMULATION_BASE}
 #: Words in memory, and registers of 64 bits as one word.
-LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, IOSATP, PTE, IOTINVAL_DW0, IOTINVAL_DW1,
-           IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS)
+LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, PC_TA, IOSATP, PTE, MSI_PTE, IOTINVAL_DW0,
+           IOTINVAL_DW1, IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS)
 #: Codes.
-ENUMS = (DdtpMode, IosatpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3, IODIR_FUNC3, Cause,
-         TransactionType, CdmaWord, CacheMode, Irq)
+ENUMS = (DdtpMode, IosatpMode, PdtpMode, MsiptpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3,
+         IODIR_FUNC3, Cause, TransactionType, CdmaWord, CacheMode, Irq)

@@ -11,8 +11,6 @@ from .context import DeviceContext, Directory
 from .registers import Counters
 from .types import (
     ACCESS_FAULT,
-    GUEST_PAGE_FAULT,
-    PAGE_FAULT,
     Access,
     Fault,
     Features,
@@ -32,8 +30,8 @@ class Translator:
     """The process to translate an IOVA.
 
     A translation that succeeds is kept for the smaller page of both stages, with the permissions
-    of each; a hit is checked against them like a walk. A write that hits an entry without D walks
-    again if the device context lets hardware set D, and faults otherwise.
+    of each. A hit that they do not permit is no hit: the access walks again, which finds the cause
+    of the fault, or sets D, or that software has changed the entry since.
 
     Parameters
     ----------
@@ -42,7 +40,8 @@ class Translator:
     features : Features
         What the IOMMU has.
     counters : Counters
-        Counts lookups, one for each request with a page table, and walks of the first stage.
+        Counts hits and misses, one for each request with a page table, and walks of the first
+        stage, also those that end at once because the address is not canonical.
     cache : bool
         Whether to keep contexts and translations until they are invalidated.
 
@@ -113,7 +112,7 @@ class Translator:
         if stage1.mode == BARE and stage2.mode == BARE and dc.msi is None:
             return Result(addr=self._physical(request.iova, request))
         entry = self.translations.lookup(stage2.gscid, stage1.pscid, request.iova, dc.msi)
-        if entry and self._usable(entry, request, stage1, stage2):
+        if entry and self._usable(entry, request, stage1):
             self._counters.tlb_hits += 1
         else:
             self._counters.tlb_misses += 1
@@ -136,25 +135,18 @@ class Translator:
         return Entry(request.iova, gpa, self._physical(addr, request), first, second,
                      stage2.gscid, stage1.pscid, dc.msi)
 
-    def _usable(self, entry: Entry, request: Request, stage1: Stage1, stage2: Stage2) -> bool:
-        """Check the permissions of a hit. False asks for a walk, which will set D."""
-        write = request.access is Access.WRITE
-        if entry.first:
-            self._walker.check_first(entry.first, stage1, request)
-            if write and not entry.first.has("d"):
-                if stage1.update:
-                    return False
-                raise Fault(PAGE_FAULT[request.access])
-        if entry.is_msi and request.access is Access.EXECUTE:
-            raise Fault(Cause.EXEC_ACCESS_FAULT)
-        if entry.second:
-            fault = Fault(GUEST_PAGE_FAULT[request.access], entry.guest(request.iova) & ~3)
-            self._walker.check_second(entry.second, request.access, fault)
-            if write and not entry.second.has("d"):
-                if stage2.update:
-                    return False
-                raise fault
-        return True
+    def _usable(self, entry: Entry, request: Request, stage1: Stage1) -> bool:
+        """Whether a hit permits the access. Else a walk finds the cause, or sets D."""
+        try:
+            if entry.first:
+                self._walker.check_first(entry.first, stage1, request)
+            if entry.second:
+                self._walker.check_second(entry.second, request.access, Fault(Cause.NONE))
+        except Fault:
+            return False
+        if request.access is Access.WRITE:
+            return all(leaf.has("d") for leaf in (entry.first, entry.second) if leaf)
+        return not (entry.is_msi and request.access is Access.EXECUTE)
 
     def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request) -> int:
         """Physical address behind a virtual interrupt file. The second dword is not looked at."""

@@ -4,6 +4,7 @@ import pytest
 from amaranth.back import rtlil
 
 from rtl.iommu.command_queue import CommandQueue
+from rtl.params import IommuParams
 from rtl.spec.page_table import DdtpMode
 from tests.rtl.iommu.memory import serve_reads
 from tests.rtl.iommu.world import fence, inval_ddt, vma
@@ -13,7 +14,7 @@ ENTRY = 0x1000
 
 def run(bench, command, script, *, latency=3, **memory):
     """Fetch ``command`` once and give ``script`` what each cycle showed until the queue is idle."""
-    dut = CommandQueue(phys_bits=40)
+    dut = CommandQueue(IommuParams())
     this = bench(dut)
     words = {ENTRY: command[0], ENTRY + 8: command[1], **memory.get("words", {})}
 
@@ -62,7 +63,8 @@ def test_invalidation(bench, latency):
         assert strobes(cycles, "flush") == strobes(cycles, "advance") == [when]
         assert not strobes(cycles, "contexts")
         payload = cycles[when]["payload"]
-        assert (payload.av, payload.vpn, payload.pscv, payload.pscid) == (1, 0x34567, 1, 0xABCDE)
+        assert (payload.select.av, payload.select.pscv) == (1, 1)
+        assert (payload.vpn, payload.pscid) == (0x34567, 0xABCDE)
         # From the idle cycle before to the next one.
         assert len(cycles) == latency + 6
 
@@ -118,7 +120,7 @@ def test_illegal(bench):
 
 def test_stops(bench):
     """Nothing is fetched while the queue is empty, off, or stopped by an error."""
-    dut = CommandQueue(phys_bits=40)
+    dut = CommandQueue(IommuParams())
     this = bench(dut)
 
     @this.testbench
@@ -135,6 +137,6 @@ def test_stops(bench):
     this.run()
 
 
-@pytest.mark.parametrize("phys_bits", [32, 56])
-def test_netlist(phys_bits):
-    rtlil.convert(CommandQueue(phys_bits=phys_bits))
+@pytest.mark.parametrize("params", [{"phys_bits": 32}, {"phys_bits": 56, "sv39x4": True}])
+def test_netlist(params):
+    rtlil.convert(CommandQueue(IommuParams(**params)))

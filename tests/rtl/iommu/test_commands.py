@@ -1,15 +1,20 @@
 """CommandDecoder: legal commands with a bit too many, against the text of the specification."""
 
+import pytest
 from amaranth.back import rtlil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtl.iommu.commands import Action, CommandDecoder
+from rtl.params import IommuParams
 from rtl.spec.page_table import DdtpMode
 from rtl.spec.queues import IODIR_DW0, IOFENCE_DW0, IOTINVAL_DW0, IOTINVAL_DW1, Opcode
 
+#: Builds: with nothing, and with all that commands are about.
+BUILDS = [IommuParams(), IommuParams(sv39x4=True, pd17=True, msi_flat=True)]
 
-def model(low, high, mode):
+
+def model(low, high, mode, params):
     """Action for a command."""
     opcode, func3 = low & 0x7F, low >> 7 & 7
     if opcode == Opcode.IOTINVAL and func3 < 2:
@@ -17,16 +22,23 @@ def model(low, high, mode):
         bad = low & IOTINVAL_DW0.reserved or high & IOTINVAL_DW1.reserved or bit["nl"]
         if bad or IOTINVAL_DW1.get(high, "s") or (func3 and bit["pscv"]):
             return Action.ILLEGAL
-        return Action.NOTHING if func3 or bit["gv"] else Action.DROP_TRANSLATIONS
+        if (func3 or bit["gv"]) and not params.two_stage:
+            return Action.NOTHING
+        return Action.DROP_TRANSLATIONS
     if opcode == Opcode.IOFENCE and func3 == 0:
         return Action.ILLEGAL if low & IOFENCE_DW0.reserved or high >> 62 else Action.FENCE
     if opcode == Opcode.IODIR and func3 < 2:
         bit = IODIR_DW0.unpack(low)
-        width = {DdtpMode.LVL1: 7, DdtpMode.LVL2: 16}.get(mode, 24)
-        if low & IODIR_DW0.reserved or high or bit["pid"] or (bit["dv"] and bit["did"] >> width):
+        width = {DdtpMode.LVL1: 7 - params.msi_flat, DdtpMode.LVL2: 16 - params.msi_flat}.get(
+            mode, 24)
+        if low & IODIR_DW0.reserved or high or (bit["dv"] and bit["did"] >> width):
+            return Action.ILLEGAL
+        if bit["pid"] >> (17 if func3 and params.pd17 else 0):
             return Action.ILLEGAL
         if func3:
-            return Action.NOTHING if bit["dv"] else Action.ILLEGAL
+            if not bit["dv"]:
+                return Action.ILLEGAL
+            return Action.DROP_CONTEXTS if params.pd17 else Action.NOTHING
         return Action.DROP_CONTEXTS
     return Action.ILLEGAL
 
@@ -39,9 +51,10 @@ COMMANDS = st.tuples(
 
 
 @given(commands=st.lists(COMMANDS, min_size=30, max_size=60))
-@settings(max_examples=20)
-def test_matches_model(bench, commands):
-    dut = CommandDecoder()
+@settings(max_examples=10)
+@pytest.mark.parametrize("params", BUILDS)
+def test_matches_model(bench, params, commands):
+    dut = CommandDecoder(params)
     this = bench(dut)
 
     @this.testbench
@@ -52,14 +65,15 @@ def test_matches_model(bench, commands):
             ctx.set(dut.command, high << 64 | low)
             ctx.set(dut.mode, mode)
             await ctx.delay(1e-9)
-            assert ctx.get(dut.action) is model(low, high, mode), (hex(low), hex(high), mode)
+            assert ctx.get(dut.action) is model(low, high, mode, params), (hex(low), hex(high))
 
     this.run()
 
 
-def test_every_bit(bench):
+@pytest.mark.parametrize("params", BUILDS)
+def test_every_bit(bench, params):
     """Each bit by itself on each legal command."""
-    dut = CommandDecoder()
+    dut = CommandDecoder(params)
     this = bench(dut)
 
     @this.testbench
@@ -70,10 +84,12 @@ def test_every_bit(bench):
                 word = legal ^ 1 << bit
                 ctx.set(dut.command, word)
                 await ctx.delay(1e-9)
-                assert ctx.get(dut.action) is model(word % 2**64, word >> 64, DdtpMode.LVL1)
+                assert ctx.get(dut.action) is model(
+                    word % 2**64, word >> 64, DdtpMode.LVL1, params)
 
     this.run()
 
 
-def test_netlist():
-    rtlil.convert(CommandDecoder())
+@pytest.mark.parametrize("params", BUILDS)
+def test_netlist(params):
+    rtlil.convert(CommandDecoder(params))

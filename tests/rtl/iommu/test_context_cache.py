@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtl.iommu.context_cache import ContextCache
+from rtl.params import IommuParams
 
 DIDS = st.sampled_from([0, 1, 2, 3, 0x80, 0xFF_FFFF])
 OPERATIONS = st.one_of(st.tuples(st.just("fill"), DIDS), st.tuples(st.just("drop")),
@@ -15,7 +16,7 @@ OPERATIONS = st.one_of(st.tuples(st.just("fill"), DIDS), st.tuples(st.just("drop
 @given(operations=st.lists(OPERATIONS, max_size=60), entries=st.sampled_from([1, 3, 4]))
 @settings(max_examples=15)
 def test_matches_model(bench, operations, entries):
-    dut = ContextCache(entries=entries, phys_bits=40)
+    dut = ContextCache(IommuParams(context_entries=entries))
     this = bench(dut)
 
     @this.testbench
@@ -28,7 +29,7 @@ def test_matches_model(bench, operations, entries):
                 held[dids[0]] = count
                 sure.add(dids[0])
                 ctx.set(dut.fill.valid, 1)
-                ctx.set(dut.fill.did, dids[0])
+                ctx.set(dut.fill.source.did, dids[0])
                 ctx.set(dut.fill.context, {"root": count, "pscid": count})
                 await ctx.tick()
                 ctx.set(dut.fill.valid, 0)
@@ -40,7 +41,7 @@ def test_matches_model(bench, operations, entries):
                 ctx.set(dut.drop, 0)
             elif name == "look":
                 for lookup, did in zip(dut.lookup, dids, strict=True):
-                    ctx.set(lookup.did, did)
+                    ctx.set(lookup.source.did, did)
                     ctx.set(lookup.valid, 1)
                 await ctx.delay(1e-9)
                 for lookup, did in zip(dut.lookup, dids, strict=True):
@@ -57,15 +58,15 @@ def test_matches_model(bench, operations, entries):
 
 def test_drop_wins(bench):
     """A fill in the cycle of a drop is lost."""
-    dut = ContextCache(entries=2, phys_bits=40)
+    dut = ContextCache(IommuParams(context_entries=2))
     this = bench(dut)
 
     @this.testbench
     async def testbench(ctx):
-        ctx.set(dut.fill.did, 3)
+        ctx.set(dut.fill.source.did, 3)
         ctx.set(dut.fill.valid, 1)
         ctx.set(dut.drop, 1)
-        ctx.set(dut.lookup[0].did, 3)
+        ctx.set(dut.lookup[0].source.did, 3)
         await ctx.tick()
         assert not ctx.get(dut.lookup[0].hit)
         ctx.set(dut.drop, 0)
@@ -77,4 +78,4 @@ def test_drop_wins(bench):
 
 @pytest.mark.parametrize("entries", [1, 5])
 def test_netlist(entries):
-    rtlil.convert(ContextCache(entries=entries, phys_bits=40))
+    rtlil.convert(ContextCache(IommuParams(context_entries=entries)))

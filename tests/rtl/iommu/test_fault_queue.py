@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtl.iommu.fault_queue import FaultQueue
+from rtl.params import IommuParams
 from rtl.spec.queues import FAULT_DW0
 from sim.checked import Checked
 from sim.streams import put
@@ -13,7 +14,8 @@ from sim.streams import put
 FAULTS = st.builds(
     dict, cause=st.sampled_from([1, 12, 256, 260]), pid=st.integers(0, 2**20 - 1),
     pv=st.integers(0, 1), priv=st.integers(0, 1), ttyp=st.sampled_from([1, 2, 3]),
-    did=st.integers(0, 2**24 - 1), iotval=st.integers(0, 2**64 - 1))
+    did=st.integers(0, 2**24 - 1), iotval=st.integers(0, 2**64 - 1),
+    iotval2=st.integers(0, 2**64 - 1))
 #: Faults, and the state in which each is met.
 STATES = st.sampled_from(["room", "room", "room", "off", "stopped", "full", "refused"])
 
@@ -22,7 +24,7 @@ STATES = st.sampled_from(["room", "room", "room", "off", "stopped", "full", "ref
 @settings(max_examples=15)
 def test_matches_model(bench, faults):
     """Each fault of either channel leads to one record, or to one flag, or to nothing."""
-    dut = Checked(FaultQueue(phys_bits=40))
+    dut = Checked(FaultQueue(IommuParams(sv39x4=True)))
     this = bench(dut)
     states = {(n, fault["iotval"]): state for n, mine in enumerate(faults)
               for fault, state in mine}
@@ -71,8 +73,8 @@ def test_matches_model(bench, faults):
             assert flags == {"room": [1, 0, 0, 1], "full": [0, 1, 0, 0],
                              "refused": [0, 0, 1, 0]}.get(state, [0, 0, 0, 0])
             if state in ("room", "refused"):
-                iotval = done.pop("iotval")
-                assert words == [FAULT_DW0.pack(**done), 0, iotval, 0]
+                iotval, iotval2 = done.pop("iotval"), done.pop("iotval2")
+                assert words == [FAULT_DW0.pack(**done), 0, iotval, iotval2]
             else:
                 assert not words
 
@@ -81,7 +83,7 @@ def test_matches_model(bench, faults):
 
 def test_message(bench):
     """An interrupt message that was refused has a record of no device."""
-    dut = FaultQueue(phys_bits=40, messages=True)
+    dut = FaultQueue(IommuParams(igs=2))
     this = bench(dut)
 
     @this.testbench
@@ -102,7 +104,7 @@ def test_message(bench):
 
 def test_idle(bench):
     """Not before the record is written."""
-    dut = FaultQueue(phys_bits=40)
+    dut = FaultQueue(IommuParams())
     this = bench(dut)
 
     @this.testbench
@@ -120,7 +122,6 @@ def test_idle(bench):
     this.run()
 
 
-@pytest.mark.parametrize("phys_bits", [32, 56])
-def test_netlist(phys_bits):
-    rtlil.convert(FaultQueue(phys_bits=phys_bits))
-    rtlil.convert(FaultQueue(phys_bits=phys_bits, messages=True))
+@pytest.mark.parametrize("params", [{"phys_bits": 32}, {"phys_bits": 56, "sv39x4": True, "igs": 0}])
+def test_netlist(params):
+    rtlil.convert(FaultQueue(IommuParams(**params)))

@@ -181,7 +181,7 @@ def test_bus_errors(bench):
 
 
 def test_counters(bench):
-    """One hit or miss for each access that asks the TLB; one walk for each that starts."""
+    """One hit or miss for each access with a page table; one walk for each that starts."""
     scene = Scene(bench)
     root = scene.tables.page()
     scene.tables.context(DID, root)
@@ -198,15 +198,15 @@ def test_counters(bench):
 
         for expected, did, kind, iova in (
                 ([0, 1, 1], DID, "r", IOVA), ([1, 1, 1], DID, "r", IOVA),
-                ([2, 1, 1], DID, "w", IOVA),                    # a hit that denies
-                ([2, 2, 2], DID, "r", IOVA + 0x1000), ([2, 3, 3], DID, "r", IOVA + 0x1000),
-                ([2, 3, 3], DID, "r", 1 << 40),                 # not canonical
-                ([2, 3, 3], DID + 1, "r", IOVA), ([2, 3, 3], DID + 2, "r", IOVA)):
+                ([1, 2, 2], DID, "w", IOVA),                    # an entry that denies
+                ([1, 3, 3], DID, "r", IOVA + 0x1000), ([1, 4, 4], DID, "r", IOVA + 0x1000),
+                ([1, 5, 5], DID, "r", 1 << 40),                 # not canonical
+                ([1, 5, 5], DID + 1, "r", IOVA), ([1, 5, 5], DID + 2, "r", IOVA)):
             await scene.device(ctx, did).access(kind, iova)
             assert await counts() == expected, (did, kind, hex(iova))
         await driver.directory(DdtpMode.OFF)
         assert await device.read(IOVA) is None
-        assert await counts() == [2, 3, 3]
+        assert await counts() == [1, 5, 5]
 
     scene.bench.run()
 

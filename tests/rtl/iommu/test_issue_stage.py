@@ -6,51 +6,61 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtl.iommu.issue_stage import IssueStage
-from rtl.iommu.records import Kind, WalkStatus
+from rtl.iommu.records import Kind
+from rtl.params import IommuParams
 from rtl.spec.faults import DTF_KEEPS, Cause
 from sim.checked import Checked
 from sim.streams import collect, get, send
-from tests.rtl.iommu.model import ACCESS_FAULT, PAGE_FAULT
+from tests.rtl.iommu.model import PAGE_FAULT
 from tests.rtl.iommu.world import user
 
-WIDTHS = {"id_width": 4, "phys_bits": 40}
+PARAMS = IommuParams(sv39x4=True, svpbmt=True, pd8=True)
 KINDS = {"r": Kind.READ, "w": Kind.WRITE, "x": Kind.EXECUTE}
 VPN = 0b101_010101010_000000001
-#: What the TLB or the context said, or what a walk will find.
-FATES = st.sampled_from(["passes", "passes", "denied", "beyond", "context", "silent", "leaf",
-                         "leaf", "no permission", "page fault", "access fault", "wide"])
+#: What the TLB or the context said, or what a walk will find; and a memory type.
+FATES = st.sampled_from(["passes", "passes", "context", "silent", "guest context", "leaf", "leaf",
+                         "page fault", "guest fault", "implicit guest fault"])
 ACCESSES = st.lists(st.tuples(st.sampled_from("rwx"), FATES, st.none() | st.just(0xABCDE),
-                              st.booleans()), min_size=1, max_size=10)
-ANSWERS = {
-    "leaf": {"status": WalkStatus.LEAF}, "no permission": {"status": WalkStatus.LEAF},
-    "page fault": {"status": WalkStatus.PAGE_FAULT}, "wide": {"status": WalkStatus.LEAF, "wide": 1},
-    "access fault": {"status": WalkStatus.ACCESS_FAULT}}
+                              st.booleans(), st.booleans()), min_size=1, max_size=10)
+GUEST_FAULT = {"r": Cause.READ_GUEST_PAGE_FAULT, "w": Cause.WRITE_GUEST_PAGE_FAULT,
+               "x": Cause.EXEC_GUEST_PAGE_FAULT}
+#: Page type by number, and what it makes of a cacheable access.
+CACHE = {0: 0b1111, 1: 0b0011, 2: 0}
 
 
 def cause_of(kind, fate):
     """Reason to refuse, or None."""
-    return {"denied": PAGE_FAULT[kind], "no permission": PAGE_FAULT[kind],
-            "page fault": PAGE_FAULT[kind], "beyond": ACCESS_FAULT[kind],
-            "access fault": ACCESS_FAULT[kind], "wide": ACCESS_FAULT[kind],
+    return {"page fault": PAGE_FAULT[kind], "guest fault": GUEST_FAULT[kind],
+            "implicit guest fault": GUEST_FAULT[kind], "guest context": GUEST_FAULT[kind],
             "context": Cause.TYPE_DISALLOWED, "silent": Cause.TYPE_DISALLOWED}.get(fate)
 
 
-def payload(number, kind, fate, pid, privileged):
+def iotval2_of(number, fate):
+    """Second value of the record."""
+    return {"guest fault": 0x5000 + number << 12 | number & 0xFFC,
+            "implicit guest fault": 0x5000 + number << 12 | 1,
+            "guest context": 0x6000 + number << 12 | 1}.get(fate, 0)
+
+
+def payload(number, kind, fate, pid, privileged, translated):
+    found = "context" in fate or fate == "silent"
     return {
         "known": {"access": {"id": number % 16, "addr": VPN << 12 | number, "len": number,
-                             "user": user(0xD0 + number, pid)},
+                             "cache": 0b1111, "user": user(0xD0 + number, pid, translated)},
+                  "wants": {"kind": KINDS[kind], "privileged": privileged and pid is not None},
                   "context": {"pscid": number, "root": 7, "dtf": fate == "silent"},
-                  "cause": Cause.TYPE_DISALLOWED if fate in ("context", "silent") else 0},
-        "wants": {"kind": KINDS[kind], "privileged": privileged and pid is not None},
-        "passes": fate == "passes", "denied": fate == "denied", "beyond": fate == "beyond",
-        "ppn": 0x1000 + number}
+                  "bypass": number & 1,
+                  "guest_fault": {"gpn": 0x6000 + number, "implicit": 1},
+                  "cause": cause_of(kind, fate) if found else 0},
+        "passes": fate == "passes", "canonical": number % 3 == 0, "ppn": 0x1000 + number,
+        "pbmt": number % 3}
 
 
 @given(accesses=ACCESSES, stalls=st.tuples(*[st.sampled_from([0.0, 0.5])] * 4),
        room=st.booleans())
 @settings(max_examples=25)
 def test_matches_model(bench, accesses, stalls, room):
-    dut = Checked(IssueStage(**WIDTHS))
+    dut = Checked(IssueStage(PARAMS))
     this = bench(dut)
     wrong = [(n, *access) for n, access in enumerate(accesses) if cause_of(*access[:2])]
     right = [(n, *access) for n, access in enumerate(accesses) if not cause_of(*access[:2])]
@@ -73,20 +83,21 @@ def test_matches_model(bench, accesses, stalls, room):
 
     @this.background
     async def walker(ctx):
-        walks = [(n, *access) for n, access in enumerate(accesses) if access[1] in ANSWERS]
-        for number, kind, fate, pid, privileged in walks:
+        walks = [(n, *access) for n, access in enumerate(accesses) if access[1] in
+                 ("leaf", "page fault", "guest fault", "implicit guest fault")]
+        for number, kind, fate, pid, privileged, _ in walks:
             (request,) = await ctx.tick().sample(dut.walk.request).until(dut.walk.want)
-            assert (request.vpn, request.pscid, request.root) == (VPN, number, 7)
+            assert (request.page, request.context.pscid, request.context.root) == (VPN, number, 7)
+            assert (request.kind, request.privileged, request.canonical, request.bypass) == (
+                KINDS[kind], privileged and pid is not None, number % 3 == 0, number & 1)
             ctx.set(dut.walk.start, 1)
             await ctx.tick()
             ctx.set(dut.walk.start, 0)
             await ctx.tick()
-            user_page = not privileged or pid is None
-            flags = {"r": 1, "w": 1, "x": 1, "u": user_page, "d": 1}
-            if fate == "no permission":
-                flags[kind] = 0
-            ctx.set(dut.walk.reply, {**ANSWERS[fate], "leaf": {
-                "page": {"ppn": 0x1000 + number}, "flags": flags}})
+            ctx.set(dut.walk.reply, {
+                "cause": cause_of(kind, fate) or 0,
+                "guest_fault": {"gpn": 0x5000 + number, "implicit": "implicit" in fate},
+                "page": {"ppn": 0x1000 + number, "pbmt": number % 3}})
             ctx.set(dut.walk.valid, 1)
             (keep,) = await ctx.tick().sample(dut.walk.keep).until(dut.walk.take)
             assert keep == (fate == "leaf")
@@ -100,8 +111,8 @@ def test_matches_model(bench, accesses, stalls, room):
     @this.testbench
     async def passing(ctx):
         got = await collect(ctx, dut.o, len(right), stall=stalls[1])
-        assert [(o.id, o.addr, o.len) for o in got] == [
-            (n % 16, 0x1000 + n << 12 | n, n) for n, *_ in right]
+        assert [(o.id, o.addr, o.len, o.cache) for o in got] == [
+            (n % 16, 0x1000 + n << 12 | n, n, CACHE[n % 3]) for n, *_ in right]
         await ctx.tick()
         assert passed == [n % 16 for n, *_ in right]
 
@@ -113,10 +124,11 @@ def test_matches_model(bench, accesses, stalls, room):
     @this.testbench
     async def recording(ctx):
         got = await collect(ctx, dut.fault, len(reported), stall=stalls[3])
-        for record, (n, kind, fate, pid, privileged) in zip(got, reported, strict=True):
-            assert (record.cause, record.iotval, record.did) == (
-                cause_of(kind, fate), VPN << 12 | n, 0xD0 + n)
-            assert record.ttyp == {"x": 1, "r": 2, "w": 3}[kind]
+        for record, (n, kind, fate, pid, privileged, translated) in zip(
+                got, reported, strict=True):
+            assert (record.cause, record.iotval, record.did, record.iotval2) == (
+                cause_of(kind, fate), VPN << 12 | n, 0xD0 + n, iotval2_of(n, fate))
+            assert record.ttyp == {"x": 1, "r": 2, "w": 3}[kind] + 4 * translated
             assert (record.pv, record.pid, record.priv) == (
                 pid is not None, pid or 0, privileged and pid is not None)
 
@@ -126,13 +138,13 @@ def test_matches_model(bench, accesses, stalls, room):
 @pytest.mark.parametrize("flush", ["before", "walking", "taking", None])
 def test_stale_is_not_kept(bench, flush):
     """A leaf whose walk an invalidation has met is used, and not cached."""
-    dut = IssueStage(**WIDTHS)
+    dut = IssueStage(PARAMS)
     this = bench(dut)
 
     @this.testbench
     async def testbench(ctx):
         ctx.set(dut.room, 1)
-        ctx.set(dut.i.payload, payload(1, "r", "leaf", None, False))
+        ctx.set(dut.i.payload, payload(1, "r", "leaf", None, False, False))
         ctx.set(dut.i.payload.known.stale, flush == "before")
         ctx.set(dut.i.valid, 1)
         await ctx.tick()
@@ -144,7 +156,6 @@ def test_stale_is_not_kept(bench, flush):
         await ctx.tick()
         ctx.set(dut.flush, flush == "taking")
         assert ctx.get(dut.stale) == (flush in ("before", "walking"))
-        ctx.set(dut.walk.reply.leaf.flags, {"r": 1, "u": 1})
         ctx.set(dut.walk.valid, 1)
         ctx.set(dut.o.ready, 1)
         *_, valid, take, keep = await ctx.tick().sample(dut.o.valid, dut.walk.take, dut.walk.keep)
@@ -157,13 +168,13 @@ def test_stale_is_not_kept(bench, flush):
 
 def test_refused_is_not_stale(bench):
     """A device that does not take its error does not hold up a fence."""
-    dut = IssueStage(**WIDTHS)
+    dut = IssueStage(PARAMS)
     this = bench(dut)
 
     @this.testbench
     async def testbench(ctx):
         ctx.set(dut.flush, 1)
-        ctx.set(dut.i.payload, payload(1, "r", "denied", None, False))
+        ctx.set(dut.i.payload, payload(1, "r", "context", None, False, False))
         ctx.set(dut.i.valid, 1)
         await ctx.tick()
         ctx.set(dut.i.valid, 0)
@@ -178,6 +189,7 @@ def test_refused_is_not_stale(bench):
     this.run()
 
 
-@pytest.mark.parametrize("id_width, phys_bits", [(1, 32), (16, 56)])
-def test_netlist(id_width, phys_bits):
-    rtlil.convert(IssueStage(id_width=id_width, phys_bits=phys_bits))
+@pytest.mark.parametrize("params", [{"id_width": 1, "phys_bits": 32},
+                                    {"id_width": 16, "phys_bits": 56, "sv39x4": True}])
+def test_netlist(params):
+    rtlil.convert(IssueStage(IommuParams(**params)))

@@ -1,6 +1,7 @@
-"""Share: two clients of one server, each served in turn, with its own answer."""
+"""Share: clients of one server, each served in turn, with its own answer."""
 
 import pytest
+from amaranth import *
 from amaranth.back import rtlil
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,10 +13,10 @@ SIGNATURE = ServiceSignature(8, 8)
 
 
 @given(requests=st.tuples(*[st.lists(st.tuples(st.integers(0, 255), st.integers(0, 3)),
-                                     max_size=8)] * 2), work=st.integers(1, 4))
+                                     max_size=8)] * 3), work=st.integers(1, 4))
 @settings(max_examples=15)
 def test_each_gets_its_own(bench, requests, work):
-    dut = Share(SIGNATURE)
+    dut = Share(SIGNATURE, 3)
     this = bench(dut)
 
     @this.background
@@ -42,9 +43,10 @@ def test_each_gets_its_own(bench, requests, work):
     this.run()
 
 
-def test_in_turn(bench):
-    """With both wanting all the time, each is served every other time."""
-    dut = Share(SIGNATURE)
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_in_turn(bench, n):
+    """With all wanting all the time, each is served every n-th time."""
+    dut = Share(SIGNATURE, n)
     this = bench(dut)
 
     @this.testbench
@@ -56,17 +58,17 @@ def test_in_turn(bench):
             ctx.set(client.request, k)
         for _ in range(6):
             ctx.set(dut.server.start, 1)
-            *_, request, first, second = await ctx.tick().sample(
-                dut.server.request, dut.clients[0].start, dut.clients[1].start)
-            assert (first, second) == (request == 0, request == 1)
+            *_, request, starts = await ctx.tick().sample(
+                dut.server.request, Cat(client.start for client in dut.clients))
+            assert starts == 1 << request
             order.append(request)
             ctx.set(dut.server.start, 0)
             ctx.set(dut.server.valid, 1)
-            *_, want, first, second = await ctx.tick().sample(
-                dut.server.want, dut.clients[0].valid, dut.clients[1].valid)
-            assert (want, first, second) == (0, request == 0, request == 1)
+            *_, want, valids = await ctx.tick().sample(
+                dut.server.want, Cat(client.valid for client in dut.clients))
+            assert (want, valids) == (0, 1 << request)
             ctx.set(dut.server.valid, 0)
-        assert order in ([0, 1] * 3, [1, 0] * 3)
+        assert order == [(order[0] + k) % n for k in range(6)]
 
     this.run()
 

@@ -251,9 +251,10 @@ class Driver:
         return records
 
 
-def user(did: int, pid: int | None = None) -> int:
+def user(did: int, pid: int | None = None, translated: bool = False) -> int:
     """AxUSER of a device's access."""
-    fields = {"device_id": did, "process_id": pid or 0, "process_valid": pid is not None}
+    fields = {"device_id": did, "process_id": pid or 0, "process_valid": pid is not None,
+              "translated": translated}
     return dma_user_layout().const(fields)
 
 

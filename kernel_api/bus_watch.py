@@ -12,7 +12,7 @@ from .attrs import DMA_MAPPING_ERROR
 from .checker import Checker
 from .checks import Reporter
 from .mappings import Kind
-from .owned import LineHistory, OwnedMappings
+from .owned import LineHistory, Owned, OwnedMappings
 
 if TYPE_CHECKING:
     from .device import Device
@@ -47,8 +47,11 @@ class BusWatch(Checker):
     def __init__(self, kernel: "Kernel", reporter: Reporter, *, many: int = 1000):
         self.kernel, self.reporter, self.many = kernel, reporter, many
         self.live = OwnedMappings()
+        # What the device is going through, reading and writing, and how far it got.
+        self._run: dict[Seen, tuple[Owned, int]] = {}
         self.lines = LineHistory(kernel.platform.line_bytes)
         self._pending_store: PhysAddr | None = None
+        self._failure: Device | None = None                 # whose map failed unnoticed
         self.free_blocks: dict[int, int] = {}
         self.said: set[object] = set()
 
@@ -81,17 +84,32 @@ class BusWatch(Checker):
         """X3, X5, X8: an address that no mapping has."""
         slack = self.bus_bytes - 1
         verb = "wrote" if event.kind is Seen.DMA_WRITE else "read"
-        if self.live.of_device(event.addr, event.size, slack):
+        covering = self.live.of_device(event.addr, event.size, slack)
+        if covering:
+            self._run[event.kind] = covering, event.addr + event.size
             return
+        run, reached = self._run.get(event.kind, (None, 0))
+        beyond = run if reached == event.addr else None
         where = f"{event.addr:#x}, {event.size} bytes, at cycle {event.cycle}"
         near = self.live.of_device_granule(event.addr, GRANULE)
         gone = self.live.gone(event.addr)
+        cut = self.live.cut(event.addr)
         if event.addr >= DMA_MAPPING_ERROR - GRANULE:
             self.once("error", "X8", None, f"device {verb} {where}: the handle of a failed map",
                        "dma_mapping_error")
+        elif beyond and not near:
+            self._run[event.kind] = beyond, event.addr + event.size
+            self.once((beyond, "beyond"), "X3", beyond.mapping.dev, f"device {verb} {where}: "
+                      f"beyond the mapping of {beyond.mapping.size} bytes at "
+                      f"{int(beyond.mapping.dma):#x}",
+                      "a transfer for each segment, with sg_dma_len,")
+        elif cut:
+            self.once(cut, "X3", cut.mapping.dev, f"device {verb} {where}: the low 32 bits of the "
+                      f"handle {int(cut.mapping.dma):#x}", "dma_set_mask of 32 bits")
         elif near:
             self.once(near, "X5", near.mapping.dev, f"device {verb} {where}: beside the mapping "
-                       f"of {near.mapping.size} bytes at {int(near.mapping.dma):#x}, in its page")
+                       f"of {near.mapping.size} bytes at {int(near.mapping.dma):#x}, in its page",
+                      "a page of its own, or Device(untrusted=True),")
         elif gone:
             self.once(gone, "X3", gone.mapping.dev, f"device {verb} {where}: unmapped at cycle "
                        f"{gone.ended}", "a wait for the device before the unmap")
@@ -105,7 +123,8 @@ class BusWatch(Checker):
             if owned.mapping.kind not in STREAMING:
                 continue
             start, end = owned.overlap(event.addr, event.size)
-            stale = self.lines.dirty(start, end) if owned.cached and not owned.coherent else None
+            hidden = not owned.coherent and owned.mapping.bounced is None
+            stale = self.lines.dirty(start, end) if hidden else None
             if stale:
                 addr, cycle = stale
                 self.once((owned, "read"), "X2", owned.mapping.dev,

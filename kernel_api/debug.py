@@ -38,6 +38,8 @@ __all__ = ["DmaDebug"]
 #: Attributes that unmap must repeat (D19).
 _SAME = (DMA_ATTR_NO_KERNEL_MAPPING | DMA_ATTR_FORCE_CONTIGUOUS | DMA_ATTR_MMIO
          | DMA_ATTR_REQUIRE_COHERENT | DMA_ATTR_PRIVILEGED | DMA_ATTR_CC_SHARED)
+_UNDO = {Kind.PHYS: "dma_unmap_single", Kind.SG: "dma_unmap_sg",
+         Kind.COHERENT: "dma_free_coherent", Kind.NONCOHERENT: "dma_free_noncoherent"}
 
 
 class DmaDebug(Checker):
@@ -289,4 +291,4 @@ class DmaDebug(Checker):
             self._error("D26", dev, f"device driver has pending DMA allocations while released "
                         f"from device [count={len(left)}] {dict(kinds)}; one of them: "
                         f"[device address={int(left[0].dma):#x}] [size={left[0].size} bytes] "
-                        f"[made at {left[0].caller}]", "unmap or free")
+                        f"[made at {left[0].caller}]", _UNDO[left[0].kind])

@@ -63,7 +63,7 @@ class IommuOps:
     def alloc_iova(self, dev: "Device", size: int, mask: int) -> int | None:
         """Address of ``size`` free bytes within ``mask``, or None."""
         domain = self._domain(dev)
-        if domain.flush_queue:
+        if domain.flush_queue is not None:
             domain.flush_queue.expire()
         limit = min(mask, dev.bus_dma_limit or mask, domain.aperture_end)
         pages, low = size // PAGE_SIZE, DMA_BIT_MASK(32)
@@ -73,7 +73,7 @@ class IommuOps:
             dev.try_32bit_first = pfn is not None
         if pfn is None:
             pfn, recycled = domain.iovas.alloc_fast(pages, limit // PAGE_SIZE, flush=True)
-        if pfn is None and domain.flush_queue:
+        if pfn is None and domain.flush_queue is not None:
             domain.flush_queue.flush()
             pfn, recycled = domain.iovas.alloc_fast(pages, limit // PAGE_SIZE, flush=True)
         if pfn is None:
@@ -103,9 +103,10 @@ class IommuOps:
         iova, size = int(dma) - offset, page_align(size + offset)
         domain = self._domain(dev)
         queue = None if dev.untrusted else domain.flush_queue
-        done = domain.table.unmap(iova, size)[0] if queue else domain.unmap(iova, size)
+        deferred = queue is not None
+        done = domain.table.unmap(iova, size)[0] if deferred else domain.unmap(iova, size)
         WARN(done != size, "%s: unmap of %d bytes at %#x removed %d", dev.name, size, iova, done)
-        if queue:
+        if deferred:
             queue.add(iova // PAGE_SIZE, size // PAGE_SIZE)
         else:
             self.free_iova(dev, iova, size)

@@ -166,7 +166,7 @@ class Kernel:
             self.swiotlb.grow()
         for dev in self.devices:
             queue = getattr(dev.iommu_domain, "flush_queue", None)
-            if queue:
+            if queue is not None:
                 queue.expire()
 
     def shutdown(self) -> None:

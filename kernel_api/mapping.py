@@ -99,6 +99,7 @@ def dma_map_single_attrs(dev: Device, ptr: int, size: int, direction: int,
     """
     tell(dev.kernel, "before_map_single", dev, ptr, size)
     if WARN(is_vmalloc_addr(ptr), "%s: rejecting DMA map of vmalloc memory", dev.name):
+        tell(dev.kernel, "failed", dev, "map")
         return DMA_MAPPING_ERROR
     return dma_map_page_attrs(dev, virt_to_page(ptr), offset_in_page(ptr), size, direction, attrs)
 

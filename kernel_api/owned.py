@@ -24,8 +24,8 @@ class Owned:
     ----------
     mapping : Mapping
         What it is.
-    coherent, cached : bool
-        The device sees the cache; the CPU's stores go there.
+    coherent : bool
+        The device sees the cache.
     stored : int
         Cycle of the CPU's last store that the device has not been given; 0: none.
     ended : int
@@ -34,7 +34,7 @@ class Owned:
 
     def __init__(self, mapping: Mapping, kernel: "Kernel"):
         self.mapping, self.ended, self.stored = mapping, 0, 0
-        self.coherent, self.cached = mapping.dev.dma_coherent, True
+        self.coherent = mapping.dev.dma_coherent
         self._lent: list[tuple[int, int]] = []
         self._writes: list[tuple[int, int, int]] = []       # start, end, cycle
         mapping.made_at = mapping.made_at or kernel.machine.cycles
@@ -150,6 +150,12 @@ class OwnedMappings:
         return next((owned for owned in self._all
                      if int(owned.mapping.dma) // granule <= page
                      <= (int(owned.mapping.dma) + owned.mapping.size - 1) // granule), None)
+
+    def cut(self, addr: int) -> Owned | None:
+        """Find the mapping of whose handle an address is the low 32 bits."""
+        return next((owned for owned in self._all if int(owned.mapping.dma) >> 32
+                     and 0 <= addr - (int(owned.mapping.dma) & 0xFFFF_FFFF) < owned.mapping.size),
+                    None)
 
     def gone(self, addr: int) -> Owned | None:
         """Find the mapping that had an address of the device, and was removed."""

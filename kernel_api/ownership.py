@@ -103,10 +103,21 @@ class Ownership(BusWatch):
         """Earlier stores are done."""
         self._pending_store = None
 
+    def failed(self, dev: "Device", what: str) -> None:
+        """Remember, for X8."""
+        self._failure = dev if what == "map" else self._failure
+
+    def mapping_error(self, dev: "Device | None", dma: DmaAddr) -> None:
+        """Somebody asked: X8 is no more."""
+        self._failure = None
+
     def register_write(self, addr: int) -> None:
-        """X6: a doorbell before the stores that it announces."""
+        """X6, X8: a doorbell before the stores that it announces, or after a failed map."""
         self.drain()
         doorbell = not CACHE_BASE <= addr < CACHE_BASE + WINDOW_BYTES
+        if self._failure and doorbell:
+            self.once("failed", "X8", self._failure, f"CPU wrote register {addr:#x} after a map "
+                      "that failed, and nobody asked whether it did", "dma_mapping_error")
         if self._pending_store is not None and doorbell:
             self.once(int(self._pending_store) // GRANULE, "X6", None, f"CPU wrote register "
                        f"{addr:#x} after a store to coherent memory at "
@@ -129,7 +140,8 @@ class Ownership(BusWatch):
                            f"oldest was made at {others[0].mapping.caller}",
                            "dma_unmap_single")
             if mapping.attrs & DMA_ATTR_SKIP_CPU_SYNC:
-                owned.stored = self.kernel.machine.cycles if mapping.bounced else 0
+                hidden = mapping.bounced is not None and not owned.coherent
+                owned.stored = self.kernel.machine.cycles if hidden else 0
             else:
                 self.lines.maintained(int(mapping.phys), mapping.size)
         self.live.add(owned)

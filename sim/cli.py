@@ -8,6 +8,7 @@ from rich.console import Console
 
 from rtl.spec.platform import Platform
 
+from .cli_run import run
 from .engine import ENGINES, EngineError
 from .output import OutputFile, OutputFolder
 
@@ -198,6 +199,9 @@ def synth(blocks: tuple[str, ...]) -> None:
     except ToolMissing as error:
         raise click.UsageError(str(error)) from None
     sys.exit(0 if kept else 1)
+
+
+cli.add_command(run)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,26 @@
+"""M22: DMA_ATTR_SKIP_CPU_SYNC, and no sync by hand.
+
+It shows on: non-coherent machines: the device reads what memory held before.
+"""
+
+from kernel_api import *
+from sim.device_end import DeviceEnd
+
+#: Which checks report it, and what they say is missing.
+CHECKS = ("X2",)
+MISSING = "dma_sync_single_for_device"
+
+
+def main(kernel):
+    with DeviceEnd(kernel) as device:
+        cpu.store(buf := kmalloc(512, GFP_KERNEL), b"packet.." * 64)
+        dma = dma_map_single_attrs(device.dev, buf, 512, DMA_TO_DEVICE, DMA_ATTR_SKIP_CPU_SYNC)
+        if dma_mapping_error(device.dev, dma):
+            return None
+        packet = device.read(dma, 512)
+        dma_unmap_single_attrs(device.dev, dma, 512, DMA_TO_DEVICE, DMA_ATTR_SKIP_CPU_SYNC)
+        return packet
+
+
+def differs(cell):
+    return not cell.coherent

@@ -1,0 +1,48 @@
+"""The device at the other end of a driver program: it reads and writes where it is told.
+
+It is made of the machine's DMA engine and of coherent memory of its own, so it works on every
+machine; to the IOMMU it is the engine's device, ``kernel.cdma.dev``.
+"""
+
+from kernel_api import GFP_KERNEL, DmaAddr, dma_alloc_coherent, dma_free_coherent, wmb
+from kernel_api.kernel import Kernel
+
+__all__ = ["DeviceEnd"]
+
+_BYTES = 64 << 10
+
+
+class DeviceEnd:
+    """A device that does DMA.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        On whose machine it is.
+    """
+
+    def __init__(self, kernel: Kernel):
+        self._kernel, self.dev = kernel, kernel.cdma.dev
+        self._va, self._dma = dma_alloc_coherent(self.dev, _BYTES, GFP_KERNEL)
+
+    def read(self, dma: DmaAddr, size: int) -> bytes | str:
+        """Read ``size`` bytes, up to 64 KiB; ``"refused"`` if the bus does not answer."""
+        if self._kernel.cdma.copy([(dma, self._dma, size)]):
+            return "refused"
+        return self._kernel.cpu.load(self._va, size)
+
+    def write(self, dma: DmaAddr, data: bytes) -> bool:
+        """Write ``data``, up to 64 KiB. False if the bus refuses."""
+        self._kernel.cpu.store(self._va, data)
+        wmb()
+        return not self._kernel.cdma.copy([(self._dma, dma, len(data))])
+
+    def release(self) -> None:
+        """Give the memory back."""
+        dma_free_coherent(self.dev, _BYTES, self._va, self._dma)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.release()

@@ -1,0 +1,79 @@
+"""What ``dmapath run`` prints: a table of cells, reports, costs."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from .matrix import Outcome, cells, load_program, run_cell
+
+__all__ = ["digest", "run_program"]
+
+
+def digest(image: object) -> str:
+    """Eight hexadecimal digits that tell images apart."""
+    return hashlib.sha256(repr(image).encode()).hexdigest()[:8]
+
+
+def run_program(path: Path, *, paths: list[str], caches: list[str], engines: list[str],
+                simulator: str, costs: bool, profile: str, console: Console) -> bool:
+    """Run a program in cells, and print what it did. Returns whether all was right.
+
+    Parameters
+    ----------
+    path : Path
+        The program.
+    paths, caches, engines : list of str
+        The cells.
+    simulator : str
+        Of the RTL.
+    costs : bool
+        Print what the calls cost.
+    profile : str
+        Of the kernel.
+    console : Console
+        Where to print.
+    """
+    main = load_program(path)
+    outcomes = [run_cell(main, cell, engine=simulator, profile=profile)
+                for cell in cells(paths, caches, engines)]
+    common = Counter(digest(outcome.image) for outcome in outcomes).most_common(1)[0][0]
+    table = Table("path", "cache", "machine", "image", "cycles", "reports", box=None)
+    for outcome in outcomes:
+        cell, name = outcome.cell, digest(outcome.image)
+        table.add_row(cell.path, cell.cache, cell.engine, name if name == common
+                      else f"[red]{name}[/red]", f"{outcome.cycles:,}", " ".join(outcome.checks))
+    console.print(table)
+    _print_reports(outcomes, console)
+    if costs:
+        _print_costs(outcomes, console)
+    same = all(digest(outcome.image) == common for outcome in outcomes)
+    clean = not any(outcome.reports for outcome in outcomes)
+    if len(outcomes) > 1:
+        console.print(f"{len(outcomes)} cells, images {'all the same' if same else 'differ'}")
+    return same and clean
+
+
+def _print_reports(outcomes: list[Outcome], console: Console) -> None:
+    """Print each kind of report once, as the first cell had it."""
+    said = set()
+    for outcome in outcomes:
+        for report in outcome.reports:
+            if (report.check, report.caller) not in said:
+                said.add((report.check, report.caller))
+                console.print(f"{report} [dim]({report.caller}, {outcome.cell})[/dim]",
+                              soft_wrap=True)
+
+
+def _print_costs(outcomes: list[Outcome], console: Console) -> None:
+    names = [field.name for field in dataclasses.fields(outcomes[0].costs)
+             if any(getattr(outcome.costs, field.name) for outcome in outcomes)]
+    table = Table("path", "cache", "machine", *(name.replace("_", " ") for name in names), box=None)
+    for outcome in outcomes:
+        cell = outcome.cell
+        table.add_row(cell.path, cell.cache, cell.engine,
+                      *(str(getattr(outcome.costs, name)) for name in names))
+    console.print(table)

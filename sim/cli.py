@@ -9,7 +9,8 @@ from rich.console import Console
 from rtl.spec.platform import Platform
 
 from .cli_run import run
-from .engine import ENGINES, EngineError
+from .engine import EngineError
+from .options import simulator_options
 from .output import OutputFile, OutputFolder
 
 __all__ = ["main"]
@@ -59,9 +60,7 @@ def read_file(path: Path, platform: Platform) -> bytes:
               help="Pieces of each buffer. [dim]\\[default: 16, or fewer for a tiny file][/dim]")
 @click.option("--forget", type=click.Choice(["map", "sync_for_device", "sync_for_cpu", "unmap"]),
               help="Leave out one call, and see what it does to the data.")
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
-              help="Simulator of the RTL: Amaranth's own, or the compiled one where it is "
-                   "installed.")
+@simulator_options
 @click.option("--vcd", type=OutputFile(), metavar="FILE",
               help="Write a waveform, and a GTKWave save file beside it.")
 @click.option("--json", "json_path", type=OutputFile(), metavar="FILE", help="Write all figures.")
@@ -124,7 +123,8 @@ def generate(block: str, language: str, settings: tuple[str, ...], output: Path 
 @click.argument("blocks", nargs=-1, metavar="[BLOCK]...")
 @click.option("--json", "json_path", type=OutputFile(), default="build/bench.json",
               show_default=True, metavar="FILE", help="Write all figures.")
-def bench(blocks: tuple[str, ...], json_path: Path) -> None:
+@simulator_options
+def bench(blocks: tuple[str, ...], engine: str, json_path: Path) -> None:
     """Count the cycles that each BLOCK takes, beside the figures of its peers.
 
     The blocks are dma, iommu and cache; all by default. The RTL runs in simulation, before memories
@@ -143,8 +143,7 @@ def bench(blocks: tuple[str, ...], json_path: Path) -> None:
                 type=click.Path(path_type=Path))
 @click.option("--machine", type=click.Choice(["golden", "rtl"]), default="golden",
               show_default=True, help="The golden model, or the RTL in a simulator.")
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
-              help="Simulator of the RTL.")
+@simulator_options
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path),
               metavar="FILE", help="Write all results.")
 def vectors(files: tuple[Path, ...], machine: str, engine: str, json_path: Path | None) -> None:

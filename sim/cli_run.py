@@ -6,9 +6,10 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from .engine import ENGINES
+from .engine import EngineError
 from .matrix import CACHES, PATHS
 from .matrix import ENGINES as MACHINES
+from .options import simulator_options
 
 __all__ = ["run"]
 
@@ -22,8 +23,7 @@ __all__ = ["run"]
               help="What devices see of the cache, or its line. [dim]\\[default: 64][/dim]")
 @click.option("--machine", "machines", multiple=True, type=click.Choice(MACHINES),
               help="Golden model or RTL. [dim]\\[default: golden][/dim]")
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
-              help="Simulator of the RTL.")
+@simulator_options
 @click.option("--profile", type=click.Choice(["modern", "2.6"]), default="modern",
               show_default=True, help="Which kernel's API.")
 @click.option("--costs", is_flag=True, help="Print what the calls cost.")
@@ -43,6 +43,6 @@ def run(program: Path, matrix: bool, paths: tuple[str, ...], caches: tuple[str, 
                          caches=list(caches) or default[1], engines=list(machines) or ["golden"],
                          simulator=engine, costs=costs, profile=profile,
                          console=Console(highlight=False, soft_wrap=True))
-    except ValueError as error:
+    except (ValueError, EngineError) as error:
         raise click.UsageError(str(error)) from None
     sys.exit(0 if ok else 1)

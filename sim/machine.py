@@ -78,9 +78,9 @@ class RtlMachine:
         self._ctx = self._coroutine = None
         self._stack = ExitStack()
         make = choose(engine)
-        self.engine = make.engine
         self._simulator = (Simulator(self.top, engine=QuietPySimEngine)
-                           if self.engine == "pysim" else make(self.top))
+                           if make.engine == "pysim" else make(self.top))
+        self.engine = make.engine
         self._simulator.add_clock(PERIOD)
         self._simulator.add_testbench(self._own, background=True)
         self._stack.callback(self._end)

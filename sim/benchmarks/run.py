@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ..engine import choose
 from . import cache, dma, iommu
 from .table import Row, print_rows, write_rows
 
@@ -18,6 +19,7 @@ BLOCKS = {"dma": dma.measure, "iommu": iommu.measure, "cache": cache.measure}
 def run_benchmarks(blocks: Iterable[str], *, json_path: Path, console: Console) -> list[Row]:
     """Measure some of :data:`BLOCKS`, by name; print and write what was found."""
     rows = []
+    console.print(f"simulator: {choose().engine}")
     with Progress(SpinnerColumn(), TextColumn("measuring {task.description}"), TimeElapsedColumn(),
                   console=console, transient=True) as bars:
         for name in blocks:

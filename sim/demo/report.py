@@ -56,7 +56,7 @@ def run_demo(data: bytes, *, entries: int, seed: int, forget: str | None, engine
         rtl = copy(machine, f"RTL on {machine.engine}")
     problems = _problems(data, rtl, golden, forget)
 
-    console.print(_figures(rtl, data))
+    console.print(_figures(rtl, data, machine.engine))
     console.print(_agreement(rtl, golden, forget))
     for line in rtl.damage:
         console.print(line, style="yellow" if forget else "red", markup=False)
@@ -103,8 +103,9 @@ def _comparison(rtl: Outcome, golden: Outcome) -> dict[str, bool]:
     }
 
 
-def _figures(outcome: Outcome, data: bytes) -> Table:
-    table = Table(title="One DMA copy through cache, IOMMU and DMA engine (RTL)", show_header=False)
+def _figures(outcome: Outcome, data: bytes, engine: str) -> Table:
+    table = Table(title=f"One DMA copy through cache, IOMMU and DMA engine (RTL on {engine})",
+                  show_header=False)
     table.add_column("what")
     table.add_column("figure", justify="right", overflow="fold")
     for name, value in outcome.figures.items():

@@ -2,7 +2,8 @@
 
 Entries are written beside their place and then moved there, so that any number of processes may
 build and read at once. ``AMARANTH_ENGINE_CACHE=off`` turns the cache off; any other value of it
-is the folder. Entries are as trustworthy as the folder they are in, like those of Python's own.
+is the folder. ``AMARANTH_ENGINE_CACHE_LIMIT`` is how many MiB may stay. Entries are as trustworthy
+as the folder they are in, like those of Python's own.
 """
 
 import hashlib
@@ -22,6 +23,15 @@ def _folder() -> Path:
     return Path(base) / "amaranth-engine"
 
 
+def _limit() -> int:
+    named = os.environ.get("AMARANTH_ENGINE_CACHE_LIMIT", "256")
+    if not named.isdecimal():
+        warnings.warn(f"AMARANTH_ENGINE_CACHE_LIMIT must be a number of MiB, not {named!r}; it is "
+                      f"taken as 256", RuntimeWarning, stacklevel=3)
+        named = "256"
+    return int(named) << 20
+
+
 class Cache:
     """A folder of entries.
 
@@ -29,16 +39,17 @@ class Cache:
     ----------
     folder : Path, optional
         By default ``amaranth-engine`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
-    limit : int
-        Bytes that may stay; the entries used longest ago go first.
+    limit : int, optional
+        Bytes that may stay; the entries used longest ago go first. By default
+        ``$AMARANTH_ENGINE_CACHE_LIMIT`` MiB, or 256 MiB.
     enabled : bool
         Whether anything is read or written.
     """
 
-    def __init__(self, folder=None, *, limit=256 << 20, enabled=True):
+    def __init__(self, folder=None, *, limit=None, enabled=True):
         named = os.environ.get("AMARANTH_ENGINE_CACHE")
         self.folder = Path(folder or (named if named not in (None, "", "off") else _folder()))
-        self.limit = limit
+        self.limit = _limit() if limit is None else limit
         self.enabled = enabled and named != "off"
 
     def _path(self, key):

@@ -1,16 +1,13 @@
-"""What users call: a drop-in `Simulator`, the engines, and the choice between them."""
-
-from functools import partial
+"""What users call: a drop-in `Simulator`, and the engines."""
 
 from amaranth.sim import Simulator as _Simulator
 from amaranth.sim.core import _seconds_to_femtos
 
-from . import native_host, wasm_host
 from .engine import CompiledEngine
 from .native_host import NativeHost
 from .wasm_host import WasmHost
 
-__all__ = ["ENGINES", "NativeEngine", "Simulator", "WasmEngine", "choose"]
+__all__ = ["NativeEngine", "Simulator", "WasmEngine"]
 
 
 class WasmEngine(CompiledEngine):
@@ -37,7 +34,7 @@ class Simulator(_Simulator):
     toplevel : Elaboratable
         Design to simulate.
     engine : class
-        `WasmEngine` or `NativeEngine`.
+        `WasmEngine` or `NativeEngine`; others work as with Amaranth's own class.
 
     Raises
     ------
@@ -51,50 +48,18 @@ class Simulator(_Simulator):
 
     def run(self):
         """Run as long as any critical testbench or process is running."""
+        if not isinstance(self._engine, CompiledEngine):
+            super().run()
+            return
         self._running = True
         self._engine.run()
 
     def run_until(self, deadline):
         """Run until a point in time, in seconds."""
+        if not isinstance(self._engine, CompiledEngine):
+            super().run_until(deadline)
+            return
         deadline = _seconds_to_femtos(deadline)
         assert self._engine.now <= deadline
         self._running = True
         self._engine.run_until(deadline)
-
-
-ENGINES = ("auto", "wasm", "native", "pysim")
-
-
-def choose(name: str = "auto"):
-    """Choose an engine by name.
-
-    Parameters
-    ----------
-    name : str
-        ``"wasm"``, ``"native"``, ``"pysim"``, or ``"auto"``: the compiled engine where wasmtime
-        is installed, and Amaranth's own otherwise.
-
-    Returns
-    -------
-    callable
-        Makes a simulator of a design; its attribute ``engine`` is the name that was taken.
-
-    Raises
-    ------
-    ValueError
-        If there is no engine of that name.
-    EngineError
-        If what the named engine needs is not installed.
-    """
-    if name not in ENGINES:
-        raise ValueError(f"Engine must be one of {', '.join(ENGINES)}, not {name!r}")
-    if name == "auto":
-        name = "wasm" if wasm_host.available() else "pysim"
-    if name == "pysim":
-        make = partial(_Simulator)
-    else:
-        needs, host = {"wasm": (wasm_host, WasmEngine), "native": (native_host, NativeEngine)}[name]
-        needs.require()
-        make = partial(Simulator, engine=host)
-    make.engine = name
-    return make

@@ -35,6 +35,8 @@ def run_vectors(paths: list[Path], *, machine: str, engine: str, json_path: Path
     target = _target(machine, engine)
     width = max(len("family"), len("all"), *(len(family) for family, _ in files))
     say = Console(stderr=True)
+    if machine == "rtl":
+        say.print(f"simulator: {target.engine}")
     results = []
     console.print(heading(width), soft_wrap=True)
     with Progress(TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),

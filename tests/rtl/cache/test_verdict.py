@@ -2,7 +2,6 @@
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.sim import Simulator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from rtl.cache.plan import Plan
 from rtl.cache.verdict import Verdict
 from rtl.params import CacheParams
 from rtl.spec.cache_regs import CacheMode
+from sim.engine import choose
 
 from .harness import SHAPES
 from .model import Tree
@@ -56,7 +56,7 @@ def plan(row, ways, mode, purges):
 
 def outputs(dut, inputs, names):
     """Values of combinational ``dut``."""
-    simulator, found = Simulator(dut), {}
+    simulator, found = choose()(dut), {}
 
     async def testbench(ctx):
         for name, value in inputs.items():

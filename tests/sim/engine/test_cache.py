@@ -40,7 +40,8 @@ def run(make, *args, **kwargs):
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch):
-    monkeypatch.delenv("AMARANTH_ENGINE_CACHE", raising=False)
+    for name in ("AMARANTH_ENGINE_CACHE", "AMARANTH_ENGINE_CACHE_LIMIT"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(params=COMPILED)
@@ -124,6 +125,19 @@ def test_environment(monkeypatch, tmp_path):
     assert Cache().folder == tmp_path / "there"
     monkeypatch.setenv("AMARANTH_ENGINE_CACHE", "off")
     assert not Cache().enabled
+
+
+def test_limit_of_the_environment(monkeypatch, tmp_path):
+    assert Cache(tmp_path).limit == 256 << 20
+    monkeypatch.setenv("AMARANTH_ENGINE_CACHE_LIMIT", "1")
+    cache = Cache(tmp_path)
+    for key in "abc":
+        cache.put(key, bytes(500_000))
+    assert cache.limit == 1 << 20 and len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setenv("AMARANTH_ENGINE_CACHE_LIMIT", "much")
+    with pytest.warns(RuntimeWarning, match=r"^AMARANTH_ENGINE_CACHE_LIMIT must be a number of "
+                                            r"MiB, not 'much'; it is taken as 256$"):
+        assert Cache(tmp_path).limit == 256 << 20
 
 
 def test_several_processes_at_once(tmp_path):

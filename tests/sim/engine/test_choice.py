@@ -8,7 +8,16 @@ from amaranth.asserts import AnySeq
 from amaranth.hdl import *
 from amaranth.lib import io
 
-from sim.engine import EngineError, Simulator, WasmEngine, choose, native_host, wasm_host
+from sim.engine import (
+    EngineError,
+    Simulator,
+    WasmEngine,
+    choice,
+    choose,
+    native_host,
+    prefer,
+    wasm_host,
+)
 from tests.sim.engine.compare import COMPILED, PERIOD
 
 
@@ -20,7 +29,8 @@ def counter():
 
 
 @pytest.mark.parametrize("name, taken", [("auto", "wasm"), ("wasm", "wasm"), ("pysim", "pysim")])
-def test_choice(name, taken):
+def test_choice(name, taken, preference):
+    prefer("auto")
     make = choose(name)
     assert make.engine == taken
     simulator = make(counter()[0])
@@ -30,13 +40,74 @@ def test_choice(name, taken):
     simulator.run_until(10 * PERIOD)
 
 
+def loop():
+    m, _ = counter()
+    a, b = Signal(), Signal()
+    m.d.comb += [a.eq(b), b.eq(a & 1)]
+    return m
+
+
+def black_box():
+    m, _ = counter()
+    m.submodules.box = Instance("PLL")
+    return m
+
+
+def two_drivers():
+    m, count = counter()
+    m.submodules.a, m.submodules.b = a, b = Module(), Module()
+    shared = Signal()
+    a.d.comb += shared.eq(count[0])
+    b.d.comb += shared.eq(0)
+    return m
+
+
+@pytest.mark.parametrize("design, why", [
+    (loop, r"Combinational loop through .*test_choice.py:\d+"),
+    (black_box, r"Instance 'PLL' at .*test_choice.py:\d+ is a black box and cannot be simulated"),
+    (two_drivers, r"Signal .* driven from module .*"),
+])
+def test_only_auto_falls_back(design, why, preference):
+    prefer("auto")
+    for name in ("wasm", "native") if native_host.compiler() else ("wasm",):
+        with pytest.raises((EngineError, DriverConflict), match=f"^{why}"):
+            choose(name)(design())
+    make = choose("auto")
+    with pytest.warns(RuntimeWarning, match=f"^{why}; pysim simulates it instead$"):
+        simulator = make(design())
+    assert make.engine == "pysim"
+    simulator.add_clock(PERIOD)
+    simulator.run_until(10 * PERIOD)
+
+
+@pytest.fixture
+def preference():
+    before = choice._preferred
+    yield
+    choice._preferred = before
+
+
+def test_preference(preference):
+    prefer("pysim")
+    assert choose().engine == "pysim"
+    assert choose("wasm").engine == "wasm"
+    prefer("wasm")
+    with pytest.raises(EngineError, match=r"^Combinational loop"):
+        choose()(loop())
+    with pytest.raises(ValueError, match=r"^Engine must be one of auto, wasm, native, pysim, "
+                                         r"not 'ghdl'$"):
+        prefer("ghdl")
+    prefer("auto")
+
+
 def test_bad_name():
     with pytest.raises(ValueError, match=r"^Engine must be one of auto, wasm, native, pysim, "
                                          r"not 'verilator'$"):
         choose("verilator")
 
 
-def test_without_wasmtime(monkeypatch):
+def test_without_wasmtime(monkeypatch, preference):
+    prefer("auto")
     monkeypatch.setitem(sys.modules, "wasmtime", None)
     monkeypatch.setattr(wasm_host, "available", lambda: False)
     assert choose("auto").engine == "pysim"

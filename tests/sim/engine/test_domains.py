@@ -147,6 +147,27 @@ def test_two_clocks_with_coincident_edges():
     same(scenario)
 
 
+def test_negative_edge():
+    def scenario(make):
+        m = Module()
+        m.domains.falling = ClockDomain(clk_edge="neg")
+        count = Signal(8)
+        m.d.falling += count.eq(count + 1)
+        simulator = make(m)
+        simulator.add_clock(PERIOD, domain="falling")
+        seen = []
+
+        async def testbench(ctx):
+            for _ in range(4):
+                seen.append((await ctx.tick("falling").sample(count), ctx.get(count),
+                             simulator._engine.now))
+
+        simulator.add_testbench(testbench)
+        simulator.run()
+        return seen
+    assert same(scenario)[-1][0] == (True, False, 3)
+
+
 def test_testbench_drives_the_clock():
     def scenario(make):
         m, domain, kept, count = counter()

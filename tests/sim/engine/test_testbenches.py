@@ -184,15 +184,19 @@ def test_order_of_testbenches_and_processes():
     same(scenario)
 
 
-def test_process_drives_logic():
+def test_processes_in_the_place_of_logic_and_of_a_register():
     def scenario(make):
         m = Module()
-        a, b, total, sum_ = Signal(8), Signal(8), Signal(8), Signal(8)
+        a, b, total, sum_, late = (Signal(8, name=name) for name in "abtsl")
         m.d.sync += total.eq(total + sum_)
 
         async def adder(ctx, seen):
             async for x, y in ctx.changed(a, b):
                 ctx.set(sum_, x + y)
+
+        async def register(ctx, seen):
+            async for _clock, _reset, value in ctx.tick().sample(total):
+                ctx.set(late, value)
 
         async def testbench(ctx, seen):
             for n in range(6):
@@ -200,9 +204,9 @@ def test_process_drives_logic():
                 ctx.set(b, n)
                 seen.append(ctx.get(sum_))
                 await ctx.tick()
-                seen.append(ctx.get(total))
+                seen.append((ctx.get(total), ctx.get(late)))
 
-        return clocked(make, m, testbench, processes=[adder])
+        return clocked(make, m, testbench, processes=[adder, register])
     same(scenario)
 
 

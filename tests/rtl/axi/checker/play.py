@@ -1,8 +1,8 @@
 """Play scripted cycles on the signals of a bus that has nothing but a checker."""
 
-from amaranth.sim import Simulator
 
 from rtl.axi.signature import Burst
+from sim.engine import choose
 
 
 class Stalled(dict):
@@ -27,7 +27,7 @@ class Player:
     def __init__(self, bus, checker):
         self._channels = {name: getattr(bus, name) for name in bus.signature.members}
         self._cycles, self._played = [], False
-        self._simulator = Simulator(checker)
+        self._simulator = choose()(checker)
         self._simulator.add_clock(1e-8)
         self._simulator.add_testbench(self._script)
 

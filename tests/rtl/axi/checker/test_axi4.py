@@ -5,11 +5,11 @@ from functools import cache
 import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Module, Value
-from amaranth.sim import Simulator
 
 from rtl.axi import lite
 from rtl.axi.checker import Checker
 from rtl.axi.signature import Burst, Resp, Signature
+from sim.engine import choose
 
 from .play import Player, Stalled, address
 
@@ -126,7 +126,7 @@ def test_reserved_burst(channel):
     m.submodules.checker = Checker(bus, "here", reset=())
     m.d.comb += stream.valid.eq(1)
     m.d.comb += stream.p.burst.as_value().eq(3)
-    simulator = Simulator(m)
+    simulator = choose()(m)
     simulator.add_clock(1e-8)
     with pytest.raises(AssertionError, match=f"violated: AXI_{channel.upper()}_BURST at here: "):
         simulator.run_until(3e-8)

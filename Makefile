@@ -5,6 +5,9 @@ VENV   := build/venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
 comma  := ,
+# Tests that `make test` also runs on Amaranth's own simulator; tests/sim/engine and
+# tests/integration/test_engines.py compare the engines themselves.
+ON_PYSIM := tests/rtl/stream tests/rtl/axi tests/rtl/regs tests/sim/test_bench.py
 # Compiled simulation models stay in the checkout, too.
 export AMARANTH_ENGINE_CACHE ?= $(CURDIR)/build/engine
 
@@ -28,9 +31,10 @@ demo: $(VENV)/installed.fast  ## map a file scattered over memory and copy it: m
 
 test: $(VENV)/installed.test+formal+fast  ## all tests but the deep ones
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep"
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep and not formal" --engine pysim $(ON_PYSIM)
 
 test-deep: $(VENV)/installed.test+formal+fast  ## the long random runs
-	$(BIN)/python -m pytest -q -n $(JOBS) -m deep --deep
+	$(BIN)/python -m pytest -v -n $(JOBS) -m deep --deep
 
 lint: $(VENV)/installed.test+formal+fast  ## ruff
 	$(BIN)/ruff check --no-cache .

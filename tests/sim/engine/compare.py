@@ -1,5 +1,7 @@
 """Runs a scenario on Amaranth's own simulator and on the compiled engines."""
 
+import re
+
 from amaranth.sim import Simulator as Reference
 
 from sim.engine import NativeEngine, Simulator, WasmEngine
@@ -43,3 +45,28 @@ def _bound(function, seen):
         await function(ctx, seen)
 
     return run
+
+
+def changes(text):
+    """Read a waveform: return name to the list of settled ``(time, value)``, and the last time."""
+    scope, idents, history, time = [], {}, {}, 0
+    for line in text.splitlines():
+        words = line.split()
+        if line.startswith("$scope"):
+            scope.append(words[2])
+        elif line.startswith("$upscope"):
+            scope.pop()
+        elif line.startswith("$var"):
+            idents[".".join((*scope, words[4]))] = words[3]
+        elif line.startswith("#"):
+            time = int(line[1:])
+        elif found := re.fullmatch(r"b0*([01]+) (.+)|(s\S*) (.+)|([01])(.+)", line):
+            value, ident = [group for group in found.groups() if group is not None]
+            history.setdefault(ident, {})[time] = value
+    out = {}
+    for name, ident in idents.items():
+        out[name] = steps = []
+        for when, value in sorted(history.get(ident, {}).items()):
+            if not steps or steps[-1][1] != value:
+                steps.append((when, value))
+    return out, time

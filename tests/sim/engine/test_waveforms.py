@@ -9,7 +9,7 @@ from amaranth.lib import data, enum, memory
 
 from sim.engine import EngineError
 from sim.engine.vcd import MAX_ROWS
-from tests.sim.engine.compare import COMPILED, PERIOD, same
+from tests.sim.engine.compare import COMPILED, PERIOD, changes, same
 
 
 class Colour(enum.Enum, shape=3):
@@ -52,31 +52,6 @@ class Design:
                     m.next = "BUSY"
             with m.State("BUSY"):
                 m.next = "IDLE"
-
-
-def changes(text):
-    """Return name to the list of ``(time, value)``, and the last time."""
-    scope, idents, history, time = [], {}, {}, 0
-    for line in text.splitlines():
-        words = line.split()
-        if line.startswith("$scope"):
-            scope.append(words[2])
-        elif line.startswith("$upscope"):
-            scope.pop()
-        elif line.startswith("$var"):
-            idents[".".join((*scope, words[4]))] = words[3]
-        elif line.startswith("#"):
-            time = int(line[1:])
-        elif found := re.fullmatch(r"b0*([01]+) (.+)|(s\S*) (.+)|([01])(.+)", line):
-            value, ident = [group for group in found.groups() if group is not None]
-            history.setdefault(ident, {})[time] = value
-    out = {}
-    for name, ident in idents.items():
-        out[name] = steps = []
-        for when, value in sorted(history.get(ident, {}).items()):
-            if not steps or steps[-1][1] != value:
-                steps.append((when, value))
-    return out, time
 
 
 def record(make, design, traces=(), cycles=40):

@@ -58,7 +58,8 @@ def test_engine_of_vectors(monkeypatch, tmp_path, capsys):
     assert "simulator: pysim\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["demo"], ["bench"], ["vectors", "x.jsonl"]])
+@pytest.mark.parametrize("command", [["demo"], ["bench"], ["vectors", "x.jsonl"],
+                                     ["run", __file__]])
 def test_missing_engine(command, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wasmtime", None)
     monkeypatch.delenv("CC", raising=False)

@@ -39,6 +39,8 @@ class IommuParams:
         Interrupts: 0 by message, 1 by wire, 2 by either.
     dbg : bool
         Translation-request registers. Then ``id_width`` is at most 15.
+    nl, s : bool
+        IOTINVAL also of entries that are no leaves, and of ranges of addresses.
     sv48, sv57 : bool
         Modes of the first stage besides Sv39. Each needs the one below.
     sv39x4, sv48x4, sv57x4 : bool
@@ -60,6 +62,8 @@ class IommuParams:
     vectors: int = 4
     igs: int = 1
     dbg: bool = False
+    nl: bool = False
+    s: bool = False
     sv48: bool = False
     sv57: bool = False
     sv39x4: bool = False

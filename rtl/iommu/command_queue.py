@@ -45,8 +45,8 @@ class CommandQueue(wiring.Component):
         An error bit is set.
     memory_fault, illegal, fence_done : ``Out(1)``
         Strobes that set ``cqmf``, ``cmd_ill`` and ``fence_w_ip``.
-    mode : ``In(DdtpMode)``
-        ``ddtp.iommu_mode``.
+    mode, wired : ``In(...)``
+        ``ddtp.iommu_mode`` and ``fctl.wsi``.
     drain : ``Out(DrainSignature())``
         Invalidations and fences.
     translations : ``Out(...)``
@@ -67,7 +67,7 @@ class CommandQueue(wiring.Component):
             "queue": Out(EngineSignature(phys_bits)),
             "stopped": In(1),
             "memory_fault": Out(1), "illegal": Out(1), "fence_done": Out(1),
-            "mode": In(DdtpMode),
+            "mode": In(DdtpMode), "wired": In(1),
             "drain": Out(DrainSignature()),
             "translations": Out(wiring.Signature({
                 "valid": Out(1), "payload": Out(DropLayout(params))})),
@@ -84,16 +84,18 @@ class CommandQueue(wiring.Component):
         failed = Signal()
         action = Signal(Action)
         m.submodules.decoder = decoder = CommandDecoder(self._params)
-        m.d.comb += [decoder.command.eq(command), decoder.mode.eq(self.mode)]
+        m.d.comb += [decoder.command.eq(command), decoder.mode.eq(self.mode),
+                     decoder.wired.eq(self.wired)]
 
         invalidate = data.View(struct(IOTINVAL_DW0), command[:64])
         fence = data.View(struct(IOFENCE_DW0), command[:64])
-        page = data.View(struct(IOTINVAL_DW1), command[64:]).addr
+        where = data.View(struct(IOTINVAL_DW1), command[64:])
         target = Cat(Const(0, 2), data.View(struct(IOFENCE_DW1), command[64:]).addr)
         drop = self.translations.payload
         m.d.comb += [
             fetch.request.p.addr.eq(queue.entry), fetch.request.p.len.eq(COMMAND_BYTES // 8 - 1),
-            drop.select.av.eq(invalidate.av), drop.vpn.eq(page),
+            # Of a range, all pages are dropped, wherever they are.
+            drop.select.av.eq(invalidate.av & ~where.s), drop.vpn.eq(where.addr),
             drop.select.pscv.eq(invalidate.pscv), drop.pscid.eq(invalidate.pscid),
             drop.select.gv.eq(invalidate.gv), drop.gscid.eq(invalidate.gscid),
             drop.select.gvma.eq(invalidate.func3 == IOTINVAL_FUNC3.GVMA),

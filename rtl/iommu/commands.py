@@ -52,17 +52,20 @@ class CommandDecoder(wiring.Component):
         The two doublewords.
     mode : ``In(DdtpMode)``
         ``ddtp.iommu_mode``, which limits a DID.
+    wired : ``In(1)``
+        ``fctl.wsi``, which a fence with an interrupt needs.
     action : ``Out(Action)``
         What to do. Operands are where the formats of :mod:`rtl.spec.queues` have them.
 
     Source
     ------
-    RISC-V IOMMU Architecture Specification, section "Command-Queue (CQ)".
+    RISC-V IOMMU Architecture Specification, section "Command-Queue (CQ)", chapter "Extensions".
     """
 
     def __init__(self, params: IommuParams):
         self._params = params
-        super().__init__({"command": In(128), "mode": In(DdtpMode), "action": Out(Action)})
+        super().__init__({"command": In(128), "mode": In(DdtpMode), "wired": In(1),
+                          "action": Out(Action)})
 
     def elaborate(self, platform):
         m = Module()
@@ -71,9 +74,13 @@ class CommandDecoder(wiring.Component):
         directory = data.View(struct(IODIR_DW0), low)
 
         # Reserved bits, among them those of extensions that are not there.
-        bad_invalidate = (reserved(IOTINVAL_DW0, low) | reserved(IOTINVAL_DW1, high) |
-                          invalidate.nl | (high & IOTINVAL_DW1.mask("s")).any())
-        bad_fence = reserved(IOFENCE_DW0, low) | reserved(IOFENCE_DW1, high)
+        bad_invalidate = reserved(IOTINVAL_DW0, low) | reserved(IOTINVAL_DW1, high)
+        if not self._params.nl:
+            bad_invalidate |= invalidate.nl
+        if not self._params.s:
+            bad_invalidate |= (high & IOTINVAL_DW1.mask("s")).any()
+        bad_fence = (reserved(IOFENCE_DW0, low) | reserved(IOFENCE_DW1, high) |
+                     data.View(struct(IOFENCE_DW0), low).wsi & ~self.wired)
         bad_directory = (reserved(IODIR_DW0, low) | high.any() |
                          directory.dv & too_wide(self._params, self.mode, directory.did))
         guests, processes = self._params.two_stage, self._params.processes

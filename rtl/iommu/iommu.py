@@ -167,7 +167,8 @@ class Iommu(wiring.Component):
         connect(m, registers.drain, drain.clients[1])
         connect(m, commands.translations, tlb.drop)
         connect(m, faults.queue, registers.faults.engine)
-        m.d.comb += [commands.mode.eq(registers.mode), contexts.drop.eq(commands.contexts)]
+        m.d.comb += [commands.mode.eq(registers.mode), contexts.drop.eq(commands.contexts),
+                     commands.wired.eq(registers.interrupts.wired)]
         for engine, queue, strobes in (
                 (commands, registers.commands, ("memory_fault", "illegal", "fence_done")),
                 (faults, registers.faults, ("memory_fault", "overflow", "recorded"))):

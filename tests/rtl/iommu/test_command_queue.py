@@ -14,7 +14,7 @@ ENTRY = 0x1000
 
 def run(bench, command, script, *, latency=3, **memory):
     """Fetch ``command`` once and give ``script`` what each cycle showed until the queue is idle."""
-    dut = CommandQueue(IommuParams())
+    dut = CommandQueue(memory.get("params", IommuParams()))
     this = bench(dut)
     words = {ENTRY: command[0], ENTRY + 8: command[1], **memory.get("words", {})}
 
@@ -28,6 +28,7 @@ def run(bench, command, script, *, latency=3, **memory):
         ctx.set(dut.mode, DdtpMode.LVL3)
         ctx.set(dut.queue.entry, ENTRY)
         ctx.set(dut.queue.active, 1)
+        ctx.set(dut.wired, memory.get("wired", 1))
         await ctx.tick()
         ctx.set(dut.queue.active, 0)
         watched = {
@@ -69,6 +70,26 @@ def test_invalidation(bench, latency):
         assert len(cycles) == latency + 6
 
     run(bench, vma(av=1, addr=0x3456_7000, pscv=1, pscid=0xABCDE), script, latency=latency)
+
+
+@pytest.mark.parametrize("nl, s, av", [(0, 0, 1), (1, 0, 1), (0, 1, 0), (1, 1, 0)])
+def test_a_range_is_everything(bench, nl, s, av):
+    """With S, the pages that go are not told apart; PSCID still is. NL changes nothing here."""
+    def script(cycles):
+        (when,) = strobes(cycles, "drop")
+        select = cycles[when]["payload"].select
+        assert (select.av, select.pscv) == (av, 1)
+
+    low, high = vma(av=1, addr=0x3000, pscv=1, pscid=5, nl=nl)
+    run(bench, (low, high | s << 9), script, params=IommuParams(phys_bits=40, nl=True, s=True))
+
+
+def test_a_fence_interrupts_by_wire_only(bench):
+    def script(cycles):
+        assert len(strobes(cycles, "illegal")) == 1
+        assert not strobes(cycles, "done") and not strobes(cycles, "advance")
+
+    run(bench, fence(wsi=1), script, wired=0)
 
 
 @pytest.mark.parametrize("command, contexts", [(inval_ddt(), 1), (inval_ddt(5), 1),

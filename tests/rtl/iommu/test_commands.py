@@ -11,22 +11,25 @@ from rtl.spec.page_table import DdtpMode
 from rtl.spec.queues import IODIR_DW0, IOFENCE_DW0, IOTINVAL_DW0, IOTINVAL_DW1, Opcode
 
 #: Builds: with nothing, and with all that commands are about.
-BUILDS = [IommuParams(), IommuParams(sv39x4=True, pd17=True, msi_flat=True)]
+BUILDS = [IommuParams(), IommuParams(sv39x4=True, pd17=True, msi_flat=True, nl=True, s=True)]
 
 
-def model(low, high, mode, params):
+def model(low, high, mode, params, wired=1):
     """Action for a command."""
     opcode, func3 = low & 0x7F, low >> 7 & 7
     if opcode == Opcode.IOTINVAL and func3 < 2:
         bit = IOTINVAL_DW0.unpack(low)
-        bad = low & IOTINVAL_DW0.reserved or high & IOTINVAL_DW1.reserved or bit["nl"]
-        if bad or IOTINVAL_DW1.get(high, "s") or (func3 and bit["pscv"]):
+        bad = low & IOTINVAL_DW0.reserved or high & IOTINVAL_DW1.reserved
+        extended = (bit["nl"] or IOTINVAL_DW1.get(high, "s")) and not params.nl
+        if bad or extended or (func3 and bit["pscv"]):
             return Action.ILLEGAL
         if (func3 or bit["gv"]) and not params.two_stage:
             return Action.NOTHING
         return Action.DROP_TRANSLATIONS
     if opcode == Opcode.IOFENCE and func3 == 0:
-        return Action.ILLEGAL if low & IOFENCE_DW0.reserved or high >> 62 else Action.FENCE
+        bad = low & IOFENCE_DW0.reserved or high >> 62
+        bad = bad or (IOFENCE_DW0.get(low, "wsi") and not wired)
+        return Action.ILLEGAL if bad else Action.FENCE
     if opcode == Opcode.IODIR and func3 < 2:
         bit = IODIR_DW0.unpack(low)
         width = {DdtpMode.LVL1: 7 - params.msi_flat, DdtpMode.LVL2: 16 - params.msi_flat}.get(
@@ -47,7 +50,7 @@ def model(low, high, mode, params):
 COMMANDS = st.tuples(
     st.sampled_from([1, 1, 2, 3, 3, 0, 4, 5, 65]), st.sampled_from([0, 0, 0, 1, 1, 2]),
     st.lists(st.integers(10, 63), max_size=3), st.lists(st.integers(0, 63), max_size=1),
-    st.sampled_from(DdtpMode))
+    st.sampled_from(DdtpMode), st.integers(0, 1))
 
 
 @given(commands=st.lists(COMMANDS, min_size=30, max_size=60))
@@ -59,13 +62,15 @@ def test_matches_model(bench, params, commands):
 
     @this.testbench
     async def testbench(ctx):
-        for opcode, func3, low_bits, high_bits, mode in commands:
+        for opcode, func3, low_bits, high_bits, mode, wired in commands:
             low = opcode | func3 << 7 | sum(1 << bit for bit in set(low_bits))
             high = sum(1 << bit for bit in set(high_bits))
             ctx.set(dut.command, high << 64 | low)
             ctx.set(dut.mode, mode)
+            ctx.set(dut.wired, wired)
             await ctx.delay(1e-9)
-            assert ctx.get(dut.action) is model(low, high, mode, params), (hex(low), hex(high))
+            found = ctx.get(dut.action)
+            assert found is model(low, high, mode, params, wired), (hex(low), hex(high))
 
     this.run()
 
@@ -79,6 +84,7 @@ def test_every_bit(bench, params):
     @this.testbench
     async def testbench(ctx):
         ctx.set(dut.mode, DdtpMode.LVL1)
+        ctx.set(dut.wired, 1)
         for legal in (1, 1 | 1 << 7, 2, 3, 3 | 1 << 33, 3 | 1 << 7 | 1 << 33):
             for bit in range(10, 128):
                 word = legal ^ 1 << bit

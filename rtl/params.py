@@ -51,6 +51,8 @@ class IommuParams:
         Depths of process directories; with none there are no processes.
     msi_flat : bool
         MSI page tables, and device contexts of 64 bytes.
+    amo_hwad : bool
+        Hardware update of A and D; memory must support exclusive accesses.
     """
 
     phys_bits: int = 40
@@ -75,6 +77,7 @@ class IommuParams:
     pd17: bool = False
     pd20: bool = False
     msi_flat: bool = False
+    amo_hwad: bool = False
 
     def __post_init__(self):
         within("Physical address width", self.phys_bits, 32, 56)

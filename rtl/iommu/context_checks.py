@@ -53,8 +53,8 @@ class ContextChecks(wiring.Component):
     Source
     ------
     RISC-V IOMMU Architecture Specification, sections "Device-context configuration checks" and
-    "Process-context configuration checks", for a build without ATS, A/D update, big-endian tables,
-    32-bit tables and quality-of-service identifiers.
+    "Process-context configuration checks", for a build without ATS, big-endian tables, 32-bit
+    tables and quality-of-service identifiers.
     """
 
     def __init__(self, params: IommuParams):
@@ -101,13 +101,15 @@ class ContextChecks(wiring.Component):
 
     def _control(self, m, absent, wrong):
         tc = data.View(struct(DC_TC), self.word)
-        unsupported = (tc.en_ats, tc.en_pri, tc.t2gpa, tc.prpr, tc.gade, tc.sade, tc.sbe, tc.sxl)
+        unsupported = [tc.en_ats, tc.en_pri, tc.t2gpa, tc.prpr, tc.sbe, tc.sxl]
+        if not self._params.amo_hwad:
+            unsupported += [tc.gade, tc.sade]
         m.d.comb += [
             absent.eq(~tc.v),
             wrong.eq(Cat(*unsupported, tc.dpe & ~tc.pdtv,
                          reserved(DC_TC, tc, ignore=_CUSTOM)).any()),
         ]
-        self._keep(m, dtf=tc.dtf)
+        self._keep(m, dtf=tc.dtf, sade=tc.sade, gade=tc.gade)
         with m.If(self.valid):
             m.d.sync += [self.pdtv.eq(tc.pdtv), self.dpe.eq(tc.dpe)]
 

@@ -97,7 +97,8 @@ class Iommu(wiring.Component):
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(**phys, **bus, **ids, n=3)
-        m.submodules.table_writes = writes = TableWrites(**phys, **bus, **ids, n=3)
+        m.submodules.table_writes = writes = TableWrites(
+            **phys, **bus, **ids, n=3 + params.amo_hwad)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
@@ -178,7 +179,8 @@ class Iommu(wiring.Component):
         # Own accesses.
         for k, reader in enumerate((walker.table, directory.table, commands.fetch)):
             connect(m, reader, reads.readers[k])
-        for k, writer in enumerate((faults.store, commands.store, interrupts.store)):
+        writers = [faults.store, commands.store, interrupts.store, walker.store]
+        for k, writer in enumerate(writers[:len(writes.writers)]):
             connect(m, writer, writes.writers[k])
         tables = flipped(self.tables)
         connect(m, reads.ar, tables.ar)

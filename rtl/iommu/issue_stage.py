@@ -153,7 +153,7 @@ class IssueStage(wiring.Component):
                     Cause.EXEC_GUEST_PAGE_FAULT, Cause.READ_GUEST_PAGE_FAULT,
                     Cause.WRITE_GUEST_PAGE_FAULT)):
                 m.d.comb += self.fault.p.iotval2.eq(
-                    Cat(guest.implicit, Const(0, 1), offset, guest.gpn))
+                    Cat(guest.implicit, guest.update.any(), offset, guest.gpn))
 
         # Hand over, and take the next. What is at `o` is in flight, even if memory makes it wait.
         announced = Signal()

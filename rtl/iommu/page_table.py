@@ -9,7 +9,7 @@ from rtl.params import IommuParams
 from rtl.spec.page_table import PTE, VPN_BITS
 
 from .permissions import Permissions
-from .records import PPN_BITS, access_layout, flags_layout, merge
+from .records import PPN_BITS, Kind, access_layout, flags_layout, merge
 
 __all__ = ["Entry"]
 
@@ -35,8 +35,11 @@ class Entry(wiring.Component):
     malformed : ``Out(1)``
         It is not valid, or has reserved bits or encodings: a page fault whatever the access.
     denied : ``Out(1)``
-        A leaf that does not permit the access. One with A = 0, or D = 0 for a write, does not,
-        since this build does not set them.
+        A leaf that does not permit the access, whatever A and D are.
+    unmarked : ``Out(1)``
+        A leaf with A = 0, or with D = 0 for a write.
+    marked : ``Out(64)``
+        The entry with A, and D for a write.
     ppn : ``Out(PPN_BITS)``
         Page number of the table, or of the page of the leaf for ``page``.
     covers, flags, pbmt : ``Out(...)``
@@ -53,7 +56,8 @@ class Entry(wiring.Component):
         super().__init__({
             "word": In(64), "level": In(range(params.depth)), "page": In(PPN_BITS),
             "access": In(access_layout()), "sum": In(1),
-            "leaf": Out(1), "malformed": Out(1), "denied": Out(1), "ppn": Out(PPN_BITS),
+            "leaf": Out(1), "malformed": Out(1), "denied": Out(1), "unmarked": Out(1),
+            "marked": Out(64), "ppn": Out(PPN_BITS),
             "covers": Out(params.depth), "flags": Out(flags_layout()), "pbmt": Out(2)})
 
     def elaborate(self, platform):
@@ -86,10 +90,13 @@ class Entry(wiring.Component):
         m.d.comb += self.malformed.eq(Cat(
             *always, Mux(self.leaf, Cat(as_leaf).any(), Cat(as_pointer).any())).any())
 
+        writes = self.access.kind == Kind.WRITE
         m.submodules.permissions = permissions = Permissions()
         m.d.comb += [
             permissions.access.eq(self.access), permissions.sum.eq(self.sum),
-            permissions.flags.eq(self.flags),
-            self.denied.eq(self.leaf & (permissions.denied | ~pte.a)),
+            permissions.flags.eq(self.flags), permissions.flags.w.eq(pte.w),
+            self.denied.eq(self.leaf & permissions.denied),
+            self.unmarked.eq(self.leaf & (~pte.a | writes & ~pte.d)),
+            self.marked.eq(self.word | PTE.mask("a") | Mux(writes, PTE.mask("d"), 0)),
         ]
         return m

@@ -23,7 +23,7 @@ from .records import (
     whole,
 )
 from .service import ServiceSignature
-from .tables import ReadSignature
+from .tables import ReadSignature, WriteSignature
 from .tlb_entry import KeyLayout
 
 __all__ = ["PageWalker", "walk_signature"]
@@ -68,6 +68,8 @@ class PageWalker(wiring.Component):
         Walks to do.
     table : ``Out(ReadSignature(phys_bits))``
         Page-table entries.
+    store : ``Out(WriteSignature(phys_bits))``
+        Entries whose A or D is set, by an exclusive read and write.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
     fill : ``Out(...)``
@@ -85,6 +87,7 @@ class PageWalker(wiring.Component):
         super().__init__({
             "service": In(walk_signature(params)),
             "table": Out(ReadSignature(params.phys_bits)),
+            "store": Out(WriteSignature(params.phys_bits)),
             "started": Out(1),
             "fill": Out(wiring.Signature({
                 "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
@@ -107,6 +110,9 @@ class PageWalker(wiring.Component):
         flags = Signal(self.fill.leaf.flags.shape())
         m.d.comb += service.reply.eq(reply)
 
+        # The entry of either stage is being updated: it is read again, exclusively.
+        locked = Signal(2) if params.amo_hwad else Const(0, 2)
+        update = Mux(second, context.gade, context.sade)
         m.submodules.entry = entry = Entry(params)
         page = Mux(second, gpn, request.page)
         guest_on = context.guest.any()  # `~` of what has no bits would not be true
@@ -114,10 +120,12 @@ class PageWalker(wiring.Component):
         m.d.comb += [
             entry.word.eq(table.reply.data), entry.level.eq(here), entry.page.eq(page),
             entry.access.kind.eq(
-                Mux(second & (~final | request.implicit), Kind.READ, request.kind)),
+                Mux(second & (~final | request.implicit),
+                    Mux(locked[0], Kind.WRITE, Kind.READ), request.kind)),
             entry.access.privileged.eq(request.privileged & ~second), entry.sum.eq(context.sum),
             table.request.p.addr.eq(Cat(
                 Const(0, 3), page.word_select(here, VPN_BITS)[:VPN_BITS], base)),
+            table.request.p.lock.eq(locked.bit_select(second, 1)),
         ]
         beyond = entry.ppn[params.ppn_bits:].any()
         wide = base[params.ppn_bits:].any()
@@ -139,6 +147,7 @@ class PageWalker(wiring.Component):
                     self.started.eq(service.want & context.paged & ~request.bypass),
                     table.request.valid.eq(
                         service.want & direct & ~context.root[params.ppn_bits:].any()),
+                    table.request.p.lock.eq(0),
                     table.request.p.addr.eq(Cat(
                         Const(0, 3), request.page.word_select(first_top, VPN_BITS), first_root)),
                 ]
@@ -149,6 +158,8 @@ class PageWalker(wiring.Component):
                 ]
                 if two:
                     m.d.sync += second.eq(0)
+                if params.amo_hwad:
+                    m.d.sync += locked.eq(0)
                 with m.If(service.want):
                     m.next = "READ"
                     with m.If(request.bypass | ~(context.paged | guest_on)):
@@ -165,7 +176,7 @@ class PageWalker(wiring.Component):
 
             if two:
                 with m.State("GUEST"):
-                    self._guest(m, gpn, final, base, reply, end)
+                    self._guest(m, gpn, final, locked[0], base, reply, end)
                     m.d.sync += [second.eq(1), guest_level.eq(2 + context.guest_levels)]
 
             with m.State("READ"):
@@ -180,8 +191,11 @@ class PageWalker(wiring.Component):
                     m.next = "READ"
                     with m.If(table.reply.error):
                         end(access_fault(request.kind))
-                    with m.Elif(entry.malformed | entry.denied):
+                    with m.Elif(entry.malformed | entry.denied | entry.unmarked & ~update.any()):
                         end(Mux(second, guest_page_fault(request.kind), page_fault(request.kind)))
+                    if params.amo_hwad:
+                        with m.Elif(entry.unmarked):
+                            self._begin_update(m, entry, second, gpn, locked, guest)
                     with m.Elif(entry.leaf):
                         with m.If(~second | final):
                             self._leaf(m, entry, second, flags, reply.page)
@@ -201,6 +215,10 @@ class PageWalker(wiring.Component):
                                 m.d.sync += guest_level.eq(guest_level - 1)
                             with m.Elif(context.guest):
                                 guest(entry.ppn, last=0)
+
+            if params.amo_hwad:
+                with m.State("UPDATE"):
+                    self._update(m, second, locked, end)
 
             if params.msi:
                 self._msi(m, gpn, flags, reply.page, end)
@@ -223,7 +241,7 @@ class PageWalker(wiring.Component):
         ]
         return m
 
-    def _guest(self, m, gpn, final, base, reply, end):
+    def _guest(self, m, gpn, final, update, base, reply, end):
         """Begin with the second stage for the page ``gpn``."""
         params, request = self._params, self.service.request
         context, implicit = request.context, ~final | request.implicit
@@ -234,13 +252,37 @@ class PageWalker(wiring.Component):
         m.d.sync += [
             base.eq(context.guest_root | quarter),
             reply.guest_fault.gpn.eq(gpn), reply.guest_fault.implicit.eq(implicit),
+            reply.guest_fault.update.eq(~final & update),
         ]
         m.next = "READ"
-        if params.msi:
-            with m.If(is_msi(gpn, context) & ~implicit):
-                m.next = "MSI"
         with m.If(beyond):
             end(guest_page_fault(request.kind))
+        if params.msi:                  # an interrupt file may lie beyond
+            with m.If(is_msi(gpn, context) & ~implicit):
+                m.next = "MSI"
+
+    def _begin_update(self, m, entry, second, gpn, locked, guest):
+        """Read the entry again; in a virtual machine, find out whether its table may be written."""
+        request = self.table.request.p
+        with m.If(locked.bit_select(second, 1)):
+            m.d.sync += [self.store.data.eq(entry.marked), self.store.addr.eq(request.addr)]
+            m.next = "UPDATE"
+        with m.Else():
+            m.d.sync += locked.bit_select(second, 1).eq(1)
+            if self._params.two_stage:
+                with m.If(~second & self.service.request.context.guest):
+                    guest(gpn, last=0)
+
+    def _update(self, m, second, locked, end):
+        """Write the entry; then it is read once more, or again if somebody else has written it."""
+        store = self.store
+        m.d.comb += [store.valid.eq(1), store.lock.eq(1)]
+        with m.If(store.done):
+            m.next = "READ"
+            with m.If(store.error):
+                end(access_fault(self.service.request.kind))
+            with m.Elif(~store.missed):
+                m.d.sync += locked.bit_select(second, 1).eq(0)
 
     def _leaf(self, m, entry, second, flags, page):
         """Add a leaf to what the translation permits and covers."""

@@ -121,7 +121,7 @@ def narrow(params: IommuParams, ppn: Value) -> Value:
 def context_layout(params: IommuParams) -> data.StructLayout:
     """Make the layout of what is kept of a device context, and of its process context.
 
-    - ``dtf``; ``sum`` for supervisors.
+    - ``dtf``; ``sum`` for supervisors; ``sade`` and ``gade``, update of A and D in either stage.
     - First stage: ``paged`` if it is not Bare, ``levels`` less 3, ``pscid``, ``root``.
     - Second stage: the same with ``guest`` in the name, and ``gscid``.
     - ``msi``: there is an MSI page table at ``msi_root`` for the guest page numbers that agree with
@@ -130,6 +130,7 @@ def context_layout(params: IommuParams) -> data.StructLayout:
     two, msi = params.two_stage, params.msi
     return data.StructLayout({
         "dtf": 1, "sum": params.processes,
+        "sade": params.amo_hwad, "gade": params.amo_hwad and two,
         "paged": 1, "levels": params.levels - 3, "pscid": 20, "root": table_bits(params),
         "guest": two, "guest_levels": two and params.guest_levels - 3, "gscid": 16 * two,
         "guest_root": two and PPN_BITS,
@@ -138,9 +139,10 @@ def context_layout(params: IommuParams) -> data.StructLayout:
 
 
 def guest_fault_layout(params: IommuParams) -> data.StructLayout:
-    """Make the layout of what iotval2 tells: guest page, and why it was accessed if implicitly."""
+    """Make the layout of what iotval2 tells: guest page; implicit access; implicit write."""
     two = params.two_stage
-    return data.StructLayout({"gpn": PAGE_NUMBER_BITS * two, "implicit": two})
+    return data.StructLayout({
+        "gpn": PAGE_NUMBER_BITS * two, "implicit": two, "update": two and params.amo_hwad})
 
 
 def fault_layout(params: IommuParams) -> data.StructLayout:

@@ -20,14 +20,16 @@ class ReadSignature(wiring.Signature):
     Members
     -------
     request : ``Out(stream.Signature(...))``
-        ``addr``, a multiple of 8 bytes, and ``len``, doublewords less 1.
+        ``addr``, a multiple of 8 bytes; ``len``, doublewords less 1; ``lock`` for an exclusive
+        access, which is an error if memory does not support it.
     reply : ``In(...)``
         ``valid``, ``data``, ``error`` and ``last``, once for each doubleword; always taken.
     """
 
     def __init__(self, phys_bits: int):
         super().__init__({
-            "request": Out(stream.Signature(data.StructLayout({"addr": phys_bits, "len": 3}))),
+            "request": Out(stream.Signature(data.StructLayout({
+                "addr": phys_bits, "len": 3, "lock": 1}))),
             "reply": In(wiring.Signature({
                 "valid": Out(1), "data": Out(64), "error": Out(1), "last": Out(1)})),
         })
@@ -50,14 +52,17 @@ class WriteSignature(wiring.Signature):
         The doubleword that ``data`` must show in this cycle.
     data : ``Out(64)``
         Doubleword ``index``, a combinational answer.
-    done, error : ``In(1)``
-        The write has ended in this cycle, and whether it failed.
+    lock : ``Out(1)``
+        Exclusive: write only if nobody else has since the exclusive read of the same address.
+    done, error, missed : ``In(1)``
+        The write has ended in this cycle; it failed; it was exclusive and did not take place.
     """
 
     def __init__(self, phys_bits: int):
         super().__init__({
             "valid": Out(1), "addr": Out(phys_bits), "word": Out(1), "len": Out(2),
-            "index": In(2), "data": Out(64), "done": In(1), "error": In(1)})
+            "index": In(2), "data": Out(64), "lock": Out(1), "done": In(1), "error": In(1),
+            "missed": In(1)})
 
 
 class TableReads(wiring.Component):
@@ -94,7 +99,7 @@ class TableReads(wiring.Component):
         m.submodules.arbiter = arbiter = Arbiter(request_shape, self._n)
         # Whose data comes next, and in which lane of the bus it starts.
         lanes = exact_log2(len(self.r.p.data) // 64)
-        ticket = data.StructLayout({"reader": range(self._n), "lane": lanes})
+        ticket = data.StructLayout({"reader": range(self._n), "lane": lanes, "lock": 1})
         m.submodules.owners = owners = Queue(ticket, self._n)
         for reader, port in zip(self.readers, arbiter.i, strict=True):
             connect(m, flipped(reader.request), port)
@@ -106,6 +111,7 @@ class TableReads(wiring.Component):
             owners.i.valid.eq(arbiter.o.valid & self.ar.ready),     # never full: one each
             owners.i.p.reader.eq(arbiter.grant),
             owners.i.p.lane.eq(request.addr[_DWORD:_DWORD + lanes]),
+            owners.i.p.lock.eq(request.lock), ar.lock.eq(request.lock),
             ar.addr.eq(request.addr), ar.len.eq(request.len), ar.size.eq(_DWORD),
             ar.burst.eq(Burst.INCR), ar.cache.eq(CACHE_BYPASS),
         ]
@@ -122,7 +128,9 @@ class TableReads(wiring.Component):
             m.d.comb += [
                 reader.reply.valid.eq(self.r.valid & (owners.o.p.reader == k)),
                 reader.reply.data.eq(self.r.p.data.word_select(lane, 64)),
-                reader.reply.error.eq(self.r.p.resp != Resp.OKAY),
+                reader.reply.error.eq(
+                    Mux(owners.o.p.lock, self.r.p.resp != Resp.EXOKAY,
+                        self.r.p.resp != Resp.OKAY)),
                 reader.reply.last.eq(self.r.p.last),
             ]
         return m
@@ -165,7 +173,8 @@ class TableWrites(wiring.Component):
                 with m.Case(k):
                     m.d.comb += [chosen.addr.eq(writer.addr), chosen.word.eq(writer.word),
                                  chosen.len.eq(writer.len), chosen.data.eq(writer.data),
-                                 writer.done.eq(chosen.done), writer.error.eq(chosen.error)]
+                                 chosen.lock.eq(writer.lock), writer.done.eq(chosen.done),
+                                 writer.error.eq(chosen.error), writer.missed.eq(chosen.missed)]
         index = Signal(2)
         for writer in self.writers:
             m.d.comb += writer.index.eq(index)
@@ -174,6 +183,7 @@ class TableWrites(wiring.Component):
         lane = (chosen.addr[_DWORD:_DWORD + lanes] + index)[:lanes]
         strobes = Mux(chosen.word, Mux(chosen.addr[2], 0xF0, 0x0F), 0xFF)
         m.d.comb += [
+            aw.lock.eq(chosen.lock),
             aw.addr.eq(chosen.addr), aw.len.eq(chosen.len), aw.burst.eq(Burst.INCR),
             aw.size.eq(Mux(chosen.word, 2, _DWORD)), aw.cache.eq(CACHE_BYPASS),
             w.data.eq(chosen.data.replicate(1 << lanes)),
@@ -198,6 +208,11 @@ class TableWrites(wiring.Component):
                         m.d.sync += self.w.valid.eq(0)
                 m.d.comb += self.b.ready.eq(~self.aw.valid & ~self.w.valid)
                 with m.If(self.b.valid & self.b.ready):
-                    m.d.comb += [chosen.done.eq(1), chosen.error.eq(self.b.p.resp != Resp.OKAY)]
+                    resp = self.b.p.resp
+                    m.d.comb += [
+                        chosen.done.eq(1),
+                        chosen.missed.eq(chosen.lock & (resp == Resp.OKAY)),
+                        chosen.error.eq((resp == Resp.SLVERR) | (resp == Resp.DECERR)),
+                    ]
                     m.next = "IDLE"
         return m

@@ -14,6 +14,8 @@ async def serve_reads(ctx, port, words, *, latency: int = 1, stall: float = 0.0,
         request = await get(ctx, port.request)
         if log is not None:
             log.append((request.addr, request.len + 1))
+        if request.lock and hasattr(words, "locked"):
+            words.locked.append(request.addr)
         for _ in range(latency - 1):
             await ctx.tick()
         for beat in range(request.len + 1):

@@ -21,7 +21,7 @@ ROOT, DID, PID = 0x8_0000, 0xAB_CDEF, 0xA_BCDE
 DDT_PAGES, PDT_PAGES = [0x8_0001, 0x8_0002], [0x8_0010, 0x8_0011, 0x8_0012]
 BASE = IommuParams()
 FULL = IommuParams(sv48=True, sv57=True, sv39x4=True, sv48x4=True, msi_flat=True, pd8=True,
-                   pd17=True, pd20=True, phys_bits=46)
+                   pd17=True, pd20=True, phys_bits=46, amo_hwad=True)
 #: Only some of the modes, so that others are unsupported.
 PART = IommuParams(sv48=True, sv39x4=True, pd17=True)
 GOOD = [DC_TC.pack(v=1), 0, 0x12345 << 12, IOSATP.pack(mode=8, ppn=0x9_0000)]
@@ -134,8 +134,12 @@ def check_context(params, context, stages):
         assert (context.root >> params.ppn_bits != 0) == wide
         assert context.levels == (stage1.mode - 8 if params.sv48 else 0)
         assert context.sum == (stage1.sum if params.processes else 0)
+    if params.amo_hwad and stage1.mode:
+        assert context.sade == stage1.update
     if params.two_stage:
         assert context.guest == (stage2.mode != 0)
+        if params.amo_hwad and stage2.mode:
+            assert context.gade == stage2.update
         if stage2.mode:
             assert (context.guest_root, context.gscid) == (stage2.root, stage2.gscid)
             assert context.guest_levels == (stage2.mode - 8 if params.sv48x4 else 0)

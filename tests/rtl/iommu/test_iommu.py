@@ -267,7 +267,8 @@ def test_wide_bus(bench, width):
 @pytest.mark.parametrize("params", [
     {}, {"phys_bits": 56}, {"tlb_entries": 3, "context_entries": 5, "phys_bits": 33},
     {"phys_bits": 56, "sv48": True, "sv57": True, "svpbmt": True, "svrsw60t59b": True,
-     "sv39x4": True, "sv48x4": True, "pd8": True, "pd17": True, "pd20": True, "msi_flat": True},
+     "sv39x4": True, "sv48x4": True, "pd8": True, "pd17": True, "pd20": True, "msi_flat": True,
+     "amo_hwad": True, "igs": 2, "dbg": True},
     {"phys_bits": 32, "data_width": 512, "id_width": 1, "tlb_entries": 1, "context_entries": 1,
      "in_flight": 2}])
 def test_netlist(params):

@@ -151,6 +151,42 @@ def test_error_responses(bench):
     this.run()
 
 
+@pytest.mark.parametrize("resp", Resp)
+@pytest.mark.parametrize("lock", [0, 1])
+def test_exclusive(bench, lock, resp):
+    """An exclusive read must be answered as such; an exclusive write that was not has no effect."""
+    dut = Tables(64)
+    this = bench(dut)
+
+    @this.testbench
+    async def testbench(ctx):
+        reader, writer, bus = dut.readers[0], dut.writers[1], dut.bus
+        ctx.set(reader.request.p.lock, lock)
+        ctx.set(reader.request.valid, 1)
+        ctx.set(bus.ar.ready, 1)
+        *_, valid, asked = await ctx.tick().sample(bus.ar.valid, bus.ar.p.lock)
+        ctx.set(reader.request.valid, 0)
+        ctx.set(bus.r.p, {"resp": resp, "last": 1})
+        ctx.set(bus.r.valid, 1)
+        *_, there, error = await ctx.tick().sample(reader.reply.valid, reader.reply.error)
+        ctx.set(bus.r.valid, 0)
+        good = Resp.EXOKAY if lock else Resp.OKAY
+        assert (valid, asked, there, error) == (1, lock, 1, resp is not good)
+
+        ctx.set(writer.lock, lock)
+        ctx.set(writer.valid, 1)
+        ctx.set(bus.aw.ready, 1)
+        ctx.set(bus.w.ready, 1)
+        (asked,) = await ctx.tick().sample(bus.aw.p.lock).until(bus.aw.valid)
+        ctx.set(bus.b.p.resp, resp)
+        ctx.set(bus.b.valid, 1)
+        error, missed = await ctx.tick().sample(writer.error, writer.missed).until(writer.done)
+        assert (asked, error) == (lock, resp in (Resp.SLVERR, Resp.DECERR))
+        assert missed == (lock and resp is Resp.OKAY)
+
+    this.run()
+
+
 @pytest.mark.parametrize("width, readers, writers", [(64, 1, 1), (512, 3, 2)])
 def test_netlist(width, readers, writers):
     rtlil.convert(Tables(width, readers, writers))

@@ -39,6 +39,8 @@ class IommuParams:
         Interrupts: 0 by message, 1 by wire, 2 by either.
     dbg : bool
         Translation-request registers. Then ``id_width`` is at most 15.
+    poison : bool
+        The port for own accesses tells corrupt data from errors of the bus, and so do causes.
     nl, s : bool
         IOTINVAL also of entries that are no leaves, and of ranges of addresses.
     sv48, sv57 : bool
@@ -64,6 +66,7 @@ class IommuParams:
     vectors: int = 4
     igs: int = 1
     dbg: bool = False
+    poison: bool = False
     nl: bool = False
     s: bool = False
     sv48: bool = False
@@ -87,6 +90,7 @@ class IommuParams:
         within("Context entries", self.context_entries, 1, 16)
         one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
         one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
+        flag("Poison", self.poison)
         one_of("Interrupt kinds", self.igs, (0, 1, 2))
         if self.dbg:
             within("ID width with dbg", self.id_width, 1, 15)
@@ -336,4 +340,6 @@ class SystemParams:
         if self.iommu.id_width != self.dma.id_width:
             raise ValueError(f"ID widths must be equal, not IOMMU {self.iommu.id_width}, DMA "
                              f"{self.dma.id_width}")
+        if self.iommu.poison:
+            raise ValueError("Poison must not be asked for in a system, whose buses do not tell it")
         one_of("Interrupt vectors in a system", self.iommu.vectors, (1, 2, 4))

@@ -49,6 +49,8 @@ class Signature(wiring.Signature):
         Width of transaction IDs, in bits; at least 1.
     user : shape-like
         Shape of AxUSER; ``0`` (none) by default.
+    poison : bool
+        R tells which data is known to be corrupt, as in AXI5; not by default.
 
     Members
     -------
@@ -60,7 +62,7 @@ class Signature(wiring.Signature):
     b : ``In(stream.Signature(...))``
         Write response: ``id``, ``resp``.
     r : ``In(stream.Signature(...))``
-        Read data: ``id``, ``data``, ``resp``, ``last``.
+        Read data: ``id``, ``data``, ``resp``, ``last``, and ``poison`` if there is.
 
     Raises
     ------
@@ -71,10 +73,12 @@ class Signature(wiring.Signature):
 
     Source
     ------
-    Arm IHI 0022, "AMBA AXI Protocol Specification", part A "AXI4", section "Signal descriptions".
+    Arm IHI 0022, "AMBA AXI Protocol Specification", part A "AXI4", section "Signal descriptions";
+    section "Data protection" of AXI5, for poison.
     """
 
-    def __init__(self, *, addr_width: int, data_width: int = 64, id_width: int = 4, user=0):
+    def __init__(self, *, addr_width: int, data_width: int = 64, id_width: int = 4, user=0,
+                 poison: bool = False):
         for what, width in (("Address", addr_width), ("ID", id_width)):
             if not isinstance(width, int) or width <= 0:
                 raise TypeError(f"{what} width must be a positive integer, not {width!r}")
@@ -85,6 +89,7 @@ class Signature(wiring.Signature):
         self._data_width = data_width
         self._id_width = id_width
         self._user = user
+        self._poison = bool(poison)
         address = data.StructLayout({
             "id": id_width, "addr": addr_width, "len": 8, "size": 3, "burst": Burst, "lock": 1,
             "cache": 4, "prot": 3, "qos": 4, "user": user,
@@ -96,7 +101,8 @@ class Signature(wiring.Signature):
             "b":  In(stream.Signature(data.StructLayout({"id": id_width, "resp": Resp}))),
             "ar": Out(stream.Signature(address)),
             "r":  In(stream.Signature(data.StructLayout({
-                "id": id_width, "data": data_width, "resp": Resp, "last": 1}))),
+                "id": id_width, "data": data_width, "resp": Resp, "last": 1,
+                **({"poison": 1} if poison else {})}))),
         })
 
     @property
@@ -119,10 +125,15 @@ class Signature(wiring.Signature):
         """Shape of AxUSER."""
         return self._user
 
+    @property
+    def poison(self) -> bool:
+        """Whether R tells which data is corrupt."""
+        return self._poison
+
     def __eq__(self, other):
         return (isinstance(other, Signature) and self.addr_width == other.addr_width and
                 self.data_width == other.data_width and self.id_width == other.id_width and
-                self.user == other.user)
+                self.user == other.user and self.poison == other.poison)
 
     def __repr__(self):
         return (f"axi.Signature(addr_width={self.addr_width}, data_width={self.data_width}, "

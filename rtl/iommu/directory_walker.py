@@ -126,7 +126,7 @@ class DirectoryWalker(wiring.Component):
         beat = Signal(4)
         cause = Signal(12)
         guest_fault = Signal(guest_fault_layout(params))
-        failed = Signal()
+        failed, corrupt = Signal(), Signal()
         stale = Signal()
         fresh = Signal()                # the context was read in the last cycle
         m.d.comb += service.reply.eq(Cat(cause, guest_fault, context, stale))
@@ -147,7 +147,7 @@ class DirectoryWalker(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += [service.start.eq(service.want), checks.first.eq(1)]
                 m.d.sync += [level.eq(self.mode - DdtpMode.LVL1), base.eq(self.root)]
-                m.d.sync += [beat.eq(0), process.eq(0), failed.eq(0), stale.eq(0),
+                m.d.sync += [beat.eq(0), process.eq(0), failed.eq(0), corrupt.eq(0), stale.eq(0),
                              guest_fault.eq(0)]
                 with m.If(service.want):
                     m.next = "READ"
@@ -167,7 +167,7 @@ class DirectoryWalker(wiring.Component):
                     m.d.sync += [level.eq(level - 1), base.eq(narrow(params, entry.ppn))]
                     m.next = "DONE"
                     with m.If(table.reply.error):
-                        m.d.sync += cause.eq(Cause.DDT_LOAD_FAULT + offset)
+                        m.d.sync += cause.eq(_load_fault(process, table.reply.poison))
                     with m.Elif(~entry.v):
                         m.d.sync += cause.eq(Cause.DDT_INVALID + offset)
                     with m.Elif(reserved(DDTE, entry)):
@@ -178,12 +178,14 @@ class DirectoryWalker(wiring.Component):
             with m.State("CONTEXT"):
                 m.d.comb += checks.valid.eq(table.reply.valid)
                 with m.If(table.reply.valid):
-                    m.d.sync += [beat.eq(beat + 1), failed.eq(failed | table.reply.error)]
+                    m.d.sync += [beat.eq(beat + 1), failed.eq(failed | table.reply.error),
+                                 corrupt.eq(corrupt | table.reply.poison)]
                     with m.If(table.reply.last):
                         m.next = "DONE"
                         m.d.sync += fresh.eq(1)
                         with m.If(failed | table.reply.error):
-                            m.d.sync += cause.eq(Cause.DDT_LOAD_FAULT + offset)
+                            m.d.sync += cause.eq(
+                                _load_fault(process, corrupt | table.reply.poison))
                         with m.Elif(checks.invalid):
                             m.d.sync += cause.eq(Cause.DDT_INVALID + offset)
                         with m.Elif(checks.misconfigured):
@@ -277,7 +279,14 @@ class DirectoryWalker(wiring.Component):
             with m.Elif(~guest.reply.cause.matches(
                     Cause.EXEC_GUEST_PAGE_FAULT, Cause.READ_GUEST_PAGE_FAULT,
                     Cause.WRITE_GUEST_PAGE_FAULT)):
-                m.d.sync += cause.eq(Cause.PDT_LOAD_FAULT)
+                corrupt = guest.reply.cause == Cause.PAGE_TABLE_CORRUPTION
+                m.d.sync += cause.eq(_load_fault(Const(1), corrupt))
+
+
+def _load_fault(process: Value, corrupt: Value) -> Value:
+    """Give the cause of a failed read of a directory, of processes or of devices."""
+    return Mux(process, Mux(corrupt, Cause.PDT_CORRUPTION, Cause.PDT_LOAD_FAULT),
+               Mux(corrupt, Cause.DDT_CORRUPTION, Cause.DDT_LOAD_FAULT))
 
 
 def too_wide_process(mode: Value, pid: Value) -> Value:

@@ -70,7 +70,7 @@ class Iommu(wiring.Component):
             "regs": In(lite.Signature(addr_width=12)),
             "device": In(Signature(addr_width=64, user=dma_user_layout(), **widths)),
             "memory": Out(physical),
-            "tables": Out(physical),
+            "tables": Out(Signature(addr_width=params.phys_bits, poison=params.poison, **widths)),
             "irq": Out(params.vectors),
         })
 
@@ -96,7 +96,8 @@ class Iommu(wiring.Component):
         m.submodules.commands = commands = CommandQueue(params)
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
-        m.submodules.table_reads = reads = TableReads(**phys, **bus, **ids, n=3)
+        m.submodules.table_reads = reads = TableReads(
+            **phys, **bus, **ids, n=3, poison=params.poison)
         m.submodules.table_writes = writes = TableWrites(
             **phys, **bus, **ids, n=3 + params.amo_hwad)
         m.submodules.counters = counters = Counters()

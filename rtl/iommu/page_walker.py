@@ -190,7 +190,8 @@ class PageWalker(wiring.Component):
                 with m.If(table.reply.valid):
                     m.next = "READ"
                     with m.If(table.reply.error):
-                        end(access_fault(request.kind))
+                        end(Mux(table.reply.poison, Cause.PAGE_TABLE_CORRUPTION,
+                                access_fault(request.kind)))
                     with m.Elif(entry.malformed | entry.denied | entry.unmarked & ~update.any()):
                         end(Mux(second, guest_page_fault(request.kind), page_fault(request.kind)))
                     if params.amo_hwad:
@@ -321,5 +322,6 @@ class PageWalker(wiring.Component):
         with m.State("MSI WAIT"):
             m.d.sync += [page.ppn.eq(ppn), page.covers.eq(0), flags.x.eq(0)]
             with m.If(table.reply.valid):
-                end(Mux(table.reply.error, Cause.MSI_PTE_LOAD_FAULT,
+                end(Mux(table.reply.error,
+                        Mux(table.reply.poison, Cause.MSI_PT_CORRUPTION, Cause.MSI_PTE_LOAD_FAULT),
                         msi_cause(word, request.kind, ppn[params.ppn_bits:].any())))

@@ -23,7 +23,8 @@ class ReadSignature(wiring.Signature):
         ``addr``, a multiple of 8 bytes; ``len``, doublewords less 1; ``lock`` for an exclusive
         access, which is an error if memory does not support it.
     reply : ``In(...)``
-        ``valid``, ``data``, ``error`` and ``last``, once for each doubleword; always taken.
+        ``valid``, ``data``, ``error`` and ``last``, once for each doubleword; always taken. With
+        ``error``, ``poison`` tells that memory answered, but with corrupt data.
     """
 
     def __init__(self, phys_bits: int):
@@ -31,7 +32,8 @@ class ReadSignature(wiring.Signature):
             "request": Out(stream.Signature(data.StructLayout({
                 "addr": phys_bits, "len": 3, "lock": 1}))),
             "reply": In(wiring.Signature({
-                "valid": Out(1), "data": Out(64), "error": Out(1), "last": Out(1)})),
+                "valid": Out(1), "data": Out(64), "error": Out(1), "poison": Out(1),
+                "last": Out(1)})),
         })
 
 
@@ -78,6 +80,8 @@ class TableReads(wiring.Component):
         Widths of the port, in bits.
     n : int
         Readers.
+    poison : bool
+        The port tells which data is corrupt.
 
     Members
     -------
@@ -87,9 +91,11 @@ class TableReads(wiring.Component):
         Read channels of the port.
     """
 
-    def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int):
-        self._n = n
-        bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width).members
+    def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
+                 poison: bool = False):
+        self._n, self._poison = n, poison
+        bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width,
+                        poison=poison).members
         super().__init__({
             "readers": In(ReadSignature(phys_bits)).array(n), "ar": bus["ar"], "r": bus["r"]})
 
@@ -124,13 +130,15 @@ class TableReads(wiring.Component):
         ]
         with m.If(self.r.valid):
             m.d.sync += beat.eq(Mux(self.r.p.last, 0, beat + 1))
+        corrupt = self.r.p.poison if self._poison else 0
         for k, reader in enumerate(self.readers):
             m.d.comb += [
                 reader.reply.valid.eq(self.r.valid & (owners.o.p.reader == k)),
                 reader.reply.data.eq(self.r.p.data.word_select(lane, 64)),
                 reader.reply.error.eq(
                     Mux(owners.o.p.lock, self.r.p.resp != Resp.EXOKAY,
-                        self.r.p.resp != Resp.OKAY)),
+                        self.r.p.resp != Resp.OKAY) | corrupt),
+                reader.reply.poison.eq(corrupt),
                 reader.reply.last.eq(self.r.p.last),
             ]
         return m

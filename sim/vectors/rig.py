@@ -49,7 +49,7 @@ class BurstPort(wiring.Component):
     def __init__(self, signature: axi.Signature):
         word = signature.data_width
         self._word = word
-        self.poisons = "poison" in _payload(signature, "r").members
+        self.poisons = signature.poison
         super().__init__({
             "bus": In(signature), "asks": Out(1), "write": Out(1),
             "burst": Out(_payload(signature, "ar")),

@@ -31,10 +31,9 @@ def params_for(scenario: Scenario) -> IommuParams:
     ValueError
         If there is no such build; names what it cannot have.
     """
-    if scenario.poisons:
-        raise ValueError("Scenario must be without corrupt data, which no bus here marks")
     vectors = 1 << max(2, scenario.vector_bits)
-    return IommuParams.for_capabilities(scenario.capabilities, vectors=vectors)
+    return IommuParams.for_capabilities(scenario.capabilities, vectors=vectors,
+                                         poison=scenario.poisons)
 
 
 class RtlTarget:

@@ -83,6 +83,8 @@ def test_cache_geometry():
      "Data widths must be equal, not IOMMU 64, DMA 128, cache 64"),
     ({"cache": CacheParams(phys_bits=34)},
      "Physical address widths must be equal, not IOMMU 40, cache 34"),
+    ({"iommu": IommuParams(poison=True)},
+     "Poison must not be asked for in a system, whose buses do not tell it"),
     ({"iommu": IommuParams(vectors=8)},
      "Interrupt vectors in a system must be one of 1, 2, 4, not 8"),
     ({"dma": DmaParams(id_width=2)}, "ID widths must be equal, not IOMMU 4, DMA 2"),

@@ -190,3 +190,30 @@ def test_exclusive(bench, lock, resp):
 @pytest.mark.parametrize("width, readers, writers", [(64, 1, 1), (512, 3, 2)])
 def test_netlist(width, readers, writers):
     rtlil.convert(Tables(width, readers, writers))
+
+
+@pytest.mark.parametrize("poison", [False, True])
+def test_poison(bench, poison):
+    """Corrupt data is an error, and told apart from one of the bus, if the port can."""
+    dut = TableReads(phys_bits=32, data_width=64, id_width=1, n=1, poison=poison)
+    this = bench(dut)
+
+    @this.testbench
+    async def testbench(ctx):
+        ctx.set(dut.ar.ready, 1)
+        for corrupt, resp, expected in ((0, Resp.OKAY, (0, 0)), (1, Resp.OKAY, (1, 1)),
+                                        (0, Resp.SLVERR, (1, 0))):
+            await put(ctx, dut.readers[0].request, {"addr": 0x1000})
+            if poison:
+                ctx.set(dut.r.p.poison, corrupt)
+            elif corrupt:
+                expected = (0, 0)
+            ctx.set(dut.r.p.resp, resp)
+            ctx.set(dut.r.p.last, 1)
+            ctx.set(dut.r.valid, 1)
+            _, _, error, told = await ctx.tick().sample(
+                dut.readers[0].reply.error, dut.readers[0].reply.poison)
+            assert (error, told) == expected
+            ctx.set(dut.r.valid, 0)
+
+    this.run()

@@ -65,8 +65,8 @@ class TlbEntry(wiring.Component):
         The entry is valid and overlaps the page of the key.
     denied : ``Out(1).array(2)``
         It does not permit the access.
-    valid : ``Out(1)``
-        The entry holds something.
+    valid, tag, held : ``Out(...)``
+        The entry holds something: for which pages, and with which flags.
     fill, write, flags : ``In(...)``
         ``key[0]`` is being filled with ``flags``: into this entry if ``write``, else this entry
         goes if it overlaps.
@@ -79,13 +79,13 @@ class TlbEntry(wiring.Component):
         super().__init__({
             "key": In(KeyLayout(params)).array(2), "access": In(access_layout()).array(2),
             "sum": In(1).array(2), "match": Out(1).array(2), "denied": Out(1).array(2),
-            "valid": Out(1), "fill": In(1), "write": In(1), "flags": In(flags_layout()),
+            "valid": Out(1), "tag": Out(KeyLayout(params)), "held": Out(flags_layout()),
+            "fill": In(1), "write": In(1), "flags": In(flags_layout()),
             "drop": In(1), "select": In(SelectLayout(params))})
 
     def elaborate(self, platform):
         m = Module()
-        tag = Signal(KeyLayout(self._params))
-        flags = Signal(flags_layout())
+        tag, flags = self.tag, self.held
 
         page, space = Signal(2), Signal(2)
         for n, key in enumerate(self.key):

@@ -47,6 +47,7 @@ bench: $(VENV)/installed.fast  ## cycles of this build beside its peers; writes 
 
 bench-engine: $(VENV)/installed.fast  ## the compiled engine beside Amaranth's simulator, as ratios
 	$(BIN)/python -W ignore -m sim.engine.bench $(ARGS)
+	$(BIN)/python -W ignore -m sim.benchmarks.engines
 
 synth: $(VENV)/installed.fpga  ## area and speed on an ECP5: make synth [BLOCKS="dma cache"]
 	$(BIN)/dmapath synth $(BLOCKS)

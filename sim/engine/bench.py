@@ -8,7 +8,6 @@ import argparse
 import gc
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator as Reference
 
 from .bench_design import MEMORY_ROWS, System
-from .cache import cache
+from .bench_growth import GROWTH, growth
 from .native_host import compiler
 from .simulator import NativeEngine, Simulator, WasmEngine
 from .wasm_host import available
@@ -25,7 +24,6 @@ from .wasm_host import available
 __all__ = ["WORKLOADS", "main", "measure"]
 
 PERIOD = 1e-8
-GROWTH = (0, 2, 8, 32)          # lanes: 2k to 50k flip-flops
 
 
 def _simulator(engine, dut):
@@ -174,44 +172,25 @@ def _compare(engines, names):
         print(line, flush=True)
 
 
-def _construct(engines):
-    print(f"\n{'lanes':>6}{'pysim s':>10}" + "".join(f"{name + ' s':>12}{'cached':>8}"
-                                                      for name in engines))
-    for lanes in GROWTH:
-        line = f"{lanes:6}{measure_construction(None, lanes):10.2f}"
-        for engine in engines.values():
-            with tempfile.TemporaryDirectory() as folder:
-                cache.folder = cache.folder.__class__(folder)
-                line += f"{measure_construction(engine, lanes):12.2f}"
-                line += f"{measure_construction(engine, lanes):8.2f}"
-        print(line, flush=True)
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
-
-
-def measure_construction(engine, lanes):
-    """Return the seconds of process and child time that a simulator takes to construct."""
-    gc.collect()
-    began = sum(os.times()[:4])
-    _simulator(engine, System(lanes))
-    return sum(os.times()[:4]) - began
-
-
 def main(arguments=None):
-    """Print tables of ratios, and of construction times over the size of the design."""
+    """Print tables of ratios, and of what grows with the size of the design."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", choices=("wasm", "native"), help="only this one")
     parser.add_argument("--workload", choices=WORKLOADS, help="only this one")
-    parser.add_argument("--construction", action="store_true", help="only construction times")
+    parser.add_argument("--growth", action="store_true",
+                        help="only construction, speed and memory over the size of the design")
     options = parser.parse_args(arguments)
     engines = {"wasm": WasmEngine} if available() else {}
     if compiler():
         engines["native"] = NativeEngine
     if options.engine:
         engines = {options.engine: engines[options.engine]}
-    if not options.construction:
+    if not options.growth:
         _compare(engines, [options.workload] if options.workload else WORKLOADS)
     if not options.workload:
-        _construct(engines)
+        print()
+        for line in growth(engines, GROWTH):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ def test_same_on_both(name):
 
 def test_tables(capsys):
     bench.main(["--engine", "wasm", "--workload", "idle clock"])
-    bench.main(["--engine", "wasm", "--construction"])
+    bench.main(["--engine", "wasm", "--growth"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("idle clock ") and lines[1].endswith("x")
-    assert lines[-1].startswith("peak memory: ")
+    assert lines[-2].split()[:3] == ["flip-flops", "pysim", "s"]
+    flipflops, _, _, _, ratio, *_, speed = lines[-1].split()
+    assert int(flipflops.replace(",", "")) > 1000 and ratio.endswith("x") and speed.endswith("x")

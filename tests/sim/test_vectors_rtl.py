@@ -10,11 +10,12 @@ from rtl.axi.signature import Resp
 from rtl.params import IommuParams
 from rtl.spec.iommu_regs import CAPABILITIES
 from sim.golden.memory import Memory
-from sim.vectors import Step, read_file, replay
+from sim.vectors import Step, details, read_file, read_folder, replay, replay_family
 from sim.vectors.golden import rebase
 from sim.vectors.responder import respond
 from sim.vectors.rtl import RtlTarget
 from sim.vectors.simulation import Simulation
+from tests.sim.test_vectors import folders
 
 BY_HAND = next(read_file(Path(__file__).parent / "by_hand.jsonl"))
 #: The smallest build, with the addresses of the scenario.
@@ -39,6 +40,23 @@ def test_by_hand(target):
 def test_messages(target):
     outcome = replay(target, BY_HAND)           # interrupts of both kinds
     assert (outcome.mismatches, outcome.checks) == ([], 32)
+
+
+#: Families of which a few scenarios are replayed in each run of the tests; the deep run has all.
+SAMPLED = ("debug", "hwad", "interrupts", "invalidation", "msi_flat", "nested", "poison")
+
+
+@pytest.mark.parametrize("deep", [False, pytest.param(True, marks=pytest.mark.deep)])
+def test_conforms(target, deep):
+    results = [replay_family(target, "by_hand", [BY_HAND])]
+    for folder in folders()[:1]:
+        for family, scenarios in read_folder(folder):
+            first = scenarios[0].capabilities
+            some = [item for item in scenarios if item.capabilities == first][:3]
+            if deep or family in SAMPLED:
+                results.append(replay_family(target, family, scenarios if deep else some))
+    assert results[0].scenarios == 1
+    assert not [line for result in results for line in details(result)]
 
 
 def test_by_hand_on_pysim():

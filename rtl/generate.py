@@ -9,7 +9,7 @@ from amaranth.back import rtlil, verilog
 from amaranth.lib import wiring
 
 from .axi.pins import Flat
-from .params import CacheParams, DmaParams, IommuParams, SystemParams
+from .params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
 
 __all__ = ["BLOCKS", "LANGUAGES", "ToolMissing", "configure", "generate", "make_block"]
 
@@ -37,6 +37,7 @@ class Block:
 BLOCKS = {
     "iommu":  Block("rtl.iommu.iommu", "Iommu", IommuParams),
     "dma":    Block("rtl.dma.dma", "Dma", DmaParams),
+    "ring":   Block("rtl.dma.ring", "Ring", RingParams),
     "cache":  Block("rtl.cache.cache", "Cache", CacheParams),
     "system": Block("rtl.system", "System", SystemParams),
 }

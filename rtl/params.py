@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, fields
 
 from rtl.spec.iommu_regs import CAPABILITIES
 
+from .dma_params import DmaParams, RingParams
 from .limits import flag, one_of, within
 
-__all__ = ["CacheParams", "DmaParams", "IommuParams", "SystemParams"]
+__all__ = ["CacheParams", "DmaParams", "IommuParams", "RingParams", "SystemParams"]
 
 
 #: Capabilities that every IOMMU has: version 1.0, Sv39.
@@ -193,42 +194,6 @@ def _features() -> dict[str, object]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DmaParams:
-    """The DMA engine.
-
-    Parameters
-    ----------
-    addr_width : int, 32 to 64
-        Width of DMA addresses.
-    data_width : int, power of two, 32 to 512
-        Width of the data bus, in bits. Descriptors are fetched on the same bus.
-    id_width : int, 1 to 16
-        Width of AXI IDs.
-    reads_in_flight : int, power of two, 1 to 64
-        Read bursts that may be outstanding; room for their data is reserved first.
-    max_beats : int, power of two, 2 to 256
-        Longest burst, in beats.
-    device_id : int, 24 bits
-        Identity towards the IOMMU.
-    """
-
-    addr_width: int = 64
-    data_width: int = 64
-    id_width: int = 4
-    reads_in_flight: int = 4
-    max_beats: int = 16
-    device_id: int = 0x10
-
-    def __post_init__(self):
-        within("DMA address width", self.addr_width, 32, 64)
-        one_of("Data width", self.data_width, (32, 64, 128, 256, 512))
-        within("ID width", self.id_width, 1, 16)
-        one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
-        one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
-        within("Device ID", self.device_id, 0, 2**24 - 1)
-
-
-@dataclass(frozen=True, kw_only=True)
 class CacheParams:
     """The cache controller.
 
@@ -319,6 +284,15 @@ class CacheParams:
 class SystemParams:
     """The whole subsystem; its blocks must agree on the buses between them.
 
+    Parameters
+    ----------
+    iommu, dma, cache, ring
+        Parameters of the blocks; ``ring`` is one channel of the native ring front end.
+    channels : int, 0 to 7
+        How many of those there are. Each is an engine of its own, with the next higher device ID;
+        they and the DMA engine share the bus in turn, and so many bits of the ID as tell them apart
+        are taken from those that each would have.
+
     Raises
     ------
     ValueError
@@ -328,8 +302,18 @@ class SystemParams:
     iommu: IommuParams = field(default_factory=IommuParams)
     dma: DmaParams = field(default_factory=DmaParams)
     cache: CacheParams = field(default_factory=CacheParams)
+    ring: RingParams = field(default_factory=RingParams)
+    channels: int = 0
 
     def __post_init__(self):
+        within("Channels", self.channels, 0, 7)
+        if self.channels and (self.ring.own_port or (self.ring.data_width, self.ring.id_width) != (
+                self.dma.data_width, self.dma.id_width)):
+            raise ValueError(f"Channel must have no port of its own, and the widths of the DMA "
+                             f"engine, not {self.ring!r}")
+        if self.engine_bits >= self.dma.id_width:
+            raise ValueError(f"ID width must be more than {self.engine_bits} bits for "
+                             f"{self.channels} channels, not {self.dma.id_width}")
         widths = {self.iommu.data_width, self.dma.data_width, self.cache.data_width}
         if len(widths) > 1:
             raise ValueError(f"Data widths must be equal, not IOMMU {self.iommu.data_width}, DMA "
@@ -343,3 +327,8 @@ class SystemParams:
         if self.iommu.poison:
             raise ValueError("Poison must not be asked for in a system, whose buses do not tell it")
         one_of("Interrupt vectors in a system", self.iommu.vectors, (1, 2, 4))
+
+    @property
+    def engine_bits(self) -> int:
+        """Bits of an ID that tell the DMA engines apart."""
+        return self.channels.bit_length()

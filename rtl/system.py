@@ -1,6 +1,7 @@
 """The reference system: cache, DMA engine and IOMMU before one memory port."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -10,9 +11,18 @@ from rtl.axi import arbiter, lite, lite_demux
 from rtl.axi import signature as axi
 from rtl.cache.cache import Cache
 from rtl.dma.dma import Dma
+from rtl.dma.ring import Ring
 from rtl.iommu.iommu import Iommu
 from rtl.params import SystemParams
-from rtl.spec.platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, SIMULATION_BASE, Irq
+from rtl.spec.platform import (
+    CACHE_BASE,
+    CDMA_BASE,
+    IOMMU_BASE,
+    RING_BASE,
+    SIMULATION_BASE,
+    WINDOW_BYTES,
+    Irq,
+)
 
 __all__ = ["System"]
 
@@ -64,15 +74,30 @@ class System(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.cache = cache = self.wrap(Cache(self.params.cache), "cache")
-        m.submodules.dma = dma = self.wrap(Dma(self.params.dma), "dma")
+        # Where there are several engines, part of an ID tells whose access it is.
+        ids = self.params.dma.id_width - self.params.engine_bits
+        m.submodules.dma = dma = self.wrap(Dma(replace(self.params.dma, id_width=ids)), "dma")
+        ring = self.params.ring
+        rings = {f"ring_{k}": self.wrap(Ring(replace(
+                     ring, id_width=ids, device_id=ring.device_id + k)), f"ring_{k}")
+                 for k in range(self.params.channels)}
+        for name, ring in rings.items():
+            m.submodules[name] = ring
         m.submodules.iommu = iommu = self.wrap(Iommu(self.params.iommu), "iommu")
         m.submodules.to_memory = to_memory = arbiter.Arbiter(self._bus, 3)
         m.submodules.to_regs = to_regs = lite_demux.Demux(32, {
             "iommu": IOMMU_BASE, "dma": CDMA_BASE, "cache": CACHE_BASE,
-            "external": SIMULATION_BASE})
+            "external": SIMULATION_BASE,
+            **{name: RING_BASE + k * WINDOW_BYTES for k, name in enumerate(rings)}})
 
         connect(m, flipped(self.cpu), cache.cpu)
-        connect(m, dma.bus, iommu.device)
+        if rings:
+            m.submodules.engines = engines = arbiter.Arbiter(dma.bus.signature, 1 + len(rings))
+            for manager, engine in zip(engines.managers, (dma, *rings.values()), strict=True):
+                connect(m, engine.bus, manager)
+            connect(m, engines.bus, iommu.device)
+        else:
+            connect(m, dma.bus, iommu.device)
         connect(m, cache.memory, to_memory.managers[0])
         connect(m, iommu.memory, to_memory.managers[1])
         connect(m, iommu.tables, to_memory.managers[2])
@@ -82,11 +107,14 @@ class System(wiring.Component):
         connect(m, to_regs.ports.iommu, iommu.regs)
         connect(m, to_regs.ports.dma, dma.regs)
         connect(m, to_regs.ports.cache, cache.regs)
+        for name, ring in rings.items():
+            connect(m, getattr(to_regs.ports, name), ring.regs)
         connect(m, to_regs.ports.external, flipped(self.external))
 
         m.d.comb += [
             self.irqs[Irq.IOMMU0:Irq.IOMMU3 + 1].eq(iommu.irq),
             self.irqs[Irq.CDMA].eq(dma.irq),
             self.irqs[Irq.CACHE].eq(cache.irq),
+            self.irqs[Irq.RING].eq(Cat(ring.irq for ring in rings.values()).any()),
         ]
         return m

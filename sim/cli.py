@@ -102,7 +102,7 @@ def demo(file: Path | None, seed: int, entries: int | None, forget: str | None, 
 @click.option("--output", "-o", type=OutputFile(), metavar="FILE",
               help="Where to write. [dim]\\[default: standard output][/dim]")
 def generate(block: str, language: str, settings: tuple[str, ...], output: Path | None) -> None:
-    """Write the netlist of a BLOCK: iommu, dma, cache, or the whole system.
+    """Write the netlist of a BLOCK: iommu, dma, ring, cache, or the whole system.
 
     Pins have the names that AXI tools look for, such as [b]m_axi_memory_awaddr[/b].
     """
@@ -127,8 +127,8 @@ def generate(block: str, language: str, settings: tuple[str, ...], output: Path 
 def bench(blocks: tuple[str, ...], engine: str, json_path: Path) -> None:
     """Count the cycles that each BLOCK takes, beside the figures of its peers.
 
-    The blocks are dma, iommu and cache; all by default. The RTL runs in simulation, before memories
-    whose first beat takes L cycles.
+    The blocks are dma, ring, iommu and cache; all by default. The RTL runs in simulation, before
+    memories whose first beat takes L cycles.
     """
     from .benchmarks.run import BLOCKS, run_benchmarks
 
@@ -181,7 +181,9 @@ def registers(folder: Path) -> None:
 @cli.command()
 @click.argument("blocks", nargs=-1, metavar="[BLOCK]...")
 def synth(blocks: tuple[str, ...]) -> None:
-    """Measure area and speed of BLOCKs on an ECP5: iommu, dma, cache, system; all by default.
+    """Measure area and speed of BLOCKs on an ECP5.
+
+    The blocks are iommu, dma, ring, cache and system; all by default.
 
     Synthesis by yosys, place and route by nextpnr, both from the extra [b]fpga[/b]. Writes
     [b]build/synth.json[/b]. Exit status 1 if a block exceeds [b]constraints/budget.toml[/b].

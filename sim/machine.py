@@ -8,7 +8,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from rtl.axi.signature import Resp
-from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
+from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.platform import SIMULATION_BASE, BusError, Platform
 
@@ -28,6 +28,7 @@ def params_for(platform: Platform) -> SystemParams:
     return SystemParams(
         iommu=IommuParams(phys_bits=platform.phys_bits),
         dma=DmaParams(device_id=platform.cdma_device_id),
+        ring=RingParams(device_id=platform.ring_device_id), channels=platform.channels,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes))
 
 

@@ -9,7 +9,7 @@ from rtl.params import DmaParams
 from rtl.spec.descriptor import CDMA_STATUS, CdmaWord
 from rtl.stream.queue import Queue
 
-from .jobs import DESC_BITS, EntryLayout, Fault, FaultLayout, WriteSignature
+from .jobs import DESC_BITS, EntryLayout, Fault, FaultLayout, ListLabel, WriteSignature
 
 __all__ = ["Completion"]
 
@@ -61,7 +61,7 @@ class Completion(wiring.Component):
     def __init__(self, params: DmaParams, *, copies: int, writes: int):
         self._params, self._copies, self._writes = params, copies, writes
         super().__init__({
-            "entries":   In(stream.Signature(EntryLayout(params.addr_width))),
+            "entries":   In(stream.Signature(EntryLayout(ListLabel(params.addr_width)))),
             "finished":  In(stream.Signature(FaultLayout(params.addr_width))),
             "bus":       Out(WriteSignature(addr_width=params.addr_width,
                                             data_width=params.data_width)),
@@ -96,7 +96,7 @@ class Completion(wiring.Component):
             m.d.comb += fault.eq(entry.fault)
         with m.Else():
             m.d.comb += fault.eq(self.finished.p.fault)
-        writes = entry.sg & ~fault.as_value()[2]
+        writes = entry.label.sg & ~fault.as_value()[2]
 
         # What allows a copy to be taken stays until one is taken.
         take, due = Signal(), Signal()
@@ -108,7 +108,7 @@ class Completion(wiring.Component):
             started.o.ready.eq(take),
             self.finished.ready.eq(take & ~planned),
             written.i.valid.eq(take),
-            written.i.p.desc.eq(entry.desc),
+            written.i.p.desc.eq(entry.label.desc),
             written.i.p.writes.eq(writes),
         ]
         status = Signal(struct(CDMA_STATUS))
@@ -164,8 +164,8 @@ class Completion(wiring.Component):
             m.d.sync += self.desc.eq(ack.p.desc)
         with m.Elif(self.forget):
             m.d.sync += self.desc.eq(0)
-        with m.Elif(take & entry.sg):
-            m.d.sync += self.desc.eq(entry.desc)
+        with m.Elif(take & entry.label.sg):
+            m.d.sync += self.desc.eq(entry.label.desc)
         with m.If(self.place[0]):
             m.d.sync += self.desc[:32 - DESC_BITS].eq(self.word[DESC_BITS:])
         with m.If(self.place[1]):

@@ -7,18 +7,13 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from rtl.axi import lite
 from rtl.axi.signature import Signature, dma_user_layout
 from rtl.params import DmaParams
-from rtl.stream.queue import Queue
 
-from .burst_splitter import BurstSplitter
 from .completion import Completion
-from .jobs import SPAN_BITS
+from .jobs import ListLabel
 from .list_frontend import ListFrontend
-from .planner import PlaceLayout, Planner
+from .mover import Mover
 from .port import Port
-from .read_engine import ReadEngine
-from .realign import Realigner
 from .registers import Registers
-from .write_engine import WriteEngine
 
 __all__ = ["Dma"]
 
@@ -28,9 +23,9 @@ class Dma(wiring.Component):
 
     ::
 
-        registers -> list_frontend -> planner -+-> reads -> read_engine -> realigner -+
-            ^                                  +-> writes -------------> write_engine <+
-            +------------- completion <--------+-- finished ------------------+
+        registers -> list_frontend -> mover -> completion
+            ^                                      |
+            +--------------------------------------+
 
     A copy passes through the stages above as a payload of streams, so that the stages work on
     different copies at the same time: descriptors are fetched ahead, reads run ahead of writes, and
@@ -76,7 +71,6 @@ class Dma(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        bus_bytes = params.data_width // 8
         in_flight = params.reads_in_flight
 
         m.submodules.registers = registers = Registers(params)
@@ -89,45 +83,17 @@ class Dma(wiring.Component):
             m.submodules[name] = ResetInserter(registers.clear)(component)
             return component
 
-        cut = {"addr_width": params.addr_width, "span_width": SPAN_BITS, "bus_bytes": bus_bytes,
-               "max_beats": params.max_beats}
         frontend = add("frontend", ListFrontend(params, depth=in_flight))
-        to_read = add("to_read", BurstSplitter(**cut, tag=PlaceLayout(bus_bytes)))
-        planner = add("planner", Planner(addr_width=params.addr_width, bus_bytes=bus_bytes,
-                                         page_bytes=to_read.page_bytes))
-        waiting = add("waiting", Queue(planner.writes.p.shape(), in_flight))
-        to_write = add("to_write", BurstSplitter(**cut))
-        sizes = {"page_bytes": to_read.page_bytes,
-                 "rows": 2 * in_flight * to_read.page_bytes // bus_bytes}
-        reader = add("reader", ReadEngine(params, **sizes))
-        realigner = add("realigner", Realigner(bus_bytes=bus_bytes, depth=sizes["rows"]))
-        writer = add("writer", WriteEngine(params, **sizes, copies=4 * in_flight))
+        mover = add("mover", Mover(params, label=ListLabel(params.addr_width)))
         completion = add("completion", Completion(
             params, copies=2 * in_flight, writes=in_flight))
-
-        # The way of a copy.
-        connect(m, frontend.jobs, planner.jobs)
-        connect(m, planner.reads, to_read.runs)
-        connect(m, planner.writes, waiting.i)
-        connect(m, planner.entries, completion.entries)
-        connect(m, to_read.bursts, reader.bursts)
-        connect(m, reader.beats, realigner.beats)
-        connect(m, realigner.rows, writer.rows)
-        connect(m, waiting.o, to_write.runs)
-        connect(m, to_write.bursts, writer.bursts)
-        connect(m, writer.finished, completion.finished)
-        connect(m, reader.bus, port.reads[0])
+        connect(m, frontend.jobs, mover.jobs)
+        connect(m, mover.entries, completion.entries)
+        connect(m, mover.finished, completion.finished)
+        connect(m, mover.reads, port.reads[0])
         connect(m, frontend.bus, port.reads[1])
-        connect(m, writer.bus, port.writes[0])
+        connect(m, mover.writes, port.writes[0])
         connect(m, completion.bus, port.writes[1])
-
-        # Room in the store, and how far it is filled.
-        m.d.comb += [
-            reader.freed.eq(realigner.rows.valid & realigner.rows.ready),
-            writer.done.eq(realigner.done),
-            writer.read_failed.eq(reader.failed),
-            writer.read_failure.eq(reader.failure),
-        ]
 
         # Start, stop and results.
         m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
@@ -138,13 +104,12 @@ class Dma(wiring.Component):
             "completed", "faulty", "faults", "address", "desc")]
         m.d.comb += [
             registers.tail.eq(frontend.tail),
-            registers.acked.eq(writer.acked),
-            registers.acked_span.eq(writer.acked_span),
-            registers.busy.eq(frontend.busy | reader.busy | writer.busy | completion.busy),
+            registers.acked.eq(mover.acked),
+            registers.acked_span.eq(mover.acked_span),
+            registers.busy.eq(frontend.busy | mover.busy | completion.busy),
             registers.pending.eq(frontend.pending | completion.pending),
             frontend.stop.eq(registers.stop),
-            reader.stop.eq(registers.stop | writer.failed),
-            writer.stop.eq(registers.stop),
+            mover.stop.eq(registers.stop),
             completion.stop.eq(registers.stop),
         ]
         return m

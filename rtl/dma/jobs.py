@@ -1,5 +1,6 @@
 """What travels between the stages of the DMA engine."""
 
+from amaranth.hdl import ShapeLike
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -7,7 +8,7 @@ from rtl.axi.signature import Resp
 from rtl.spec.descriptor import CDMA_ALIGN, CDMA_MAX_BYTES
 
 __all__ = ["DESC_BITS", "SPAN_BITS", "EntryLayout", "Fault", "FaultLayout", "JobLayout",
-           "ReadSignature", "WriteSignature"]
+           "ListLabel", "ReadSignature", "WriteSignature"]
 
 #: Bits of a descriptor's address that are always zero.
 DESC_BITS = (CDMA_ALIGN - 1).bit_length()
@@ -31,25 +32,35 @@ class Fault(enum.Enum, shape=3):
     SG_DEC = 7
 
 
-class JobLayout(data.StructLayout):
-    """One copy.
+class ListLabel(data.StructLayout):
+    """What a copy from a list is known by.
 
-    ``src`` and ``dst`` (byte addresses), ``span`` (bytes - 1), ``desc`` (address of the descriptor
-    over 64), ``sg`` (it has a descriptor), ``fault`` (it cannot be carried out).
+    ``desc`` (address of the descriptor over 64), ``sg`` (it has a descriptor).
     """
 
     def __init__(self, addr_width: int):
+        super().__init__({"desc": addr_width - DESC_BITS, "sg": 1})
+
+
+class JobLayout(data.StructLayout):
+    """One copy.
+
+    ``src`` and ``dst`` (byte addresses), ``span`` (bytes - 1), ``label`` (what the front end knows
+    it by), ``fault`` (it cannot be carried out).
+    """
+
+    def __init__(self, addr_width: int, label: ShapeLike):
         super().__init__({
-            "src": addr_width, "dst": addr_width, "span": SPAN_BITS,
-            "desc": addr_width - DESC_BITS, "sg": 1, "fault": Fault,
+            "src": addr_width, "dst": addr_width, "span": SPAN_BITS, "label": label,
+            "fault": Fault,
         })
 
 
 class EntryLayout(data.StructLayout):
-    """A copy whose completion is awaited: ``desc``, ``sg`` and ``fault`` as in a job."""
+    """A copy whose completion is awaited: ``label`` and ``fault`` as in a job."""
 
-    def __init__(self, addr_width: int):
-        super().__init__({"desc": addr_width - DESC_BITS, "sg": 1, "fault": Fault})
+    def __init__(self, label: ShapeLike):
+        super().__init__({"label": label, "fault": Fault})
 
 
 class FaultLayout(data.StructLayout):

@@ -9,7 +9,7 @@ from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CdmaWord
 from rtl.stream.through import ThroughQueue
 
 from .descriptor_reader import DescriptorReader
-from .jobs import DESC_BITS, SPAN_BITS, Fault, JobLayout, ReadSignature
+from .jobs import DESC_BITS, SPAN_BITS, Fault, JobLayout, ListLabel, ReadSignature
 from .list_walker import ListWalker
 
 __all__ = ["ListFrontend"]
@@ -38,7 +38,7 @@ class ListFrontend(wiring.Component):
         A copy without descriptor; ``size`` in bytes. Only while not ``pending``.
     bus : ``Out(ReadSignature(...))``
         Bus.
-    jobs : ``Out(stream.Signature(JobLayout(addr_width)))``
+    jobs : ``Out(stream.Signature(JobLayout(...)))``
         Copies.
     pending : ``Out(1)``
         There is something to fetch, or a copy to execute.
@@ -62,7 +62,8 @@ class ListFrontend(wiring.Component):
             "size":     In(SPAN_BITS),
             "bus":      Out(ReadSignature(addr_width=params.addr_width,
                                           data_width=params.data_width)),
-            "jobs":     Out(stream.Signature(JobLayout(params.addr_width))),
+            "jobs":     Out(stream.Signature(JobLayout(
+                params.addr_width, ListLabel(params.addr_width)))),
             "pending":  Out(1),
         })
 
@@ -103,8 +104,8 @@ class ListFrontend(wiring.Component):
             job.src.eq(src),
             job.dst.eq(dst),
             job.span.eq(size - 1),
-            job.desc.eq(walker.current),
-            job.sg.eq(~self.simple),
+            job.label.desc.eq(walker.current),
+            job.label.sg.eq(~self.simple),
         ]
         beyond = (src[params.addr_width:] | dst[params.addr_width:]).any()
         with m.If(walker.lost):

@@ -1,6 +1,7 @@
 """Check a copy, and plan its reads, its writes and its completion."""
 
 from amaranth import *
+from amaranth.hdl import ShapeLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -38,27 +39,29 @@ class Planner(wiring.Component):
         Width of the data bus, in bytes.
     page_bytes : int, power of two
         Page that bursts do not cross, in bytes.
+    label : shape-like
+        What an entry keeps of its copy.
 
     Members
     -------
-    jobs : ``In(stream.Signature(JobLayout(addr_width)))``
+    jobs : ``In(stream.Signature(JobLayout(addr_width, label)))``
         Copies.
     reads : ``Out(stream.Signature(RunLayout(...)))``
         Bytes to read, tagged with :class:`PlaceLayout`.
     writes : ``Out(stream.Signature(RunLayout(...)))``
         Bytes to write.
-    entries : ``Out(stream.Signature(EntryLayout(addr_width)))``
+    entries : ``Out(stream.Signature(EntryLayout(label)))``
         Every copy, in order.
     """
 
-    def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int):
+    def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int, label: ShapeLike):
         self.bus_bytes, self.page_bytes = bus_bytes, page_bytes
         run = {"addr_width": addr_width, "span_width": SPAN_BITS, "page_bytes": page_bytes}
         super().__init__({
-            "jobs":    In(stream.Signature(JobLayout(addr_width))),
+            "jobs":    In(stream.Signature(JobLayout(addr_width, label))),
             "reads":   Out(stream.Signature(RunLayout(**run, tag=PlaceLayout(bus_bytes)))),
             "writes":  Out(stream.Signature(RunLayout(**run))),
-            "entries": Out(stream.Signature(EntryLayout(addr_width))),
+            "entries": Out(stream.Signature(EntryLayout(label))),
         })
 
     def elaborate(self, platform):
@@ -93,8 +96,7 @@ class Planner(wiring.Component):
             self.reads.p.tag.eq(place),
             self.writes.p.addr.eq(job.dst),
             self.writes.p.reach.eq(dst_reach),
-            self.entries.p.desc.eq(job.desc),
-            self.entries.p.sg.eq(job.sg),
+            self.entries.p.label.eq(job.label),
             self.entries.p.fault.eq(job.fault),
         ]
         with m.If(carries.any() & ~bad):

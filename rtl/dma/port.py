@@ -21,7 +21,7 @@ __all__ = ["Port"]
 
 
 class Port(wiring.Component):
-    """Let two clients read and two clients write through one bus.
+    """Let clients read and write through one bus.
 
     Reads and writes of client ``k`` have ID ``k``. Combinational.
 
@@ -29,23 +29,25 @@ class Port(wiring.Component):
     ----------
     params : DmaParams
         Parameters.
+    clients : int, 1 or 2
+        How many read, and how many write.
 
     Members
     -------
-    reads : ``In(ReadSignature(...)).array(2)``
+    reads : ``In(ReadSignature(...)).array(clients)``
         Clients that read.
-    writes : ``In(WriteSignature(...)).array(2)``
+    writes : ``In(WriteSignature(...)).array(clients)``
         Clients that write.
     bus : ``Out(axi.Signature(...))``
         Bus. Accesses carry the engine's identity in AxUSER, and bypass caches.
     """
 
-    def __init__(self, params: DmaParams):
-        self._params = params
+    def __init__(self, params: DmaParams, *, clients: int = 2):
+        self._params, self._clients = params, clients
         widths = {"addr_width": params.addr_width, "data_width": params.data_width}
         super().__init__({
-            "reads":  In(ReadSignature(**widths)).array(2),
-            "writes": In(WriteSignature(**widths)).array(2),
+            "reads":  In(ReadSignature(**widths)).array(clients),
+            "writes": In(WriteSignature(**widths)).array(clients),
             "bus":    Out(Signature(**widths, id_width=params.id_width, user=dma_user_layout())),
         })
 
@@ -55,7 +57,7 @@ class Port(wiring.Component):
         # The arbiter adds an ID bit above one that the clients have no use for.
         m.submodules.arbiter = arbiter = Arbiter(
             Signature(addr_width=self._params.addr_width, data_width=self._params.data_width,
-                      id_width=1, user=dma_user_layout()), 2)
+                      id_width=1, user=dma_user_layout()), self._clients)
         for read, write, manager in zip(self.reads, self.writes, arbiter.managers, strict=True):
             self._address(m, read.ar, manager.ar)
             self._address(m, write.aw, manager.aw)

@@ -4,13 +4,14 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "SIMULATION_BASE",
+__all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "RING_BASE", "SIMULATION_BASE",
            "WINDOW_BYTES", "BusError", "BusEvent", "Irq", "Platform", "Seen"]
 
 #: Register windows, 4 KiB each.
 WINDOW_BYTES = 0x1000
 IOMMU_BASE = 0x1000_0000
 CDMA_BASE = 0x1001_0000
+RING_BASE = 0x1003_0000                 # a window for each channel
 CACHE_BASE = 0x1004_0000
 SIMULATION_BASE = 0x1005_0000           # absent on an FPGA
 MEMORY_BASE = 0x8000_0000
@@ -25,6 +26,7 @@ class Irq(enum.IntEnum):
     IOMMU3 = 3
     CDMA = 4
     CACHE = 5
+    RING = 6                            # all channels of the ring front end
 
 
 class BusError(Exception):
@@ -87,6 +89,10 @@ class Platform:
         Width of physical addresses.
     cdma_device_id : int
         ``device_id`` with which the DMA engine's accesses reach the IOMMU.
+    channels : int
+        Channels of the native ring front end; up to seven.
+    ring_device_id : int
+        ``device_id`` of the first of them; the others follow.
     coherent : bool
         Whether DMA sees the contents of the CPU's cache.
     has_iommu : bool
@@ -105,6 +111,8 @@ class Platform:
     line_bytes: int = 64
     phys_bits: int = 40
     cdma_device_id: int = 0x10
+    channels: int = 0
+    ring_device_id: int = 0x11
     coherent: bool = False
     has_iommu: bool = True
     dma_offset: int = 0

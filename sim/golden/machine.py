@@ -9,6 +9,7 @@ from rtl.spec.platform import (
     CACHE_BASE,
     CDMA_BASE,
     IOMMU_BASE,
+    RING_BASE,
     WINDOW_BYTES,
     BusError,
     BusEvent,
@@ -22,6 +23,7 @@ from .cache import Cache
 from .dma import Dma
 from .iommu import Iommu
 from .memory import Memory
+from .ring import Ring
 
 __all__ = ["GoldenMachine"]
 
@@ -75,6 +77,11 @@ class GoldenMachine:
             device_id=device_id, data_bytes=data_bytes, max_beats=max_beats,
             reads_in_flight=reads_in_flight)
         self._windows = {CDMA_BASE: self.dma, CACHE_BASE: self.cache}
+        first = self.platform.ring_device_id
+        self.rings = [Ring(self.port(ring_id, data_bytes=data_bytes), device_id=ring_id,
+                           data_bytes=data_bytes, max_beats=max_beats)
+                      for ring_id in range(first, first + self.platform.channels)]
+        self._windows |= {RING_BASE + k * WINDOW_BYTES: ring for k, ring in enumerate(self.rings)}
         if self.platform.has_iommu:
             self._windows[IOMMU_BASE] = self.iommu
         self._cycles = 0
@@ -124,7 +131,8 @@ class GoldenMachine:
     def lines(self) -> int:
         """Levels of the interrupt lines; bit ``n`` is line ``n`` of :class:`Irq`."""
         wires = self.iommu.wires if self.platform.has_iommu else 0
-        return wires << Irq.IOMMU0 | self.dma.irq << Irq.CDMA | self.cache.irq << Irq.CACHE
+        return wires << Irq.IOMMU0 | self.dma.irq << Irq.CDMA | self.cache.irq << Irq.CACHE | (
+            any(ring.irq for ring in self.rings) << Irq.RING)
 
     def readl(self, addr: int) -> int:
         """Read the 32-bit register at ``addr``.
@@ -192,7 +200,8 @@ class GoldenMachine:
         for done in range(cycles):
             if self.lines & self._enabled or self._delivered != before:
                 return
-            if self.dma.idle:                   # nothing else will ever happen
+            # If all are idle, then nothing else will ever happen.
+            if self.dma.idle and all(ring.idle for ring in self.rings):
                 self._cycles += cycles - done
                 return
             self._step()
@@ -231,7 +240,7 @@ class GoldenMachine:
         """Whether the cache line of ``addr`` is valid and dirty, and its bytes."""
         return self.cache.line(addr)
 
-    def _window(self, addr: int) -> tuple[Iommu | Dma | Cache, int]:
+    def _window(self, addr: int) -> tuple[Iommu | Dma | Ring | Cache, int]:
         if addr % 4:
             raise ValueError(f"Register address must be a multiple of 4, not {addr:#x}")
         block = self._windows.get(addr - addr % WINDOW_BYTES)
@@ -256,6 +265,8 @@ class GoldenMachine:
     def _step(self) -> None:
         self._cycles += 1
         self.dma.step()
+        for ring in self.rings:
+            ring.step()
         self._deliver()
 
     def _deliver(self) -> None:

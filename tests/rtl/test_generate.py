@@ -21,7 +21,7 @@ def small(block, params):
 
 
 def test_refused():
-    with pytest.raises(ValueError, match=r"^Block must be one of iommu, dma, cache, system, "
+    with pytest.raises(ValueError, match=r"^Block must be one of iommu, dma, ring, cache, system, "
                                          r"not 'gpu'$"):
         make_block("gpu")
     with pytest.raises(TypeError, match=r"^Parameters of block 'dma' must be DmaParams, "
@@ -69,6 +69,7 @@ def test_rtlil():
 @pytest.mark.parametrize("block, pins", [
     ("iommu", ["s_axi_device_awuser", "m_axi_memory_araddr", "m_axi_tables_wdata", "irq"]),
     ("dma", ["m_axi_bus_arvalid", "m_axi_bus_aruser", "s_axil_regs_wdata", "irq"]),
+    ("ring", ["m_axi_bus_arvalid", "m_axi_bus_aruser", "s_axil_regs_wdata", "irq"]),
     ("cache", ["s_axi_cpu_wstrb", "m_axi_memory_rlast", "s_axil_regs_rresp", "irq"]),
     ("system", ["s_axi_cpu_awaddr", "m_axi_memory_bid", "s_axil_regs_araddr",
                 "m_axil_external_wvalid", "irqs"]),
@@ -94,11 +95,11 @@ def test_configure():
 
 
 @pytest.mark.parametrize("block, setting, message", [
-    ("gpu", "a=1", r"Block must be one of iommu, dma, cache, system, not 'gpu'"),
+    ("gpu", "a=1", r"Block must be one of iommu, dma, ring, cache, system, not 'gpu'"),
     ("dma", "beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'beats'"),
     ("dma", "dma.max_beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'dma'"),
     ("system", "max_beats=1", r"Parameter of SystemParams must be one of iommu\.\*, dma\.\*, "
-                                r"cache\.\*, not 'max_beats'"),
+                                r"cache\.\*, ring\.\*, channels, not 'max_beats'"),
     ("system", "dma.beats=1", r"Parameter of DmaParams must be one of .*, not 'beats'"),
     ("dma", "max_beats=many", r"Value of 'max_beats' must be a number, not 'many'"),
     ("dma", "max_beats", r"Value of 'max_beats' must be a number, not ''"),

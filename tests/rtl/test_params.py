@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
+from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
 from rtl.spec.iommu_regs import CAPABILITIES
 
 #: Class, parameter, its name in messages, lowest and highest value.
@@ -17,6 +17,7 @@ RANGES = [
     (DmaParams, "id_width", "ID width", 1, 16),
     (DmaParams, "device_id", "Device ID", 0, (1 << 24) - 1),
     (CacheParams, "phys_bits", "Physical address width", 32, 56),
+    (SystemParams, "channels", "Channels", 0, 7),
     (CacheParams, "id_width", "ID width", 1, 16),
 ]
 #: Class, parameter, its name in messages, powers of two from, to.
@@ -27,6 +28,7 @@ POWERS = [
     (DmaParams, "data_width", "Data width", 32, 512),
     (DmaParams, "reads_in_flight", "Reads in flight", 1, 64),
     (DmaParams, "max_beats", "Longest burst", 2, 256),
+    (RingParams, "depth", "Ring depth", 8, 256),
     (CacheParams, "data_width", "Data width", 32, 128),
     (CacheParams, "ways", "Ways", 1, 8),
     (CacheParams, "line_bytes", "Line bytes", 16, 128),
@@ -163,3 +165,30 @@ def test_iommu_geometry():
         5, 5, 47, 47, 20)
     assert IommuParams(pd8=True).process_bits == 8
     assert not IommuParams(msi_flat=True).msi
+
+
+@pytest.mark.parametrize("width", [256, 512])
+def test_ring_width(width):
+    with pytest.raises(ValueError, match=rf"^Data width of a ring must be one of 32, 64, 128, not "
+                                         rf"{width}$"):
+        RingParams(data_width=width)
+
+
+def test_own_port():
+    with pytest.raises(TypeError, match=r"^Own port must be a bool, not 1$"):
+        RingParams(own_port=1)
+
+
+def test_channels():
+    """Channels take bits of the ID, and share the bus of the DMA engine."""
+    for count, bits in ((0, 0), (1, 1), (3, 2), (7, 3)):
+        assert SystemParams(channels=count).engine_bits == bits
+    with pytest.raises(ValueError, match=r"^ID width must be more than 2 bits for 3 channels, "
+                                         r"not 2$"):
+        SystemParams(channels=3, iommu=IommuParams(id_width=2), dma=DmaParams(id_width=2),
+                     ring=RingParams(id_width=2))
+    for wrong in ({"own_port": True}, {"id_width": 5}, {"data_width": 32}):
+        assert not SystemParams(ring=RingParams(**wrong)).channels
+        with pytest.raises(ValueError, match=r"^Channel must have no port of its own, and the "
+                                             r"widths of the DMA engine, not RingParams\(.*\)$"):
+            SystemParams(channels=1, ring=RingParams(**wrong))

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from sim.bench import Timeout
-from sim.benchmarks import dma, iommu, rig, run
+from sim.benchmarks import dma, iommu, rig, ring, run
 from sim.benchmarks.table import Row, print_rows, write_rows
 
 ROWS = [Row("dma", "copy of 64 B", 1, 12.25, "copy", 12, "some peer"),
@@ -83,3 +83,19 @@ def test_hang(monkeypatch):
     monkeypatch.setattr(rig, "TIMEOUT", 50)
     with pytest.raises(Timeout, match=r"^no end after 50 clock cycles$"):
         dma.measure(*SMALL)
+
+
+def test_ring_within_the_bus():
+    """A copy of 64 bytes takes 8 beats on a bus of its own, and 10 with its descriptor on it."""
+    cases = [("64 B", True, 64, 0, 0, 256, False), ("64 B, one port", False, 64, 0, 0, 512, False)]
+    own, start, shared = ring.measure([1], cases)
+    assert (own.what, own.latency, own.unit) == ("copy of 64 B", 1, "copy")
+    assert own.cycles == 8 and shared.cycles == 10
+    assert 4 <= start.cycles <= 7
+
+
+def test_ring_wrong_copy(monkeypatch):
+    noise = iter(range(1 << 20))
+    monkeypatch.setattr(ring, "_source_byte", lambda addr: next(noise) * 91 >> 3 & 0xFF)
+    with pytest.raises(AssertionError, match=r"^the copy is wrong: data$"):
+        ring.measure([1], [("64 B", True, 64, 0, 0, 8, False)])

@@ -105,6 +105,11 @@ iofence_dw1     addr@61:0
 iodir_dw0       opcode@6:0 func3@9:7 pid@31:12 dv@33 did@63:40
 fault_dw0       cause@11:0 pid@31:12 pv@32 priv@33 ttyp@39:34 did@63:40
 cdma_control    btt@25:0
+ring_word_0     src@47:0 size@63:48
+ring_word_1     dst@47:0 op@51:48 long@52 irq@53 strided@54
+ring_word_2     size@31:0 dst_high@47:32 rows@63:48
+ring_word_3     src_stride@31:0 dst_stride@63:32
+ring_completion slot@15:0 fault@18:16 phase@31 bytes@63:32
 cdma_status     dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
 """
 

@@ -20,7 +20,7 @@ from ..page_table import (
     MsiptpMode,
     PdtpMode,
 )
-from ..platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, SIMULATION_BASE, Irq
+from ..platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, RING_BASE, SIMULATION_BASE, Irq
 from ..queues import (
     FAULT_DW0,
     IODIR_DW0,
@@ -33,16 +33,21 @@ from ..queues import (
     IOTINVAL_FUNC3,
     Opcode,
 )
+from ..ring_formats import COMPLETION, WORD_0, WORD_1, WORD_2, WORD_3, RingFault, RingOp
+from ..ring_regs import RING_REGISTERS
 
 __all__ = ["BASES", "ENUMS", "LAYOUTS", "MAPS"]
 
 #: Register maps.
-MAPS = (IOMMU_REGISTERS, CDMA_REGISTERS, CACHE_REGISTERS, MEMORY_REGISTERS)
+MAPS = (IOMMU_REGISTERS, CDMA_REGISTERS, RING_REGISTERS, CACHE_REGISTERS, MEMORY_REGISTERS)
 #: Byte address of each register map in the reference system.
-BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "cache": CACHE_BASE, "memory": SIMULATION_BASE}
+BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "ring": RING_BASE, "cache": CACHE_BASE,
+         "memory": SIMULATION_BASE}
 #: Words in memory, and registers of 64 bits as one word.
 LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, PC_TA, IOSATP, PTE, MSI_PTE, IOTINVAL_DW0,
-           IOTINVAL_DW1, IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS)
+           IOTINVAL_DW1, IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS,
+           WORD_0, WORD_1, WORD_2, WORD_3, COMPLETION)
 #: Codes.
 ENUMS = (DdtpMode, IosatpMode, PdtpMode, MsiptpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3,
-         IODIR_FUNC3, Cause, TransactionType, CdmaWord, CacheMode, Irq)
+         IODIR_FUNC3, Cause, TransactionType, CdmaWord, RingOp, RingFault,
+         CacheMode, Irq)

@@ -56,7 +56,7 @@ def run(bench, shape, copies, *, stall=0.0, latency=1, seed=0, refused=None):
 
     @this.background
     async def entries(ctx):
-        await send(ctx, dut.entries, [{"desc": desc, "sg": sg, "fault": planned}
+        await send(ctx, dut.entries, [{"label": {"desc": desc, "sg": sg}, "fault": planned}
                                       for desc, sg, planned, _ in copies], stall=stall, seed=seed)
 
     @this.background

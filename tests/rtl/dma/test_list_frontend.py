@@ -58,7 +58,7 @@ def run(bench, shape, todo, *, stale=None, refused=None, stall=0.0, latency=1, s
         ctx.set(dut.start, 0)
         got = await collect(ctx, dut.jobs, len(expected), stall=stall, seed=seed)
         for job, (fault, desc, sg, copy) in zip(got, expected, strict=True):
-            assert (job.fault, job.desc, job.sg) == (fault, desc, sg)
+            assert (job.fault, job.label.desc, job.label.sg) == (fault, desc, sg)
             if fault is Fault.NONE:
                 assert Copy(job.src, job.dst, job.span + 1) == copy
         ctx.set(dut.jobs.ready, 1)
@@ -104,7 +104,7 @@ def test_simple(bench):
             ctx.set(dut.simple, 0)
             assert ctx.get(dut.pending)
             (job,) = await collect(ctx, dut.jobs, 1)
-            assert (job.fault, job.sg) == (fault, 0)
+            assert (job.fault, job.label.sg) == (fault, 0)
             if fault is Fault.NONE:
                 assert (job.src, job.dst, job.span) == (src, 7, size - 1)
             assert not ctx.get(dut.pending)

@@ -2,6 +2,7 @@
 
 import pytest
 from amaranth.back import rtlil
+from amaranth.lib import data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,13 +13,14 @@ from sim.streams import collect, send
 from .parts import place
 
 SHAPES = {"smallest": (32, 4, 8), "default": (64, 8, 128), "odd": (40, 64, 4096)}
-FIRST_PAUSE = 30
+PAUSE = 30
+LABEL = data.StructLayout({"name": 9, "odd": 1})
 
 
 def run(bench, shape, jobs, *, stall=0.0, seed=0):
     """Plan ``jobs`` (src, dst, size, fault)."""
     addr_width, bus, page = SHAPES[shape]
-    dut = Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page)
+    dut = Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page, label=LABEL)
     this = bench(dut)
     limit = 1 << addr_width
     entries, runs = [], []
@@ -33,7 +35,8 @@ def run(bench, shape, jobs, *, stall=0.0, seed=0):
     @this.background
     async def source(ctx):
         await send(ctx, dut.jobs, [
-            {"src": src, "dst": dst, "span": size - 1, "desc": k, "sg": k & 1, "fault": fault}
+            {"src": src, "dst": dst, "span": size - 1, "fault": fault,
+             "label": {"name": k, "odd": k & 1}}
             for k, (src, dst, size, fault) in enumerate(jobs)], stall=stall, seed=seed)
 
     @this.testbench
@@ -53,10 +56,10 @@ def run(bench, shape, jobs, *, stall=0.0, seed=0):
     @this.testbench
     async def ends(ctx):
         got = await collect(ctx, dut.entries, len(entries), stall=stall, seed=seed + 3)
-        assert [(entry.desc, entry.sg, entry.fault) for entry in got] == entries
+        assert [(entry.label.name, entry.label.odd, entry.fault) for entry in got] == entries
         for stream in (dut.reads, dut.writes, dut.entries):
             ctx.set(stream.ready, 1)
-        await ctx.tick().repeat(FIRST_PAUSE)
+        await ctx.tick().repeat(PAUSE)
         if len(entries) <= len(runs):
             return
         for stream in (dut.reads, dut.writes, dut.entries):
@@ -102,4 +105,4 @@ def test_end_of_addresses(bench, side, edge):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_netlist(shape):
     addr_width, bus, page = SHAPES[shape]
-    rtlil.convert(Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page))
+    rtlil.convert(Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page, label=LABEL))

@@ -1,0 +1,115 @@
+"""The DMA engine with the native ring front end: one channel."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi import lite
+from rtl.axi.signature import Signature, dma_user_layout
+from rtl.params import RingParams
+
+from .mover import Mover
+from .port import Port
+from .ring_completion import RingCompletion
+from .ring_frontend import RingFrontend, RingLabel
+from .ring_registers import RingRegisters
+
+__all__ = ["Ring"]
+
+
+class Ring(wiring.Component):
+    """Copy memory by a ring of descriptors; wiring only.
+
+    ::
+
+        registers -> frontend -> mover -> completion
+            ^                                  |
+            +----------------------------------+
+
+    Descriptors are read and never written; completions go to a ring of their own. The mover is that
+    of :class:`~rtl.dma.dma.Dma`, and so are its promises: room is reserved before a read is issued,
+    read data and responses are always accepted, data is at hand before a write is issued, and a
+    completion is written after the last response to its data.
+
+    Parameters
+    ----------
+    params : RingParams
+        Parameters.
+
+    Members
+    -------
+    regs : ``In(lite.Signature(addr_width=12))``
+        Registers, :data:`rtl.spec.ring_regs.RING_REGISTERS`.
+    bus : ``Out(axi.Signature(...))``
+        Data, with ID 0; without ``own_port`` the rings too, with ID 1.
+    rings : ``Out(axi.Signature(...))``
+        With ``own_port``: the rings, with ID 0.
+    irq : ``Out(1)``
+        Interrupt, level.
+
+    Source
+    ------
+    docs/ring.md.
+    """
+
+    def __init__(self, params: RingParams):
+        self._params = params
+        bus = Signature(addr_width=params.addr_width, data_width=params.data_width,
+                        id_width=params.id_width, user=dma_user_layout())
+        super().__init__({
+            "regs": In(lite.Signature(addr_width=12)),
+            "bus":  Out(bus),
+            **({"rings": Out(bus)} if params.own_port else {}),
+            "irq":  Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        m.submodules.registers = registers = RingRegisters(params)
+        connect(m, flipped(self.regs), registers.regs)
+        m.d.comb += self.irq.eq(registers.irq)
+
+        def add(name, component):
+            m.submodules[name] = ResetInserter(registers.clear)(component)
+            return component
+
+        frontend = add("frontend", RingFrontend(params))
+        mover = add("mover", Mover(params, label=RingLabel()))
+        completion = add("completion", RingCompletion(params))
+        connect(m, frontend.jobs, mover.jobs)
+        connect(m, mover.entries, completion.entries)
+        connect(m, mover.finished, completion.finished)
+
+        if params.own_port:
+            m.submodules.port = port = Port(params, clients=1)
+            m.submodules.ring_port = rings = Port(params, clients=1)
+            connect(m, rings.bus, flipped(self.rings))
+            connect(m, frontend.bus, rings.reads[0])
+            connect(m, completion.bus, rings.writes[0])
+        else:
+            m.submodules.port = port = Port(params)
+            connect(m, frontend.bus, port.reads[1])
+            connect(m, completion.bus, port.writes[1])
+        connect(m, port.bus, flipped(self.bus))
+        connect(m, mover.reads, port.reads[0])
+        connect(m, mover.writes, port.writes[0])
+
+        m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
+            "base", "size_log2", "tail", "place", "number")]
+        m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
+            "completed", "faulty", "fault", "address", "label")]
+        m.d.comb += [
+            frontend.run.eq(registers.run & ~registers.stop),
+            registers.head.eq(frontend.head),
+            completion.base.eq(registers.completion_base),
+            completion.size_log2.eq(registers.size_log2),
+            completion.done_bytes.eq(registers.done_bytes),
+            completion.stop.eq(registers.stop),
+            mover.stop.eq(registers.stop),
+            registers.acked.eq(mover.acked),
+            registers.acked_span.eq(mover.acked_span),
+            registers.busy.eq(frontend.busy | mover.busy | completion.busy),
+            registers.pending.eq(frontend.pending | completion.pending),
+        ]
+        return m

@@ -1,0 +1,179 @@
+"""Write a completion for each descriptor, and report it."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from rtl.layouts import struct
+from rtl.params import RingParams
+from rtl.spec.ring_formats import COMPLETION, COMPLETION_BYTES
+from rtl.stream.queue import Queue
+
+from .jobs import EntryLayout, Fault, FaultLayout, WriteSignature
+from .ring_frontend import RingLabel
+
+__all__ = ["RingCompletion"]
+
+
+class RingCompletion(wiring.Component):
+    """Complete copies in order, in a ring of their own.
+
+    When a copy has finished, its completion is written, and when that is acknowledged, the copy is
+    ``completed``, or it is ``faulty``; then nothing else is written or reported until reset.
+    Several may be outstanding. A completion is on the bus two cycles after the copy finished;
+    throughput is one every two cycles.
+
+    Parameters
+    ----------
+    params : RingParams
+        Parameters.
+
+    Members
+    -------
+    entries : ``In(stream.Signature(EntryLayout(...)))``
+        Copies that were started, and those that could not be.
+    finished : ``In(stream.Signature(FaultLayout(...)))``
+        Ends of those that were started. Stays as it is once it shows a fault.
+    base : ``In(addr_width)``, ``size_log2`` : ``In(4)``
+        Ring, as that of descriptors.
+    done_bytes : ``In(32)``
+        What a completion says of progress.
+    bus : ``Out(WriteSignature(...))``
+        Bus.
+    completed : ``Out(1)``
+        High when the completion of ``label`` is in memory.
+    faulty : ``Out(1)``, ``fault`` : ``Out(Fault)``, ``address`` : ``Out(addr_width)``
+        High when a copy ends with a fault, or its completion could not be written; the burst that
+        failed.
+    label : ``Out(RingLabel())``
+        Of the copy.
+    stop : ``In(1)``
+        Start no further write.
+    busy : ``Out(1)``
+        A write is outstanding.
+    pending : ``Out(1)``
+        A copy is under way.
+    """
+
+    def __init__(self, params: RingParams):
+        self._params = params
+        super().__init__({
+            "entries":    In(stream.Signature(EntryLayout(RingLabel()))),
+            "finished":   In(stream.Signature(FaultLayout(params.addr_width))),
+            "base":       In(params.addr_width),
+            "size_log2":  In(4),
+            "done_bytes": In(32),
+            "bus":        Out(WriteSignature(addr_width=params.addr_width,
+                                             data_width=params.data_width)),
+            "completed":  Out(1),
+            "faulty":     Out(1),
+            "fault":      Out(Fault),
+            "address":    Out(params.addr_width),
+            "label":      Out(RingLabel()),
+            "stop":       In(1),
+            "busy":       Out(1),
+            "pending":    Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        aw, w, b = self.bus.aw, self.bus.w, self.bus.b
+        m.submodules.started = started = Queue(self.entries.p.shape(), 2 * params.reads_in_flight)
+        m.submodules.written = written = Queue(RingLabel(), params.reads_in_flight)
+        m.submodules.places = places = Queue(params.addr_width, 2)
+        m.submodules.said = entries = Queue(data.StructLayout({
+            "said": struct(COMPLETION), "upper": 1}), 2)
+        connect(m, flipped(self.entries), started.i)
+
+        # What allows a copy to be taken stays until one is taken.
+        entry = started.o.p
+        planned = Signal()
+        fault, last = Signal(Fault), Signal(Fault)      # `last` stays once it is not `NONE`
+        take, due = Signal(), Signal()
+        m.d.comb += planned.eq(entry.fault != Fault.NONE)
+        with m.If(planned):
+            m.d.comb += fault.eq(entry.fault)
+        with m.Else():
+            m.d.comb += fault.eq(self.finished.p.fault)
+        m.d.sync += due.eq(~take & started.o.valid & (planned | self.finished.valid) &
+                           written.i.ready & places.i.ready & entries.i.ready &
+                           (last == Fault.NONE))
+        m.d.comb += [
+            take.eq(due & ~self.stop),
+            started.o.ready.eq(take),
+            self.finished.ready.eq(take & ~planned),
+            written.i.valid.eq(take),
+            written.i.p.eq(entry.label),
+        ]
+
+        count = Signal(17)                              # completions so far
+        inside = Signal(16)
+        m.d.comb += inside.eq(count & ~(~C(0, 17) << self.size_log2))
+        said = entries.i.p.said
+        m.d.comb += [
+            places.i.valid.eq(take),
+            places.i.p.eq(self.base | inside << exact_log2(COMPLETION_BYTES)),
+            entries.i.valid.eq(take),
+            entries.i.p.upper.eq(inside[0]),
+            said.slot.eq(entry.label.slot),
+            said.fault.eq(fault),
+            said.phase.eq(~(count >> self.size_log2)[0]),
+            said.bytes.eq(self.done_bytes),
+        ]
+        with m.If(take):
+            m.d.sync += [count.eq(count + 1), last.eq(fault)]
+
+        # An entry goes out in one or two beats. Where a beat has room for more, lanes choose.
+        low = exact_log2(params.data_width // 8)
+        beats = max(COMPLETION_BYTES * 8 // params.data_width, 1)
+        word = Signal(COMPLETION_BYTES * 8)
+        m.d.comb += [
+            aw.valid.eq(places.o.valid),
+            aw.p.addr.eq(Cat(C(0, low), places.o.p[low:])),
+            aw.p.len.eq(beats - 1),
+            places.o.ready.eq(aw.ready),
+            word.eq(entries.o.p.said),
+            w.valid.eq(entries.o.valid),
+            entries.o.ready.eq(w.ready & w.p.last),
+        ]
+        if beats > 1:
+            beat = Signal(range(beats))
+            m.d.comb += [w.p.data.eq(word.word_select(beat, params.data_width)), w.p.strb.eq(~0),
+                         w.p.last.eq(beat == beats - 1)]
+            with m.If(w.valid & w.ready):
+                m.d.sync += beat.eq(beat + 1)
+        else:
+            copies = params.data_width // len(word)
+            m.d.comb += [
+                w.p.data.eq(word.replicate(copies)),
+                w.p.strb.eq(((1 << COMPLETION_BYTES) - 1) << Mux(
+                    entries.o.p.upper & (copies > 1), COMPLETION_BYTES, 0)),
+                w.p.last.eq(1),
+            ]
+
+        ack = written.o
+        over, ended, caught, unwritten = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            ack.ready.eq(b.valid),
+            ended.eq(b.valid & ~over),
+            caught.eq((last != Fault.NONE) & (written.level == 1)),
+            unwritten.eq(b.p.resp.as_value()[1]),       # SLVERR or DECERR
+            self.completed.eq(ended & ~caught & ~unwritten),
+            self.faulty.eq(ended & (caught | unwritten)),
+            self.label.eq(ack.p),
+            self.busy.eq(ack.valid),
+            self.pending.eq(started.o.valid | ack.valid),
+        ]
+        with m.If(caught):
+            m.d.comb += self.fault.eq(last)
+        with m.Elif(b.p.resp.as_value()[0]):
+            m.d.comb += self.fault.eq(Fault.SG_DEC)
+        with m.Else():
+            m.d.comb += self.fault.eq(Fault.SG_SLV)
+        with m.If(caught & ~last.as_value()[2] & (last != Fault.DMA_INT)):
+            m.d.comb += self.address.eq(self.finished.p.addr)
+        with m.If(self.faulty):
+            m.d.sync += over.eq(1)
+        return m

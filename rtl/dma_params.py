@@ -1,0 +1,71 @@
+"""What a user may choose of the DMA engine."""
+
+from dataclasses import dataclass
+
+from .limits import flag, one_of, within
+
+__all__ = ["DmaParams", "RingParams"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DmaParams:
+    """The DMA engine.
+
+    Parameters
+    ----------
+    addr_width : int, 32 to 64
+        Width of DMA addresses.
+    data_width : int, power of two, 32 to 512
+        Width of the data bus, in bits. Descriptors are fetched on the same bus.
+    id_width : int, 1 to 16
+        Width of AXI IDs.
+    reads_in_flight : int, power of two, 1 to 64
+        Read bursts that may be outstanding; room for their data is reserved first.
+    max_beats : int, power of two, 2 to 256
+        Longest burst, in beats.
+    device_id : int, 24 bits
+        Identity towards the IOMMU.
+    """
+
+    addr_width: int = 64
+    data_width: int = 64
+    id_width: int = 4
+    reads_in_flight: int = 4
+    max_beats: int = 16
+    device_id: int = 0x10
+
+    def __post_init__(self):
+        within("DMA address width", self.addr_width, 32, 64)
+        one_of("Data width", self.data_width, (32, 64, 128, 256, 512))
+        within("ID width", self.id_width, 1, 16)
+        one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
+        one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
+        within("Device ID", self.device_id, 0, 2**24 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RingParams(DmaParams):
+    """The DMA engine with the native ring front end; parameters of :class:`DmaParams`, and these.
+
+    Parameters
+    ----------
+    data_width : int, power of two, 32 to 128
+        Width of the data bus, in bits.
+    reads_in_flight : int
+        Also the completions that may be outstanding.
+    depth : int, power of two, 8 to 256
+        Slots of descriptors that are fetched ahead at most.
+    own_port : bool
+        Whether the rings have a port of their own.
+    """
+
+    reads_in_flight: int = 16
+    device_id: int = 0x11
+    depth: int = 32
+    own_port: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of("Data width of a ring", self.data_width, (32, 64, 128))
+        one_of("Ring depth", self.depth, (8, 16, 32, 64, 128, 256))
+        flag("Own port", self.own_port)

@@ -1,0 +1,239 @@
+"""The native ring front end of the DMA engine."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from rtl.spec.platform import BusError
+from rtl.spec.ring_formats import (
+    COMPLETION,
+    COMPLETION_BYTES,
+    RING_MAX_BYTES,
+    SLOT_BYTES,
+    WORD_0,
+    WORD_1,
+    WORD_2,
+    RingFault,
+    RingOp,
+)
+from rtl.spec.ring_regs import RING_REGISTERS
+
+from .bus import Bursts, DeviceBus
+
+__all__ = ["Ring"]
+
+_T, _R = TypeVar("_T"), TypeVar("_R")
+_VERSION = 1
+_WORD, _SLOTS = (1 << 32) - 1, 1 << 16
+_CR, _SR = RING_REGISTERS["cr"], RING_REGISTERS["sr"]
+_NAMES = {register.offset: register.name for register in RING_REGISTERS}
+#: Registers that keep what is written, and which bits.
+_KEPT = {name: sum(((1 << field.width) - 1) << field.lsb for field in RING_REGISTERS[name])
+         for name in ("size", "base", "base_msb", "completion_base", "completion_base_msb", "tail")}
+
+
+class _Failed(Exception):
+    """A descriptor ends: fault, and address of the access."""
+
+    def __init__(self, fault: RingFault, addr: int = 0):
+        super().__init__(fault.name)
+        self.fault, self.addr = fault, addr
+
+
+class Ring:
+    """One channel. :meth:`step` does one descriptor each time.
+
+    As with the list, after an error only this is the same on every machine: fault and slot of the
+    completion, the page of ``err_addr``, and memory outside the destination of what failed.
+
+    Parameters
+    ----------
+    bus : DeviceBus
+        Descriptors, completions and data.
+    device_id : int
+        Value of the register of that name.
+    addr_bits : int
+        Width of DMA addresses.
+    data_bytes, max_beats, reads_in_flight, depth, own_port
+        As :class:`rtl.params.RingParams` has them; what the capability registers say.
+
+    Source
+    ------
+    docs/ring.md.
+    """
+
+    def __init__(self, bus: DeviceBus, *, device_id: int = 0x11, addr_bits: int = 64,
+                 data_bytes: int = 8, max_beats: int = 16, reads_in_flight: int = 16,
+                 depth: int = 32, own_port: bool = False):
+        self._bus, self._addresses = bus, 1 << addr_bits
+        self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
+        self._fixed = {
+            "cap": RING_REGISTERS["cap"].pack({
+                "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
+                "own_port": own_port, "reads_in_flight": reads_in_flight,
+                "max_beats_log2": max_beats.bit_length() - 1}),
+            "cap2": RING_REGISTERS["cap2"].pack({"addr_bits": addr_bits, "depth": depth}),
+            "device_id": device_id,
+        }
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state after power-on, as ``cr.reset`` does."""
+        self._kept = dict.fromkeys(_KEPT, 0)
+        self._control = {"run": 0, "pause": 0, "irq_en": 0, "err_irq_en": 0}
+        self._threshold = self._left = 1
+        self._untold = False
+        self._irqs: set[str] = set()
+        self._fault, self._err_addr = RingFault.NONE, 0
+        self._head = self._done_slot = self._count = self._done_bytes = 0
+        self._halted = False
+
+    @property
+    def irq(self) -> bool:
+        """Level of the interrupt line."""
+        return any(self._control[f"{irq}_en"] for irq in self._irqs)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing that :meth:`step` would do."""
+        return self._halted or not self._control["run"] or bool(self._control["pause"]) or (
+            self._head == self._kept["tail"])
+
+    def read(self, offset: int) -> int:
+        """Read the 32-bit register at ``offset``; zero where there is none."""
+        name = _NAMES.get(offset, "")
+        if name in self._fixed:
+            return self._fixed[name]
+        if name in self._kept:
+            return self._kept[name]
+        match name:
+            case "cr":
+                return _CR.pack({**self._control, "irq_threshold": self._threshold})
+            case "sr":
+                over = not self._control["run"] or self._head == self._kept["tail"]
+                return _SR.pack({
+                    "idle": self._halted or over, "paused": self._control["pause"],
+                    "halted": self._halted, "fault": self._fault,
+                    **dict.fromkeys(self._irqs, 1)})
+            case "head":
+                return self._head
+            case "done":
+                return RING_REGISTERS["done"].pack(
+                    {"slot": self._done_slot, "count": self._count % _SLOTS})
+            case "done_bytes":
+                return self._done_bytes & _WORD
+            case "err_addr":
+                return self._err_addr & _WORD
+            case "err_addr_msb":
+                return self._err_addr >> 32
+        return 0
+
+    def write(self, offset: int, value: int) -> None:
+        """Write the 32-bit register at ``offset``; ignored where there is none."""
+        name = _NAMES.get(offset, "")
+        if name in self._kept:
+            self._kept[name] = value & _KEPT[name]
+        match name:
+            case "cr" if _CR["reset"].get(value):
+                self.reset()
+            case "cr":
+                self._control = {key: _CR[key].get(value) for key in self._control}
+                self._threshold = _CR["irq_threshold"].get(value) or self._threshold
+                self._left = self._threshold
+            case "sr":
+                self._irqs -= {irq for irq in self._irqs if _SR[irq].get(value)}
+            case "head" if not self._control["run"]:
+                self._head = value % _SLOTS
+        self._flush()
+
+    def step(self) -> bool:
+        """Do one descriptor, if there is one to do. Returns whether there was."""
+        if self.idle:
+            return False
+        slot, irq, failure = self._head, False, None
+        try:
+            first = self._slot()
+            irq = bool(WORD_1.get(first[1], "irq"))
+            second = (0, 0)
+            if WORD_1.get(first[1], "long"):
+                if self._head == self._kept["tail"]:        # its other half is still to come
+                    self._head = slot
+                    return False
+                second = self._slot()
+            self._do(first, second)
+        except _Failed as failed:
+            failure = failed
+        try:
+            self._complete(slot, failure)
+        except BusError as error:
+            ring = RingFault.RING_DEC if error.resp == "DECERR" else RingFault.RING_SLV
+            failure = failure or _Failed(ring)
+        self._count += 1
+        if failure:
+            self._halted, self._fault, self._err_addr = True, failure.fault, failure.addr
+            self._irqs.add("err_irq")
+            return True
+        self._done_slot = slot
+        if irq:
+            self._left, self._untold = self._left - 1, True
+            if not self._left:
+                self._tell()
+        self._flush()
+        return True
+
+    def _tell(self) -> None:
+        self._left, self._untold = self._threshold, False
+        self._irqs.add("irq")
+
+    def _flush(self) -> None:
+        """Report what is left when nothing more will come."""
+        if self._untold and not self._halted and (
+                not self._control["run"] or self._head == self._kept["tail"]):
+            self._tell()
+
+    def _place(self, name: str, number: int, size: int) -> int:
+        base = self._kept[f"{name}_msb"] << 32 | self._kept[name]
+        return base | number % (1 << self._kept["size"]) * size
+
+    def _slot(self) -> tuple[int, int]:
+        """Read the slot at the head."""
+        where = self._place("base", self._head, SLOT_BYTES)
+        self._head = (self._head + 1) % _SLOTS
+        try:
+            words = self._bus.read(where, SLOT_BYTES)
+        except BusError as error:
+            raise _Failed(RingFault.RING_DEC if error.resp == "DECERR" else
+                          RingFault.RING_SLV) from None
+        return int.from_bytes(words[:8], "little"), int.from_bytes(words[8:], "little")
+
+    def _complete(self, slot: int, failure: _Failed | None) -> None:
+        passes = self._count >> self._kept["size"]
+        word = COMPLETION.pack(slot=slot, fault=failure.fault if failure else RingFault.NONE,
+                               phase=~passes & 1, bytes=self._done_bytes & _WORD)
+        self._bus.write(self._place("completion_base", self._count, COMPLETION_BYTES),
+                        word.to_bytes(COMPLETION_BYTES, "little"))
+
+    def _do(self, first: tuple[int, int], second: tuple[int, int]) -> None:
+        """Carry out a descriptor."""
+        target = WORD_1.get(first[1], "dst")
+        if WORD_1.get(first[1], "long"):
+            source, size = first[0], WORD_2.get(second[0], "size")
+            target |= WORD_2.get(second[0], "dst_high") << 48
+        else:
+            source, size = WORD_0.get(first[0], "src"), WORD_0.get(first[0], "size") or 1 << 16
+        if (WORD_1.get(first[1], "op") != RingOp.COPY or WORD_1.get(first[1], "strided") or
+                not 0 < size <= RING_MAX_BYTES or max(source, target) + size > self._addresses):
+            raise _Failed(RingFault.INVALID)
+        data = b"".join(self._access(self._bus.read, addr, count)
+                        for addr, count in self._bursts.cut(source, size))
+        at = 0
+        for addr, count in self._bursts.cut(target, size):
+            self._access(self._bus.write, addr, data[at:at + count])
+            at += count
+            self._done_bytes += count
+
+    def _access(self, access: Callable[[int, _T], _R], addr: int, what: _T) -> _R:
+        try:
+            return access(addr, what)
+        except BusError as error:
+            raise _Failed(RingFault.DATA_DEC if error.resp == "DECERR" else RingFault.DATA_SLV,
+                          self._bursts.word(addr)) from None

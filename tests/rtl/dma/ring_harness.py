@@ -1,0 +1,145 @@
+"""A ring engine with memory and a driver, and what it must leave in memory."""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from rtl.dma.ring import Ring
+from rtl.params import RingParams
+from rtl.spec.ring_formats import WORD_1
+from rtl.spec.ring_regs import RING_REGISTERS
+from sim.axi import Memory
+from sim.axi_lite import Manager
+
+from .harness import IMAGE, SOURCES, TARGETS, copies
+
+RING, DONE, SIZE = 0x0000, 0x1000, 0x20000
+SHAPES = {
+    "smallest": {"data_width": 32, "addr_width": 32, "id_width": 1, "reads_in_flight": 1,
+                 "max_beats": 2, "depth": 8},
+    "default": {},
+    "own port": {"own_port": True, "reads_in_flight": 8},
+    "odd": {"data_width": 128, "addr_width": 57, "reads_in_flight": 2, "max_beats": 256,
+            "depth": 16, "own_port": True},
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One descriptor. Addresses in bytes."""
+
+    src: int
+    dst: int
+    size: int
+    long: bool = False
+    irq: bool = False
+    op: int = 0
+
+    @property
+    def slots(self) -> int:
+        return 2 if self.long else 1
+
+    def image(self) -> bytes:
+        control = self.op | self.long << 4 | self.irq << 5
+        words = [self.src | (0 if self.long else (self.size & 0xFFFF) << 48),
+                 self.dst & (1 << 48) - 1 | control << 48]
+        assert WORD_1.get(words[1], "irq") == self.irq
+        if self.long:
+            words += [self.size & 0xFFFF_FFFF | self.dst >> 48 << 32, 0x5A5A_5A5A]
+        return b"".join(word.to_bytes(8, "little") for word in words)
+
+
+@st.composite
+def items(draw, **kwargs):
+    """Copies whose targets are disjoint, in descriptors of either form."""
+    return [Item(copy.src, copy.dst, copy.size, draw(st.booleans()), draw(st.booleans()))
+            for copy in draw(copies(**kwargs))]
+
+
+def expected(image: bytes, todo, done: int) -> bytes:
+    """Memory after the first ``done`` of ``todo``, without rings."""
+    result = bytearray(image)
+    for item in todo[:done]:
+        result[item.dst:item.dst + item.size] = image[item.src:item.src + item.size]
+    return bytes(result)
+
+
+def rig(bench, *, shape="default", timeout=30_000, **memory_args):
+    """Engine, bench, memory of data, and of the rings (the same without a port of their own)."""
+    params = RingParams(**SHAPES[shape])
+    dut = Ring(params)
+    this = bench(dut, timeout=timeout)
+    data = Memory(dut.bus, size=SIZE, **memory_args)
+    data.write(SOURCES, IMAGE)
+    data.attach(this)
+    rings = data
+    if params.own_port:
+        rings = Memory(dut.rings, size=SIZE, **memory_args)
+        rings.attach(this)
+    return dut, this, data, rings
+
+
+class Driver:
+    """What a driver does, in the testbench that owns ``ctx``."""
+
+    def __init__(self, ctx, dut, rings, *, log2=4):
+        self.ctx, self.dut, self.rings, self.log2 = ctx, dut, rings, log2
+        self.bus = Manager(ctx, dut.regs)
+        self.tail = self.seen = 0
+        self.control = {"run": 1, "irq_en": 1, "err_irq_en": 1, "irq_threshold": 255}
+
+    async def read(self, name, field=None):
+        register = RING_REGISTERS[name]
+        word = await self.bus.readl(register.offset)
+        return word if field is None else register[field].get(word)
+
+    async def write(self, name, **fields):
+        register = RING_REGISTERS[name]
+        await self.bus.writel(register.pack(fields), register.offset)
+
+    async def setup(self, **control):
+        self.control |= control
+        await self.write("size", log2=self.log2)
+        await self.write("base", addr=RING >> 12)
+        await self.write("completion_base", addr=DONE >> 12)
+        await self.write("cr", **self.control)
+
+    async def submit(self, todo):
+        """Put descriptors into the ring and ring the doorbell."""
+        for item in todo:
+            image = item.image()
+            for k in range(item.slots):
+                place = RING + (self.tail + k) % (1 << self.log2) * 16
+                at = place - self.rings.base
+                self.rings.data[at:at + 16] = image[16 * k:16 * k + 16]
+            self.tail = (self.tail + item.slots) % (1 << 16)
+        await self.write("tail", slot=self.tail)
+
+    async def completion(self):
+        """Wait for the next completion: slot, fault, and bytes."""
+        place = DONE + self.seen % (1 << self.log2) * 8
+        phase = ~(self.seen >> self.log2) & 1
+        while True:
+            word = int.from_bytes(self.rings.read(place, 8), "little")
+            if word >> 31 & 1 == phase:
+                self.seen += 1
+                return word & 0xFFFF, word >> 16 & 7, word >> 32
+            await self.ctx.tick()
+
+    async def idle(self):
+        while not await self.read("sr", "idle"):
+            pass
+
+    async def reset(self):
+        """Reset, and return how often the bit read 1."""
+        await self.write("cr", reset=1)
+        polls = 0
+        while await self.read("cr", "reset"):
+            polls += 1
+        self.tail = self.seen = 0
+        at = DONE - self.rings.base
+        self.rings.data[at:at + (8 << self.log2)] = bytes(8 << self.log2)
+        return polls
+
+
+assert TARGETS + 0x8000 <= SIZE

@@ -183,26 +183,29 @@ class Bodies:
             words = [b.select(same, b.or_(b.and_(old, b.xor(mask, b.const(MASK64))),
                                           b.and_(new, mask)), old)
                      for old, new, mask in zip(words, f.value(write.data),
-                                               self._write_mask(f, write), strict=True)]
+                                               self._write_mask(f, write.en, f.bit), strict=True)]
         enable = f.bit(cell.en)
         return self._add(f, [
             ("store", 8, self.layout.staged[i] + 8 * at, None, b.select(enable, word, old))
             for at, (word, old) in enumerate(zip(words, f.load(i), strict=True))])
 
     @staticmethod
-    def _write_mask(f, cell):
-        """Return words with ones where the port writes; the netlist has an enable for each bit."""
+    def _write_mask(f, enables, bit):
+        """Return words with ones where a port writes; ``bit`` gives the value of an enable.
+
+        The netlist has one for each bit of data.
+        """
         b = f.b
         out = []
-        for low in range(0, len(cell.data), 64):
-            nets = cell.en[low:low + 64]
+        for low in range(0, len(enables), 64):
+            nets = enables[low:low + 64]
             word, at = b.const(0), 0
             while at < len(nets):
                 stop = at + 1
                 while stop < len(nets) and nets[stop] == nets[at]:
                     stop += 1
                 ones = b.const(((1 << stop - at) - 1) << at)
-                word = b.or_(word, b.and_(b.negative(f.bit(nets[at])), ones))
+                word = b.or_(word, b.and_(b.negative(bit(nets[at])), ones))
                 at = stop
             out.append(word)
         return out
@@ -217,16 +220,29 @@ class Bodies:
             return self._add(f, [])
         address, size, _ = self.layout.memories[cell.memory]
         enabled = b.const(0)
-        masks = self._write_mask(f, cell)
+        pinned = self.cells.pinned[i]
+        addr, data = f.gather(cell.addr[:64]), f.value(cell.data)
+        bit = f.bit
+        if "addr" in pinned:
+            addr = f.words(pinned["addr"])[0]
+        if "data" in pinned:
+            data = f.words(pinned["data"])
+        if "en" in pinned:
+            place = {net: n for n, net in enumerate(cell.en)}
+
+            def bit(net):
+                return f.bits(pinned["en"], place[net], 1)
+
+        masks = self._write_mask(f, cell.en, bit)
         for mask in masks:
             enabled = b.or_(enabled, mask)
-        index, inside = f.row_index(cell.memory, f.gather(cell.addr[:64]))
+        index, inside = f.row_index(cell.memory, addr)
         go = b.ne(enabled, b.const(0))
         if inside is not None:
             go = b.and_(go, inside)
         old = f.load_at(address, size, memory.width, index)
         body = self._mark(self.memory_marks(cell.memory))
-        for at, (mask, new, was) in enumerate(zip(masks, f.value(cell.data), old, strict=True)):
+        for at, (mask, new, was) in enumerate(zip(masks, data, old, strict=True)):
             merged = b.or_(b.and_(was, b.xor(mask, b.const(MASK64))), b.and_(new, mask))
             body.append(("store", size, address + 8 * at, index, merged))
         return self._add(f, [("if", go, body, ())])

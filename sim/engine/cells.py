@@ -58,6 +58,7 @@ class Cells:
         self.data, self.buffers = {}, {}
         for i in self.flipflops:
             self.data[i] = self._data_of(i)
+        self.pinned = {i: self._pinned(i) for i in self.writes}
         for i in self.comb_events:
             self._value(("event", i), 0, "comb")
         self.sources = {key: self._sources(key) for key, kind in self.kind.items()
@@ -65,7 +66,7 @@ class Cells:
 
     def __getstate__(self):
         """Leave out the netlist, and what is needed only to compile."""
-        dropped = ("netlist", "cells", "decoders", "data", "buffers", "sources")
+        dropped = ("netlist", "cells", "decoders", "data", "buffers", "pinned", "sources")
         return {name: value for name, value in self.__dict__.items() if name not in dropped}
 
     def attach(self, netlist):
@@ -158,6 +159,20 @@ class Cells:
         self._value(("d", index), len(value), "comb")
         return "d", index
 
+    def _pinned(self, index):
+        """Give inputs of a write port that show a read port a value of their own.
+
+        Read ports change before memories are written; what is written is what was there before.
+        """
+        cell, found = self.cells[index], {}
+        for name in ("addr", "data", "en"):
+            value = getattr(cell, name)
+            if any(self.kind.get(key) == "rd" for key in self.keys(value)):
+                key = found[name] = name, index
+                self.buffers[key] = value
+                self._value(key, len(value), "comb")
+        return found
+
     def _decoded(self, cell):
         """Return the value and the patterns when all inputs match one value, each another one."""
         if len(cell.inputs) < DECODER:
@@ -202,7 +217,7 @@ class Cells:
 
     def _sources(self, key):
         if isinstance(key, tuple):
-            values = ([self.buffers[key]] if key[0] == "d"
+            values = ([self.buffers[key]] if key in self.buffers
                       else self.event_values(self.cells[key[1]]))
         else:
             values = self._inputs(key, self.cells[key])

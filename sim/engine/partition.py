@@ -80,13 +80,17 @@ class Partition:
         sinks = {("f", i): {cells.data[i]} for i in cells.flipflops}
         for kind, indices, values in (
                 ("r", cells.reads, cells.read_inputs),
-                ("w", cells.writes, lambda cell: [cell.addr, cell.data, cell.en]),
                 ("e", cells.sync_events, cells.event_values)):
             for i in indices:
                 found = set()
                 for value in values(cells.cells[i]):
                     found |= cells.keys(value)
                 sinks[kind, i] = found
+        for i in cells.writes:
+            pinned = cells.pinned[i]
+            sinks["w", i] = set(pinned.values()).union(*(
+                cells.keys(getattr(cells.cells[i], name)) for name in ("addr", "data", "en")
+                if name not in pinned))
         return sinks
 
     def _clocks(self):

@@ -57,9 +57,9 @@ class Setting(wiring.Component):
 
 class Environment:
     """Checks every order against what the cache must hold, and answers at random.
+
     ``lines`` maps (set, way) to [tag, dirty]; a line being filled is in ``flight``. With
     ``flushes``, clean lines may be dropped unseen.
-    clean lines may be dropped unseen.
     """
 
     def __init__(self, dut, seed, requests, *, flushes):

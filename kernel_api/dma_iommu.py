@@ -177,8 +177,9 @@ class IommuOps:
         if any(self.must_bounce(dev, sg.phys, sg.length, direction) for sg in entries):
             return self._map_each(dev, entries, direction, attrs)
         if not attrs & DMA_ATTR_SKIP_CPU_SYNC:
-            for sg in entries:
-                sync_for_device(dev, sg.phys, sg.length, direction)
+            with dev.kernel.cache.batch():
+                for sg in entries:
+                    sync_for_device(dev, sg.phys, sg.length, direction)
         boundary = dma_get_seg_boundary(dev)
         pieces = [(offset_in_page(sg.offset), sg.length) for sg in entries]
         spans = layout_spans(pieces, PAGE_SIZE, boundary)
@@ -251,8 +252,9 @@ class IommuOps:
             self._unmap_each(dev, entries, direction, attrs)
             return
         if not attrs & DMA_ATTR_SKIP_CPU_SYNC:
-            for sg in entries:
-                sync_for_cpu(dev, sg.phys, sg.length, direction)
+            with dev.kernel.cache.batch():
+                for sg in entries:
+                    sync_for_cpu(dev, sg.phys, sg.length, direction)
         used = [sg for sg in entries if sg.dma_length]
         if WARN_ON(not used, f"{dev.name}: unmap of a list that is not mapped"):
             return

@@ -81,4 +81,5 @@ def sync_for_cpu(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> No
         dev.kernel.cache.inv(phys, size)
     bounce = dev.io_tlb_mem
     if bounce and bounce.find(phys):
+        dev.kernel.cache.fence()
         bounce.sync_for_cpu(phys, size, direction)

@@ -126,12 +126,13 @@ def _sync(dev: Device, sgl: Sgl, nents: int, direction: int, *, for_cpu: bool) -
     claimed = Mapping(dev, Kind.SG, entries[0].dma_address, entries[0].phys, entries[0].length,
                       direction, nents=nents)
     tell(dev.kernel, "syncing", dev, claimed, for_cpu=for_cpu)
-    for sg in entries:
-        phys = sg.phys
-        if sg.swiotlb or dev.dma_ops is dev.kernel.direct_ops:
-            phys = dev.dma_ops.to_phys(dev, sg.dma_address)
-        if not sg.bus_address and phys is not None:
-            (sync_for_cpu if for_cpu else sync_for_device)(dev, phys, sg.length, direction)
+    with dev.kernel.cache.batch():
+        for sg in entries:
+            phys = sg.phys
+            if sg.swiotlb or dev.dma_ops is dev.kernel.direct_ops:
+                phys = dev.dma_ops.to_phys(dev, sg.dma_address)
+            if not sg.bus_address and phys is not None:
+                (sync_for_cpu if for_cpu else sync_for_device)(dev, phys, sg.length, direction)
     dev.kernel.stats.syncs += 1
     tell(dev.kernel, "synced", dev, claimed, for_cpu=for_cpu)
 

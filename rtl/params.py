@@ -209,6 +209,8 @@ class CacheParams:
         Geometry: up to 8 ways, lines of 16 to 128 bytes and at least two beats, at least two sets.
     misses : int, power of two, 1 to 8
         Lines that may be on their way from memory at once.
+    commands : int, 1 to 8
+        Commands of maintenance that may be queued.
     """
 
     phys_bits: int = 40
@@ -218,10 +220,12 @@ class CacheParams:
     ways: int = 4
     line_bytes: int = 64
     misses: int = 4
+    commands: int = 4
 
     def __post_init__(self):
         within("Physical address width", self.phys_bits, 32, 56)
         one_of("Misses in flight", self.misses, (1, 2, 4, 8))
+        within("Queued commands", self.commands, 1, 8)
         one_of("Data width", self.data_width, (32, 64, 128))
         within("ID width", self.id_width, 1, 16)
         one_of("Ways", self.ways, (1, 2, 4, 8))
@@ -273,6 +277,11 @@ class CacheParams:
     def word_bits(self) -> int:
         """Bits of the number of a bus word in a line."""
         return self.beats.bit_length() - 1
+
+    @property
+    def group(self) -> int:
+        """Sets that maintenance passes over at once if there is nothing to do."""
+        return min(8, self.sets // 2)
 
     @property
     def orders(self) -> int:

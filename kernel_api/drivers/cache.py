@@ -1,8 +1,13 @@
 """Driver of the cache controller: clean, invalidate and flush by physical range.
 
+Within a batch, operations are queued in the controller, and waited for only at its end: what Linux
+prepares as "separate DMA sync issuing and completion waiting".
+
 Source: Linux ``drivers/cache/starfive_starlink_cache.c`` (the three operations, and polling).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
@@ -41,10 +46,12 @@ class CacheController:
         self._kernel, self.line_bytes = kernel, kernel.platform.line_bytes
         self.dev = Device("cache")
         self.regs = Registers(CACHE_REGISTERS, kernel.machine, base)
+        self._places = self._batches = self._queued = 0
 
     def probe(self) -> int:
         """Check the geometry, and have errors reported. 0 or a negative error number."""
-        line = 1 << self.regs.cap.read("line_bytes_log2")
+        cap = self.regs.cap.fields()
+        line, self._places = 1 << cap["line_bytes_log2"], cap["commands"]
         if line != self.line_bytes:
             dev_err(self.dev, "line of %d bytes, the platform says %d", line, self.line_bytes)
             return -ENODEV
@@ -84,6 +91,26 @@ class CacheController:
         self._kernel.stats.cache_flushes += 1
         self._command("the whole cache", CacheMode.CLEAN_INVALIDATE, whole=1)
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Issue the operations inside without waiting, and wait once, at the end of the block.
+
+        Until then, nobody may rely on any of them, and nothing else may be done that needs one,
+        such as a change of page tables. Without a command queue, each is waited for.
+        """
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            if not self._batches:
+                self.fence()
+
+    def fence(self) -> None:
+        """Wait until all operations that were issued are done."""
+        while self._queued:
+            self._take_result()
+
     def _run(self, mode: CacheMode, phys: PhysAddr, size: int) -> bool:
         if size <= 0:
             return False
@@ -97,9 +124,25 @@ class CacheController:
         return True
 
     def _command(self, what: str, mode: CacheMode, *, whole: int) -> None:
-        """Start an operation after all earlier stores, and wait for its end."""
+        """Start an operation after all earlier stores; wait for its end, unless in a batch."""
+        if self._batches and self._places:
+            if self._queued == self._places:
+                self._take_result()
+            self._kernel.cpu.mb()
+            self.regs.cmd.write(mode=mode, whole=whole)
+            self._queued += 1
+            return
         self._kernel.cpu.mb()
         self.regs.ctl.write(enable=1, mode=mode, whole=whole)
         if not poll_timeout(self._kernel.machine, lambda: not self.regs.ctl.read("enable"),
                             TIMEOUT_CYCLES):
             dev_err(self.dev, "%s of %s timed out", mode.name, what)
+
+    def _take_result(self) -> None:
+        """Wait for the oldest queued operation. What went wrong is told by the interrupt."""
+        self._queued -= 1
+        if poll_timeout(self._kernel.machine, lambda: self.regs.result.read("valid"),
+                        TIMEOUT_CYCLES):
+            self.regs.result.write(valid=1)
+        else:
+            dev_err(self.dev, "a queued operation timed out")

@@ -42,7 +42,7 @@ class Back(wiring.Component):
         As of :class:`~rtl.cache.refill.Refill`.
     lines
         As of :class:`~rtl.cache.readout.Readout`.
-    evicted, cleaned
+    evicted, cleaned, spoiled
         As of :class:`~rtl.cache.write_back.WriteBack`.
     probe, port
         As of :class:`~rtl.cache.bypass.Bypass`.
@@ -67,7 +67,7 @@ class Back(wiring.Component):
             "fills": Out(stream.Signature(StoreLayout(params))),
             "lines": In(stream.Signature(VictimLayout(params))),
             "copies": Out(stream.Signature(PlaceLayout(params))), "data": In(params.data_width),
-            "evicted": Out(1), "cleaned": Out(1),
+            "evicted": Out(1), "cleaned": Out(1), "spoiled": Out(1),
             "probe": In(ProbeSignature(params)), "port": Out(TurnSignature()),
             "w": In(channel(params, "w")),
             "tasks": Out(stream.Signature(TaskLayout(params))),
@@ -118,6 +118,7 @@ class Back(wiring.Component):
             port.bypass.eq(bypass.active),
             self.evicted.eq(write_back.evicted),
             self.cleaned.eq(write_back.cleaned),
+            self.spoiled.eq(write_back.spoiled),
             self.refill_error.eq(refill.error),
             self.refill_line.eq(refill.error_line),
             self.write_error.eq(write_back.error),

@@ -9,6 +9,7 @@ from rtl.params import CacheParams
 
 from .access import Access
 from .back import Back
+from .commands import Commands
 from .front import Front
 from .layouts import bus
 from .lookup import Lookup
@@ -33,6 +34,7 @@ class Cache(wiring.Component):
         params = self.params
         cpu = flipped(self.cpu)
         m.submodules.registers = registers = Registers(params)
+        m.submodules.commands = commands = Commands(params)
         m.submodules.maintenance = maintenance = Maintenance(params)
         m.submodules.front = front = Front(params)
         m.submodules.lookup = lookup = Lookup(params)
@@ -41,7 +43,10 @@ class Cache(wiring.Component):
 
         # Commands.
         connect(m, flipped(self.regs), registers.bus)
-        connect(m, registers.command, maintenance.command)
+        connect(m, registers.direct, commands.direct)
+        connect(m, registers.queued, commands.queued)
+        connect(m, commands.results, registers.results)
+        connect(m, commands.command, maintenance.command)
         connect(m, maintenance.steps, front.steps)
         connect(m, maintenance.walk, lookup.walk)
 
@@ -73,6 +78,11 @@ class Cache(wiring.Component):
             back.data.eq(access.copied),
             lookup.stored.eq(access.stored),
             access.incoming.eq(self.memory.r.p.data),
+            registers.waiting.eq(commands.level),
+            registers.working.eq(maintenance.command.busy),
+            commands.cleaned.eq(back.cleaned),
+            commands.spoiled.eq(back.spoiled),
+            commands.line.eq(back.write_line),
             registers.events.eq(lookup.events),
             registers.evicted.eq(back.evicted),
             registers.cleaned.eq(back.cleaned),

@@ -204,6 +204,8 @@ class FlightSignature(wiring.Signature):
     -------
     line : ``Out(LineLayout(params))``
         Line that is looked up.
+    moving : ``In(1)``
+        Some set is in motion.
     near : ``In(1)``, slot : ``In(misses)``
         The lines of its set are in motion; one-hot, the refill that brings this very line.
         Combinational.
@@ -219,7 +221,8 @@ class FlightSignature(wiring.Signature):
 
     def __init__(self, params: CacheParams):
         super().__init__({
-            "line": Out(LineLayout(params)), "near": In(1), "slot": In(params.misses),
+            "line": Out(LineLayout(params)), "moving": In(1), "near": In(1),
+            "slot": In(params.misses),
             "next": In(params.misses), "asked": Out(params.misses), "way": In(params.way_bits),
             "refer": Out(1), "refers": Out(params.misses), "soil": Out(1),
         })

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CacheMode
+from rtl.spec.cache_regs import CacheEdge, CacheMode
 
 from .layouts import Kind, RequestLayout
 
@@ -19,15 +19,18 @@ class CommandSignature(wiring.Signature):
     -------
     start : ``Out(1)``, mode : ``Out(2)``, whole : ``Out(1)``, first, end : ``Out(64)``
         Command: :class:`CacheMode`, the whole cache, first byte, byte after the last.
+    edge : ``Out(CacheEdge)``
+        Rule for lines that the range covers in part.
     busy : ``In(1)``
         From the cycle after ``start`` until all is done.
     refused : ``In(1)``
-        With ``start``: reserved mode, or ``end`` below ``first``; nothing is done.
+        With ``start``: reserved mode, ``end`` below ``first``, or not whole lines where the rule
+        asks for that; nothing is done.
     """
 
     def __init__(self):
-        super().__init__({"start": Out(1), "mode": Out(2), "whole": Out(1), "first": Out(64),
-                          "end": Out(64), "busy": In(1), "refused": In(1)})
+        super().__init__({"start": Out(1), "mode": Out(2), "whole": Out(1), "edge": Out(CacheEdge),
+                          "first": Out(64), "end": Out(64), "busy": In(1), "refused": In(1)})
 
 
 class WalkSignature(wiring.Signature):
@@ -37,6 +40,9 @@ class WalkSignature(wiring.Signature):
     -------
     low, high : ``Out(line_bits)``, ``Out(line_bits + 1)``
         Line numbers: bounds of a walk by set, the first and the one after the last.
+    asked : ``Out(set_bits)``, some_full, some_dirty : ``In(1)``
+        Whether there may be a line, or a dirty one, in the group of sets with this one.
+        Combinational.
     working : ``In(1)``
         A request of maintenance is being looked up.
     launched, settled : ``In(1)``
@@ -45,17 +51,19 @@ class WalkSignature(wiring.Signature):
 
     def __init__(self, params: CacheParams):
         super().__init__({"low": Out(params.line_bits), "high": Out(params.line_bits + 1),
+                          "asked": Out(params.set_bits), "some_full": In(1), "some_dirty": In(1),
                           "working": In(1), "launched": In(1), "settled": In(1)})
 
 
 class Maintenance(wiring.Component):
     """Turn one command into requests to the lookup, one a cycle.
 
-    They go line by line, or set by set if the range has at least as many lines as there are sets.
-    A first or last line that the range covers only in part keeps its other bytes: under
-    make-invalidate it is cleaned and invalidated instead, before the lines between. A command is
-    done when all its lines have been looked up and all its write-backs were acknowledged, whether
-    well or badly. A command is ignored while busy.
+    They go set by set, through those sets in which lines of the range would be. A group of sets in
+    which there is nothing to do costs one cycle. A first or last line that make-invalidate covers
+    only in part is treated as the rule of the command says: cleaned and invalidated instead, before
+    the lines between; dropped like those; or left alone. A command is done when all its lines have
+    been looked up and all its write-backs were acknowledged, whether well or badly. A command is
+    ignored while busy.
 
     Bytes at or above ``2**phys_bits`` do not exist and are left out.
 
@@ -92,7 +100,12 @@ class Maintenance(wiring.Component):
         whole = Signal()
         low_part = Signal()                 # the first line is covered only in part
         high_part = Signal()
-        index = Signal(params.set_bits + 1)
+        leave = Signal()                    # those are left alone
+        index = Signal(params.set_bits)     # set to look at
+        left = Signal(params.set_bits + 1)  # sets to look at
+        rest = Signal.like(left)            # sets to the end of the group
+        empty = Signal()                    # there is nothing to do in the group
+        offered = Signal()                  # a request must not be withdrawn
         awaited = Signal(6)                 # write-backs that are not acknowledged
         m.d.sync += awaited.eq(awaited + walk.launched - walk.settled)
 
@@ -107,44 +120,58 @@ class Maintenance(wiring.Component):
             steps.p.mode.eq(mode),
             steps.p.whole.eq(whole),
             command.busy.eq(1),
+            walk.asked.eq(index),
+            rest.eq(params.group - index[:params.group.bit_length() - 1]),
+            empty.eq(~Mux(mode == CacheMode.CLEAN_SHARED, walk.some_dirty, walk.some_full)),
         ]
+        m.d.sync += offered.eq(steps.valid & ~steps.ready)
         with m.FSM(name="maintenance"):
             with m.State("IDLE"):
                 m.d.comb += command.busy.eq(0)
+                cuts_low, cuts_high = command.first[:offset].any(), command.end[:offset].any()
                 m.d.sync += [
                     mode.eq(command.mode),
                     whole.eq(command.whole),
                     index.eq(0),
+                    left.eq(params.sets),
                     walk.low.eq(command.first[offset:phys]),
-                    low_part.eq(command.first[:offset].any()),
-                    walk.high.eq(command.end[offset:phys] + command.end[:offset].any()),
-                    high_part.eq(command.end[:offset].any()),
+                    low_part.eq(cuts_low & (command.edge != CacheEdge.ROUND_OUT)),
+                    walk.high.eq(command.end[offset:phys] + cuts_high),
+                    high_part.eq(cuts_high & (command.edge != CacheEdge.ROUND_OUT)),
+                    leave.eq(command.edge == CacheEdge.LEAVE),
                 ]
                 with m.If(command.end[phys:].any()):
                     m.d.sync += [walk.high.eq(1 << params.line_bits), high_part.eq(0)]
                 with m.If(command.start):
-                    empty = (command.end == command.first) | command.first[phys:].any()
+                    nothing = (command.end == command.first) | command.first[phys:].any()
+                    cut = ((command.mode == CacheMode.MAKE_INVALIDATE) & (cuts_low | cuts_high)
+                           & (command.edge == CacheEdge.REFUSE))
                     m.d.comb += command.refused.eq(
-                        (command.mode == 3) | (~command.whole & (command.end < command.first)))
+                        (command.mode == 3)
+                        | (~command.whole & ((command.end < command.first) | cut)))
                     with m.If(command.refused):
                         pass
                     with m.Elif(command.whole):
                         m.next = "SETS"
-                    with m.Elif(~empty):
+                    with m.Elif(~nothing):
                         m.next = "CHECK"
             with m.State("CHECK"):
                 loses = mode == CacheMode.MAKE_INVALIDATE
                 m.d.sync += last.eq(walk.high - 1)
-                with m.If(loses & low_part):
+                with m.If(loses & low_part & leave):
+                    m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
+                with m.Elif(loses & low_part):
                     m.next = "FIRST"
                 with m.Elif(lines == 0):
                     m.next = "SETTLE"
+                with m.Elif(loses & high_part & leave):
+                    m.d.sync += [high_part.eq(0), walk.high.eq(walk.high - 1)]
                 with m.Elif(loses & high_part):
                     m.next = "LAST"
-                with m.Elif(lines >= params.sets):
-                    m.next = "SETS"
                 with m.Else():
-                    m.next = "LINES"
+                    with m.If(lines < params.sets):
+                        m.d.sync += [index.eq(walk.low), left.eq(lines)]
+                    m.next = "SETS"
             with m.State("FIRST"):
                 m.d.comb += [steps.valid.eq(1), steps.p.mode.eq(CacheMode.CLEAN_INVALIDATE)]
                 with m.If(taken):
@@ -156,21 +183,16 @@ class Maintenance(wiring.Component):
                 with m.If(taken):
                     m.d.sync += [high_part.eq(0), walk.high.eq(last)]
                     m.next = "CHECK"
-            with m.State("LINES"):
-                m.d.comb += steps.valid.eq(1)
-                with m.If(taken):
-                    m.d.sync += walk.low.eq(walk.low + 1)
-                    with m.If(walk.low == last):
-                        m.next = "SETTLE"
             with m.State("SETS"):
                 m.d.comb += [
-                    steps.valid.eq(1),
+                    steps.valid.eq(~empty | offered),
                     steps.p.kind.eq(Kind.SET),
-                    steps.p.line.eq(index[:params.set_bits]),
+                    steps.p.line.eq(index),
                 ]
-                with m.If(taken):
-                    m.d.sync += index.eq(index + 1)
-                    with m.If(index == params.sets - 1):
+                step = Mux(steps.valid, 1, rest)
+                with m.If(taken | ~steps.valid):
+                    m.d.sync += [index.eq(index + step), left.eq(left - step)]
+                    with m.If(left <= step):
                         m.next = "SETTLE"
             with m.State("SETTLE"):
                 with m.If(~walk.working & (awaited == 0)):

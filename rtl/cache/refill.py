@@ -205,6 +205,7 @@ class Refill(wiring.Component):
         near = Signal(count)
         m.d.comb += [
             near.eq(Cat(slot.moving & (slot.now.line.set == flight.line.set) for slot in slots)),
+            flight.moving.eq(Cat(slot.moving for slot in slots).any()),
             flight.near.eq(near.any()),
             flight.slot.eq(near & Cat(slot.now.line.tag == flight.line.tag for slot in slots)),
             flight.next.eq(start),

@@ -1,7 +1,7 @@
 """Registers of the cache controller: commands, status, counters."""
 
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi import lite
@@ -9,6 +9,7 @@ from rtl.params import CacheParams
 from rtl.regs.regfile import RegisterFile
 from rtl.spec.cache_regs import CACHE_REGISTERS
 
+from .commands import CommandLayout, ResultLayout
 from .layouts import LineLayout
 from .lookup import EventLayout
 from .maintenance import CommandSignature
@@ -33,8 +34,14 @@ class Registers(wiring.Component):
         Bus.
     irq : ``Out(1)``
         A status bit is set and enabled.
-    command : ``Out(CommandSignature())``
-        To the maintenance.
+    direct : ``Out(CommandSignature())``
+        Command of ``ctl``.
+    queued : ``Out(stream.Signature(CommandLayout()))``, waiting : ``In(range(commands + 1))``
+        Commands of ``cmd``; those that wait.
+    results : ``In(stream.Signature(ResultLayout(params)))``
+        What became of those.
+    working : ``In(1)``
+        A command is under way.
     events : ``In(EventLayout(params))``
         What the lookup found.
     evicted, cleaned : ``In(1)``
@@ -48,7 +55,10 @@ class Registers(wiring.Component):
         line = LineLayout(params)
         super().__init__({
             "bus": In(lite.Signature(addr_width=12)), "irq": Out(1),
-            "command": Out(CommandSignature()),
+            "direct": Out(CommandSignature()),
+            "queued": Out(stream.Signature(CommandLayout())),
+            "waiting": In(range(params.commands + 1)),
+            "results": In(stream.Signature(ResultLayout(params))), "working": In(1),
             "events": In(EventLayout(params)), "evicted": In(1), "cleaned": In(1),
             "refill_error": In(1), "write_error": In(1),
             "refill_line": In(line), "write_line": In(line),
@@ -62,25 +72,50 @@ class Registers(wiring.Component):
         fields = regfile.fields
 
         m.d.comb += [
-            self.command.start.eq(fields.ctl.w_stb & fields.ctl.enable_w),
-            self.command.mode.eq(fields.ctl.mode),
-            self.command.whole.eq(fields.ctl.whole),
-            self.command.first.eq(Cat(fields.start.addr, fields.start_msb.addr)),
-            self.command.end.eq(Cat(fields.end.addr, fields.end_msb.addr)),
-            fields.ctl.enable.eq(self.command.busy),
+            self.direct.start.eq(fields.ctl.w_stb & fields.ctl.enable_w),
+            self.direct.mode.eq(fields.ctl.mode),
+            self.direct.whole.eq(fields.ctl.whole),
+            self.direct.first.eq(Cat(fields.start.addr, fields.start_msb.addr)),
+            self.direct.end.eq(Cat(fields.end.addr, fields.end_msb.addr)),
+            fields.ctl.enable.eq(self.direct.busy),
             fields.cap.version.eq(VERSION),
             fields.cap.line_bytes_log2.eq(params.offset_bits),
             fields.cap.ways.eq(params.ways),
             fields.cap.sets_log2.eq(params.set_bits),
             fields.cap.misses.eq(params.misses),
+            fields.cap.commands.eq(params.commands),
         ]
 
+        result, full = self.results.p, Signal()
+        m.d.comb += [
+            self.queued.valid.eq(fields.cmd.w_stb),
+            self.queued.p.first.eq(self.direct.first),
+            self.queued.p.end.eq(self.direct.end),
+            full.eq(fields.cmd.w_stb & ~self.queued.ready),
+            fields.queue.waiting.eq(self.waiting),
+            fields.queue.working.eq(self.working),
+            self.results.ready.eq(fields.result.w_stb & fields.result.valid_w),
+            fields.result.valid.eq(self.results.valid),
+            fields.result.refused.eq(result.refused),
+            fields.result.error.eq(result.error),
+            fields.result.tag.eq(result.tag),
+            fields.result_lines.lines.eq(result.lines),
+            Cat(fields.result_addr.addr, fields.result_addr_msb.addr).eq(
+                Cat(C(0, params.offset_bits), result.line)),
+        ]
+        m.d.comb += [self.queued.p[name].eq(getattr(fields.cmd, name))
+                     for name in ("mode", "edge", "whole", "notify", "tag")]
+        # The queue of results shows a new one where there was none, or behind one that went.
+        told = Signal()
+        m.d.comb += fields.status.done.eq(self.results.valid & ~told & result.notify)
+        m.d.sync += told.eq(self.results.valid & ~self.results.ready)
+
         errors = {"refill_error": self.refill_error, "write_error": self.write_error,
-                  "refused": self.command.refused}
-        raised = {name: getattr(fields.status, f"{name}_q") for name in errors}
+                  "refused": self.direct.refused | full}
+        raised = {name: getattr(fields.status, f"{name}_q") for name in (*errors, "done")}
         m.d.comb += [getattr(fields.status, name).eq(value) for name, value in errors.items()]
         m.d.comb += self.irq.eq(Cat(
-            raised[name] & getattr(fields.irq_en, name) for name in errors).any())
+            raised[name] & getattr(fields.irq_en, name) for name in raised).any())
 
         first_error = Signal(params.phys_bits)
         with m.If(~raised["refill_error"] & ~raised["write_error"]):

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
 
+from .census import Census
 from .layouts import RowLayout
 from .ram import Ram
 
@@ -44,6 +45,8 @@ class Tags(wiring.Component):
         Tag of the way ``pick``.
     write : ``In(1)``, write_set : ``In(set_bits)``, write_row : ``In(RowLayout(params))``
         Change the state of a set.
+    asked, some_full, some_dirty
+        As of :class:`~rtl.cache.census.Census`.
     fill : ``In(ways)``, fill_tag : ``In(tag_bits)``
         Change the tags of these ways, in set ``write_set``.
     """
@@ -61,6 +64,7 @@ class Tags(wiring.Component):
             "picked": Out(params.tag_bits),
             "write": In(1), "write_set": In(params.set_bits), "write_row": In(row),
             "fill": In(params.ways), "fill_tag": In(params.tag_bits),
+            "asked": In(params.set_bits), "some_full": Out(1), "some_dirty": Out(1),
         })
 
     def elaborate(self, platform):
@@ -74,6 +78,17 @@ class Tags(wiring.Component):
         m.submodules.states = states = memory.Memory(shape=RowLayout(params), depth=sets, init=[])
         write = states.write_port()
         state = states.read_port(transparent_for=(write,))
+
+        m.submodules.census = census = Census(params)
+        m.d.comb += [
+            census.write.eq(write.en),
+            census.set.eq(write.addr),
+            census.full.eq(write.data.valid.any()),
+            census.dirty.eq((write.data.dirty | write.data.pending).any()),
+            census.asked.eq(self.asked),
+            self.some_full.eq(census.some_full),
+            self.some_dirty.eq(census.some_dirty),
+        ]
 
         sweep = Signal(set_bits + 1)        # sets cleared; the top bit ends the sweep
         m.d.comb += [

@@ -43,8 +43,8 @@ class WriteBack(wiring.Component):
         Memory has taken a line that makes room for another.
     written, failed : ``Out(misses)``
         One-hot: the refill for which memory has taken, or refused, a line that makes room.
-    cleaned : ``Out(1)``
-        Memory has taken a line that maintenance wrote back.
+    cleaned, spoiled : ``Out(1)``
+        Memory has taken, or refused, a line that maintenance wrote back.
     idle : ``Out(1)``
         No response is expected.
     error : ``Out(1)``, error_line : ``Out(LineLayout(params))``
@@ -58,7 +58,7 @@ class WriteBack(wiring.Component):
             "aw": Out(channel(params, "aw")),
             "b": In(channel(params, "b")),
             "tasks": Out(stream.Signature(TaskLayout(params))),
-            "evicted": Out(1), "cleaned": Out(1),
+            "evicted": Out(1), "cleaned": Out(1), "spoiled": Out(1),
             "written": Out(params.misses), "failed": Out(params.misses),
             "idle": Out(1),
             "error": Out(1), "error_line": Out(LineLayout(params)),
@@ -96,6 +96,7 @@ class WriteBack(wiring.Component):
         done = Signal()
         wrong = Signal()
         makes_room = Signal()
+        ours = Signal()                     # maintenance wrote it back
         m.d.comb += [
             self.b.ready.eq(answers.i.ready),
             done.eq(self.b.valid & self.b.ready),
@@ -105,8 +106,9 @@ class WriteBack(wiring.Component):
             self.failed.eq(Mux(done & makes_room & wrong, queue.o.p.slot, 0)),
             self.written.eq(Mux(self.evicted, queue.o.p.slot, 0)),
             self.evicted.eq(done & makes_room & ~wrong),
-            self.cleaned.eq(done & ~wrong & ((queue.o.p.cause == Cause.CLEAN)
-                                             | (queue.o.p.cause == Cause.FLUSH))),
+            ours.eq((queue.o.p.cause == Cause.CLEAN) | (queue.o.p.cause == Cause.FLUSH)),
+            self.cleaned.eq(done & ~wrong & ours),
+            self.spoiled.eq(done & wrong & ours),
             self.error.eq(done & wrong),
             self.error_line.eq(queue.o.p.line),
             answers.i.valid.eq(done & ~makes_room),

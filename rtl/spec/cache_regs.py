@@ -8,9 +8,9 @@ import enum
 
 from .regmap import Access, Field, Register, RegisterMap
 
-__all__ = ["CACHE_REGISTERS", "CacheMode"]
+__all__ = ["CACHE_REGISTERS", "CacheEdge", "CacheMode"]
 
-RO, RW, W1C, WARL = Access.RO, Access.RW, Access.W1C, Access.WARL
+RO, RW, W1C, WARL, WO = Access.RO, Access.RW, Access.W1C, Access.WARL, Access.WO
 
 
 class CacheMode(enum.IntEnum):
@@ -19,6 +19,19 @@ class CacheMode(enum.IntEnum):
     CLEAN_INVALIDATE = 0
     MAKE_INVALIDATE = 1
     CLEAN_SHARED = 2
+
+
+class CacheEdge(enum.IntEnum):
+    """Value of ``cmd.edge``: what make-invalidate does to lines that the range covers in part."""
+
+    #: Clean and invalidate them: the bytes outside are kept. ``ctl`` always does that.
+    FLUSH = 0
+    #: Drop them like the others.
+    ROUND_OUT = 1
+    #: Leave them as they are.
+    LEAVE = 2
+    #: Refuse the command.
+    REFUSE = 3
 
 
 def _counter(name: str, offset: int, doc: str) -> Register:
@@ -46,11 +59,14 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("ways", 12, 4, RO, "Ways."),
         Field("sets_log2", 16, 8, RO, "Sets, log2."),
         Field("misses", 24, 4, RO, "Lines that may be on their way from memory at once."),
+        Field("commands", 28, 4, RO, "Commands that the queue behind cmd holds, and results."),
     )),
     Register("status", 0x24, "Extension: errors.", (
         Field("refill_error", 0, 1, W1C, "A refill failed; the line was not kept."),
         Field("write_error", 1, 1, W1C, "A write-back failed; the line stayed dirty."),
-        Field("refused", 2, 1, W1C, "A command had a reserved mode, or END below START."),
+        Field("refused", 2, 1, W1C, "A command had a reserved mode, or END below START; or cmd was "
+                                    "written while the queue was full."),
+        Field("done", 3, 1, W1C, "A queued command with cmd.notify has its result."),
     )),
     Register("err_addr", 0x28, "Extension: line of the first error since status was 0, low half.", (
         Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
@@ -60,6 +76,7 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("refill_error", 0, 1, RW, "Interrupt on refill_error."),
         Field("write_error", 1, 1, RW, "Interrupt on write_error."),
         Field("refused", 2, 1, RW, "Interrupt on refused."),
+        Field("done", 3, 1, RW, "Interrupt on done."),
     )),
     _counter("read_hits", 0x40, "read bursts or parts of one, within a line, that hit"),
     _counter("read_misses", 0x44, "those that missed"),
@@ -68,4 +85,27 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
     _counter("evictions", 0x50, "dirty lines written back to make room"),
     _counter("cleaned", 0x54, "dirty lines written back by maintenance"),
     _counter("invalidated", 0x58, "valid lines dropped by maintenance"),
+    Register("cmd", 0x60, "Extension: the write queues a command for the range START to END.", (
+        Field("mode", 0, 2, WO, "Operation, as in ctl.", values=CacheMode),
+        Field("whole", 3, 1, WO, "The whole cache, whatever START and END say."),
+        Field("edge", 4, 2, WO, "Rule for lines that the range covers in part.", values=CacheEdge),
+        Field("notify", 6, 1, WO, "Set status.done when the command has its result."),
+        Field("tag", 8, 8, WO, "Comes back with the result."),
+    )),
+    Register("queue", 0x64, "Extension: the command queue.", (
+        Field("waiting", 0, 4, RO, "Commands that have not begun."),
+        Field("working", 4, 1, RO, "A command, queued or not, is under way."),
+    )),
+    Register("result", 0x68, "Extension: the oldest result of a queued command.", (
+        Field("valid", 0, 1, WARL, "There is one; write 1 to go on to the next."),
+        Field("refused", 1, 1, RO, "The command was refused: mode, END below START, or edge."),
+        Field("error", 2, 1, RO, "A line could not be written back; it stayed dirty."),
+        Field("tag", 8, 8, RO, "Of the command."),
+    )),
+    Register("result_lines", 0x6C, "Extension: lines that the command wrote back.", (
+        Field("lines", 0, 32, RO, "Lines."),)),
+    Register("result_addr", 0x70, "Extension: first line that could not be written, low half.", (
+        Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
+    Register("result_addr_msb", 0x74, "Extension: the same, high half.", (
+        Field("addr", 0, 32, RO, "Bits 63:32 of the physical address."),)),
 ))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
 from rtl.spec.platform import BusError, Seen
 
 from .memory import Memory
@@ -13,10 +13,28 @@ __all__ = ["Cache", "Line"]
 
 _VERSION = 1
 _WORD = (1 << 32) - 1
-_CTL, _CAP, _STATUS = (CACHE_REGISTERS[name] for name in ("ctl", "cap", "status"))
+_CTL, _CAP, _STATUS, _CMD, _RESULT = (
+    CACHE_REGISTERS[name] for name in ("ctl", "cap", "status", "cmd", "result"))
 _COUNTERS = ("read_hits", "read_misses", "write_hits", "write_misses", "evictions", "cleaned",
              "invalidated")
 _OFFSETS = {register.offset: register.name for register in CACHE_REGISTERS}
+
+
+@dataclass
+class Command:
+    """A command of maintenance, and what became of it."""
+
+    mode: int
+    whole: int
+    start: int
+    end: int
+    edge: CacheEdge = CacheEdge.FLUSH
+    tag: int = 0
+    notify: int = 0
+    refused: bool = False
+    error: bool = False
+    addr: int = 0
+    lines: int = 0
 
 
 @dataclass
@@ -44,16 +62,20 @@ class Cache:
         Geometry.
     misses : int
         What ``cap`` says of the lines that may be on their way at once; here, one is.
+    commands : int
+        Commands that can be queued, and results. Here, commands wait only for room for results.
     """
 
     def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
-                 line_bytes: int = 64, misses: int = 4):
+                 line_bytes: int = 64, misses: int = 4, commands: int = 4):
         self._memory = memory
         self.line_bytes = line_bytes
         sets = size_bytes // (ways * line_bytes)
         self._cap = _CAP.pack({
             "version": _VERSION, "line_bytes_log2": line_bytes.bit_length() - 1, "ways": ways,
-            "sets_log2": sets.bit_length() - 1, "misses": misses})
+            "sets_log2": sets.bit_length() - 1, "misses": misses,
+            "commands": commands})
+        self._commands, self._waiting, self._results = commands, [], []
         self._sets = [[Line() for _ in range(ways)] for _ in range(sets)]
         self._order = [TreePlru(ways) for _ in range(sets)]
         self._words = dict.fromkeys(("start", "end", "err_addr"), 0)
@@ -115,10 +137,13 @@ class Cache:
         base = name.removesuffix("_msb")
         if base in self._words:
             return self._words[base] >> (32 if name != base else 0) & _WORD
+        if base.startswith("result"):
+            return self._result(base) >> (32 if name != base else 0) & _WORD
         if name in self.counters:
             return self.counters[name] & _WORD
         return {"ctl": _CTL.pack({"mode": self._mode, "whole": self._whole}), "cap": self._cap,
-                "status": self._status, "irq_en": self._enable}.get(name, 0)
+                "status": self._status, "irq_en": self._enable,
+                "queue": len(self._waiting)}.get(name, 0)
 
     def write(self, offset: int, value: int) -> None:
         """Write the 32-bit register at ``offset``; ignored where there is none."""
@@ -130,23 +155,71 @@ class Cache:
         elif name == "ctl":
             self._mode, self._whole = _CTL["mode"].get(value), _CTL["whole"].get(value)
             if _CTL["enable"].get(value):
-                self._maintain()
+                command = Command(self._mode, self._whole, self._words["start"], self._words["end"])
+                self._maintain(command)
+                if command.refused:
+                    self._status |= _STATUS["refused"].mask
+        elif name == "cmd":
+            self._queue(value)
+        elif name == "result" and _RESULT["valid"].get(value) and self._results:
+            del self._results[0]
+            self._tell()
+            self._work()
         elif name == "status":
             self._status &= ~value
         elif name == "irq_en":
-            self._enable = value & 0b111
+            self._enable = value & 0b1111
 
-    def _maintain(self) -> None:
-        start, end = self._words["start"], self._words["end"]
-        if self._mode not in list(CacheMode) or (not self._whole and end < start):
+    def _queue(self, value: int) -> None:
+        if len(self._waiting) == self._commands:
             self._status |= _STATUS["refused"].mask
             return
-        lines = self._all() if self._whole else self._range(start, end)
+        fields = {name: _CMD[name].get(value) for name in ("mode", "whole", "notify", "tag")}
+        self._waiting.append(Command(**fields, start=self._words["start"], end=self._words["end"],
+                                     edge=CacheEdge(_CMD["edge"].get(value))))
+        self._work()
+
+    def _work(self) -> None:
+        """Carry out commands as long as there is room for results."""
+        while self._waiting and len(self._results) < self._commands:
+            command = self._waiting.pop(0)
+            self._maintain(command)
+            self._results.append(command)
+            if len(self._results) == 1:
+                self._tell()
+
+    def _tell(self) -> None:
+        if self._results and self._results[0].notify:
+            self._status |= _STATUS["done"].mask
+
+    def _result(self, name: str) -> int:
+        if not self._results:
+            return 0
+        oldest = self._results[0]
+        return {"result": _RESULT.pack({"valid": 1, "refused": oldest.refused,
+                                        "error": oldest.error, "tag": oldest.tag}),
+                "result_lines": oldest.lines, "result_addr": oldest.addr}[name]
+
+    def _maintain(self, command: Command) -> None:
+        mode, start, end = command.mode, command.start, command.end
+        drops = mode == CacheMode.MAKE_INVALIDATE
+        cut = drops and (start | end) % self.line_bytes and command.edge is CacheEdge.REFUSE
+        if mode not in list(CacheMode) or (not command.whole and (end < start or cut)):
+            command.refused = True
+            return
+        lines = self._all() if command.whole else self._range(start, end)
         for line in lines:
-            covered = self._whole or (start <= line.addr and line.addr + self.line_bytes <= end)
-            if self._mode != CacheMode.MAKE_INVALIDATE or not covered:
-                self.counters["cleaned"] += self._clean(line)
-                if line.dirty or self._mode == CacheMode.CLEAN_SHARED:
+            covered = (command.whole or command.edge is CacheEdge.ROUND_OUT
+                       or (start <= line.addr and line.addr + self.line_bytes <= end))
+            if drops and not covered and command.edge is CacheEdge.LEAVE:
+                continue
+            if not drops or not covered:
+                done = self._clean(line)
+                self.counters["cleaned"] += done
+                command.lines += done
+                if line.dirty and not command.error:
+                    command.error, command.addr = True, line.addr
+                if line.dirty or mode == CacheMode.CLEAN_SHARED:
                     continue            # not written back, or to be kept
             line.valid = line.dirty = False
             self.counters["invalidated"] += 1

@@ -106,8 +106,8 @@ class SetSpec(wiring.Component):
                                    & (failed == (self.task == Task.KEEP)))
                 m.d.sync += moving.eq(0)
             with m.If(self.task == Task.FILL):
-                m.d.sync += [tags[self.way].eq(moving_tag),
-                             newer.eq(Mux(soiled, newer | way, newer & ~way)), since.eq(since | way)]
+                m.d.sync += [tags[self.way].eq(moving_tag), since.eq(since | way),
+                             newer.eq(Mux(soiled, newer | way, newer & ~way))]
 
         # What must hold.
         m.d.comb += [

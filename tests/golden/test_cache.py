@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
 from rtl.spec.platform import BusError
 from sim.golden.cache import Cache
 from sim.golden.memory import Memory
@@ -35,6 +35,12 @@ class Cached:
         self.write("ctl", 1 | mode << 1 | whole << 3)
         assert self.read("ctl") == mode << 1 | whole << 3          # done
 
+    def push(self, mode, start=0, end=0, whole=0, **fields):
+        for name, addr in ("start", start), ("end", end):
+            self.write(f"{name}_msb", addr >> 32)
+            self.write(name, addr & 0xFFFF_FFFF)
+        self.write("cmd", CACHE_REGISTERS["cmd"].pack({"mode": mode, "whole": whole, **fields}))
+
     def counts(self):
         return {name: self.read(name) for name in COUNTERS if self.read(name)}
 
@@ -49,9 +55,9 @@ def cached():
 
 
 def test_geometry(cached):
-    assert cached.read("cap") == 1 | 6 << 8 | 2 << 12 | 2 << 16 | 4 << 24
-    assert (Cached(size_bytes=16384, ways=4, misses=1).read("cap")
-            == 1 | 6 << 8 | 4 << 12 | 6 << 16 | 1 << 24)
+    assert cached.read("cap") == 1 | 6 << 8 | 2 << 12 | 2 << 16 | 4 << 24 | 4 << 28
+    assert (Cached(size_bytes=16384, ways=4, misses=1, commands=8).read("cap")
+            == 1 | 6 << 8 | 4 << 12 | 6 << 16 | 1 << 24 | 8 << 28)
     assert cached.cache.read(0x14) == cached.cache.read(0x100) == 0
 
 
@@ -122,6 +128,56 @@ def test_ends(cached, end):
     assert cached.state(BASE) == ("dirty" if end == BASE else "clean")
 
 
+def test_queue(cached):
+    """Results come in order; a command begins when there is room for its result."""
+    cached.write("irq_en", 0b1000)
+    for n in range(9):
+        cached.cache.store(BASE + n % 4 * LINE, b"x")
+        cached.push(CacheMode.CLEAN_SHARED, BASE, BASE + 4 * LINE, tag=n, notify=n == 1)
+    assert cached.read("queue") == 4 and cached.read("status") == 4         # the last was refused
+    cached.write("status", 4)
+    assert not cached.cache.irq                         # the first result does not notify
+    got = []
+    while cached.read("result") & 1:
+        got.append((cached.read("result") >> 8, cached.read("result_lines")))
+        cached.write("result", 0)
+        cached.write("result", 1)
+        assert cached.cache.irq == (len(got) == 1)
+        cached.write("status", 8)
+    assert got == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 4), (5, 0), (6, 0), (7, 0)]
+    cached.write("result", 1)                           # nothing there
+    assert cached.read("queue") == cached.read("result") == cached.read("result_addr") == 0
+
+
+@pytest.mark.parametrize("edge, refused, states, memory", [
+    (CacheEdge.FLUSH, 0, ["absent"] * 3, b"1\0" b"3"),
+    (CacheEdge.ROUND_OUT, 0, ["absent"] * 3, b"\0\0\0"),
+    (CacheEdge.LEAVE, 0, ["dirty", "absent", "dirty"], b"\0\0\0"),
+    (CacheEdge.REFUSE, 1, ["dirty"] * 3, b"\0\0\0")])
+def test_edges(cached, edge, refused, states, memory):
+    for n in range(3):
+        cached.cache.store(BASE + n * LINE + 32, b"123"[n:n + 1])
+    cached.push(CacheMode.MAKE_INVALIDATE, BASE + 1, BASE + 3 * LINE - 1, edge=edge)
+    assert cached.read("result") == 1 | refused << 1
+    assert [cached.state(BASE + n * LINE) for n in range(3)] == states
+    assert b"".join(cached.memory.peek(BASE + n * LINE + 32, 1) for n in range(3)) == memory
+    cached.write("result", 1)
+    cached.push(CacheMode.MAKE_INVALIDATE, BASE, BASE + 3 * LINE, edge=edge)
+    assert cached.read("result") == 1 and cached.state(BASE) == "absent"
+
+
+def test_first_bad_address(cached):
+    for n in range(4):
+        cached.cache.store(BASE + n * LINE, b"x")
+    cached.memory.inject(BASE + LINE, BASE + 3 * LINE, "w")
+    cached.push(CacheMode.CLEAN_INVALIDATE, whole=1, tag=9)
+    assert cached.read("result") == 1 | 4 | 9 << 8
+    assert cached.read("result_lines") == 2
+    assert cached.read("result_addr_msb") << 32 | cached.read("result_addr") == BASE + LINE
+    assert [cached.state(BASE + n * LINE) for n in range(4)] == ["absent", "dirty", "dirty",
+                                                                "absent"]
+
+
 def test_whole(cached):
     for n in range(SETS * WAYS):
         cached.cache.store(BASE + n * LINE, b"x")
@@ -136,7 +192,7 @@ def test_refused_commands(cached, mode, start, end):
     cached.maintain(mode, start, end)
     assert (cached.read("status"), cached.cache.irq) == (4, False)
     cached.write("irq_en", 0xFFFF_FFFF)
-    assert (cached.read("irq_en"), cached.cache.irq) == (7, True)
+    assert (cached.read("irq_en"), cached.cache.irq) == (15, True)
     cached.write("status", 4)
     assert (cached.read("status"), cached.cache.irq) == (0, False)
 

@@ -62,6 +62,7 @@ class FakeCache(Words):
         self.lines = {}                     # line address -> [bytes, dirty]
         self.operations = []
         self.stuck = False
+        self.results = self.most = 0        # of the queue: now, and at most
         self.set("cap", version=1, line_bytes_log2=self.line.bit_length() - 1)
 
     def write(self, offset, value):
@@ -69,18 +70,28 @@ class FakeCache(Words):
             self.put("status", self.get("status") & ~value)
             return
         super().write(offset, value)
+        if offset == self.at["result"]:
+            self.results -= value & 1
+            self.set("result", valid=self.results > 0)
+        if offset == self.at["cmd"] and not self.stuck:
+            self.results += 1
+            self.most = max(self.most, self.results)
+            self.set("result", valid=1)
+            self.carry_out(CacheMode(self.field("cmd", "mode")))
         if offset == self.at["ctl"] and value & 1 and not self.stuck:
             self.set("ctl", enable=0)
-            mode = CacheMode(self.field("ctl", "mode"))
-            start, end = self.wide("start"), self.wide("end")
-            self.operations.append((mode, start, end))
-            for at in [at for at in self.lines if start <= at < end]:
-                data, dirty = self.lines[at]
-                if dirty and mode is not CacheMode.MAKE_INVALIDATE:
-                    self.machine.bus_write(at, bytes(data))
-                self.lines[at][1] = False
-                if mode is not CacheMode.CLEAN_SHARED:
-                    del self.lines[at]
+            self.carry_out(CacheMode(self.field("ctl", "mode")))
+
+    def carry_out(self, mode):
+        start, end = self.wide("start"), self.wide("end")
+        self.operations.append((mode, start, end))
+        for at in [at for at in self.lines if start <= at < end]:
+            data, dirty = self.lines[at]
+            if dirty and mode is not CacheMode.MAKE_INVALIDATE:
+                self.machine.bus_write(at, bytes(data))
+            self.lines[at][1] = False
+            if mode is not CacheMode.CLEAN_SHARED:
+                del self.lines[at]
 
     def line_at(self, addr):
         at = addr & -self.line

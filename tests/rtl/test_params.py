@@ -19,6 +19,7 @@ RANGES = [
     (CacheParams, "phys_bits", "Physical address width", 32, 56),
     (SystemParams, "channels", "Channels", 0, 7),
     (CacheParams, "id_width", "ID width", 1, 16),
+    (CacheParams, "commands", "Queued commands", 1, 8),
 ]
 #: Class, parameter, its name in messages, powers of two from, to.
 POWERS = [

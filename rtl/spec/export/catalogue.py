@@ -1,6 +1,6 @@
 """All that the contract has."""
 
-from ..cache_regs import CACHE_REGISTERS, CacheMode
+from ..cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
 from ..cdma_regs import CDMA_REGISTERS
 from ..descriptor import CDMA_CONTROL, CDMA_STATUS, CdmaWord
 from ..faults import Cause, TransactionType
@@ -50,4 +50,4 @@ LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, PC_TA, IOSATP, PTE, MSI
 #: Codes.
 ENUMS = (DdtpMode, IosatpMode, PdtpMode, MsiptpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3,
          IODIR_FUNC3, Cause, TransactionType, CdmaWord, RingOp, RingFault,
-         CacheMode, Irq)
+         CacheEdge, CacheMode, Irq)

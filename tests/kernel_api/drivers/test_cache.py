@@ -78,6 +78,47 @@ def test_an_operation_that_does_not_end(kernel, machine, monkeypatch):
     machine.cache.stuck = False
 
 
+def queueing(make, places=3):
+    machine = FakeMachine()
+    machine.cache.set("cap", commands=places)
+    kernel = make(machine)
+    machine.cache.operations.clear()
+    return kernel, machine.cache
+
+
+def test_a_batch_is_queued_and_waited_for_once(make):
+    kernel, cache = queueing(make)
+    with kernel.cache.batch():
+        for line in range(5):
+            kernel.cache.wback(PHYS + 64 * line, 64)
+        with kernel.cache.batch():
+            kernel.cache.inv(PHYS, 64)
+        assert cache.results == 3               # no more than the queue has places
+    assert (cache.results, cache.most) == (0, 3)
+    assert [mode for mode, *_ in cache.operations] == [CacheMode.CLEAN_SHARED] * 5 + [
+        CacheMode.MAKE_INVALIDATE]
+    kernel.cache.wback(PHYS, 64)                # one by itself is not queued
+    assert cache.most == 3 and len(cache.operations) == 7
+
+
+def test_a_fence_within_a_batch(make):
+    kernel, cache = queueing(make)
+    with kernel.cache.batch():
+        kernel.cache.wback(PHYS, 64)
+        assert cache.results == 1
+        kernel.cache.fence()
+        assert cache.results == 0
+
+
+def test_a_queued_operation_that_does_not_end(make, monkeypatch):
+    kernel, cache = queueing(make)
+    monkeypatch.setattr(driver, "TIMEOUT_CYCLES", 100)
+    cache.stuck = True
+    with kernel.cache.batch():
+        kernel.cache.wback(PHYS, 64)
+    assert kernel.log.matching("cache: a queued operation timed out", level=3)
+
+
 @pytest.mark.parametrize("bits,names", [(1, "refill_error"), (2, "write_error"), (4, "refused"),
                                         (3, "refill_error, write_error")])
 def test_errors_are_logged(kernel, machine, bits, names):

@@ -13,12 +13,13 @@ __all__ = ["SHAPES", "Cpu", "Setup", "Software", "words"]
 SHAPES = {
     "small": CacheParams(phys_bits=32, size_bytes=512, ways=2, line_bytes=32),
     "smallest": CacheParams(phys_bits=32, id_width=1, size_bytes=32, ways=1, line_bytes=16,
-                            misses=1),
+                            misses=1, commands=1),
     "direct": CacheParams(phys_bits=40, data_width=32, size_bytes=256, ways=1, line_bytes=32,
                           misses=2),
     "odd": CacheParams(phys_bits=37, id_width=3, data_width=128, size_bytes=1024, ways=4,
                        line_bytes=64, misses=8),
-    "long": CacheParams(phys_bits=34, data_width=32, size_bytes=2048, ways=8, line_bytes=128),
+    "long": CacheParams(phys_bits=34, data_width=32, size_bytes=2048, ways=8, line_bytes=128,
+                        commands=8),
 }
 
 
@@ -57,6 +58,22 @@ class Software:
         await self.start(mode, start, end, whole=whole)
         while await self.read("ctl", "enable"):
             pass
+
+    async def queue(self, mode: int, start: int = 0, end: int = 0, **fields):
+        """Queue a maintenance command."""
+        await self.write64("start", start)
+        await self.write64("end", end)
+        await self.write("cmd", mode=mode, **fields)
+
+    async def result(self) -> dict[str, int]:
+        """Wait for the oldest result of the queue, and take it."""
+        while not await self.read("result", "valid"):
+            pass
+        found = {name: await self.read("result", name) for name in ("refused", "error")}
+        found["lines"] = await self.read("result_lines")
+        found["addr"] = await self.read("result_addr") | await self.read("result_addr_msb") << 32
+        await self.write("result", valid=1)
+        return found
 
     async def state(self) -> dict[str, int]:
         """Status, first error and all counters."""

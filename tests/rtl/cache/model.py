@@ -4,7 +4,7 @@ from itertools import groupby
 
 from rtl.axi.signature import Burst, Resp
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CacheMode
+from rtl.spec.cache_regs import CacheEdge, CacheMode
 from sim.axi import beat_addresses
 
 __all__ = ["Model"]
@@ -177,21 +177,37 @@ class Model:
     # Maintenance
 
     def maintain(self, mode: int, start: int, end: int, whole: bool):
-        size = self.params.line_bytes
-        if mode == 3 or (not whole and end < start):
+        if self.command(mode, start, end, whole)["refused"]:
             self.state["status"] |= 0b100
-            return
+
+    def command(self, mode: int, start: int, end: int, whole: bool, edge=CacheEdge.FLUSH):
+        """Carry out a command; return what the queue says about it."""
+        self.result = {"refused": 0, "error": 0, "lines": 0, "addr": 0}
+        size = self.params.line_bytes
+        drops = mode == CacheMode.MAKE_INVALIDATE
+        cut = drops and edge is CacheEdge.REFUSE and (start % size or end % size)
+        if mode == 3 or (not whole and (end < start or cut)):
+            self.result["refused"] = 1
+        else:
+            self._maintain(mode, start, end, whole, edge)
+        return self.result
+
+    def _maintain(self, mode: int, start: int, end: int, whole: bool, edge: CacheEdge):
+        size = self.params.line_bytes
         low, high = start // size, -(-end // size)
         if whole:
             low, high = 0, 1 << self.params.line_bits
         elif start == end:
             return
-        elif mode == CacheMode.MAKE_INVALIDATE:
+        elif mode == CacheMode.MAKE_INVALIDATE and edge is not CacheEdge.ROUND_OUT:
+            leave = edge is CacheEdge.LEAVE
             if start % size:
-                self._lines(CacheMode.CLEAN_INVALIDATE, low, low + 1)
+                if not leave:
+                    self._lines(CacheMode.CLEAN_INVALIDATE, low, low + 1)
                 low += 1
             if end % size and low < high:
-                self._lines(CacheMode.CLEAN_INVALIDATE, high - 1, high)
+                if not leave:
+                    self._lines(CacheMode.CLEAN_INVALIDATE, high - 1, high)
                 high -= 1
         self._lines(mode, low, high)
 
@@ -209,8 +225,11 @@ class Model:
             if not line or not low <= line.number < high:
                 continue
             if mode != CacheMode.MAKE_INVALIDATE and line.dirty:
-                self._write_back(line, "cleaned")
-                if line.dirty:
+                if self._write_back(line, "cleaned"):
+                    self.result["lines"] += 1
+                else:
+                    if not self.result["error"]:
+                        self.result |= {"error": 1, "addr": line.number * self.params.line_bytes}
                     continue
             if mode != CacheMode.CLEAN_SHARED:
                 self.sets[index][way] = None

@@ -8,6 +8,7 @@ from amaranth.back import rtlil
 from rtl.axi.signature import CACHE_BYPASS, CACHE_WRITE_BACK, Burst, Resp
 from rtl.cache.cache import Cache
 from rtl.params import CacheParams
+from rtl.spec.cache_regs import CacheEdge
 from sim.axi import beat_addresses
 
 from .harness import SHAPES, Setup
@@ -88,6 +89,11 @@ async def maintain(random, software, model, span):
     if random.random() < 0.4:
         end = min(end, start + random.randrange(100))
     mode, whole = random.choice([0, 0, 1, 1, 2, 2, 3]), random.random() < 0.2
+    if random.random() < 0.5:
+        edge = random.choice(list(CacheEdge))
+        await software.queue(mode, start, end, whole=whole, edge=edge)
+        assert await software.result() == model.command(mode, start, end, whole, edge)
+        return
     await software.maintain(mode, start, end, whole=whole)
     model.maintain(mode, start, end, whole)
 

@@ -41,6 +41,7 @@ class Setting(wiring.Component):
         m.d.comb += [
             self.events.eq(lookup.events),
             lookup.stored.eq(self.stored),
+            flight.moving.eq(self.moving),
             flight.near.eq(self.moving & (flight.line.set == self.moving_line.set)),
             flight.slot.eq(flight.near & (flight.line.tag == self.moving_line.tag)),
             flight.next.eq(1),
@@ -303,6 +304,31 @@ def test_hold(bench):
         ctx.set(dut.probe.hold, 0)
         for _ in range(2):
             await get(ctx, dut.orders)
+
+    this.run()
+
+
+def test_walk_passes_over_nothing_that_moves(bench):
+    """A group of sets is empty if it holds nothing and no line is on its way."""
+    dut = Setting(SMALL)
+    this = bench(dut)
+
+    @this.testbench
+    async def driver(ctx):
+        await ctx.tick().repeat(12)
+
+        def shown():
+            return ctx.get(dut.walk.some_full), ctx.get(dut.walk.some_dirty)
+
+        ctx.set(dut.walk.asked, 5)
+        assert shown() == (0, 0)
+        ctx.set(dut.moving, 1)
+        assert shown() == (1, 1)
+        ctx.set(dut.moving, 0)
+        for at, dirty in ((1, 1), (7, 0), (4, 1)):
+            await put(ctx, dut.tasks, {"task": Task.FILL, "line": {"set": at}, "dirty": dirty})
+            await ctx.tick()
+            assert shown() == (at >= 4, at == 4)
 
     this.run()
 

@@ -1,5 +1,7 @@
 """Plan, Verdict and Change: decisions about a set, against sets of ways."""
 
+from itertools import product
+
 import pytest
 from amaranth.back import rtlil
 from hypothesis import given
@@ -54,19 +56,24 @@ def plan(row, ways, mode, purges):
     return launch, drop, wait
 
 
-def outputs(dut, inputs, names):
-    """Values of combinational ``dut``."""
-    simulator, found = choose()(dut), {}
+def all_outputs(dut, cases, names):
+    """Values of combinational ``dut`` in each case."""
+    simulator, found = choose()(dut), []
 
     async def testbench(ctx):
-        for name, value in inputs.items():
-            ctx.set(getattr(dut, name), value)
-        for name in names:
-            found[name] = ctx.get(getattr(dut, name))
+        for inputs in cases:
+            for name, value in inputs.items():
+                ctx.set(getattr(dut, name), value)
+            found.append({name: ctx.get(getattr(dut, name)) for name in names})
 
     simulator.add_testbench(testbench)
     simulator.run()
     return found
+
+
+def outputs(dut, inputs, names):
+    """Values of combinational ``dut`` in one case."""
+    return all_outputs(dut, [inputs], names)[0]
 
 
 def state(row):
@@ -97,13 +104,22 @@ def bits(node: Tree, ways: int = WAYS) -> int:
     return node.older | low << 1 | high << 1 + below
 
 
-@given(row=rows(), ways=st.integers(0, 15), mode=st.sampled_from([CLEAN, FLUSH, DROP]),
-       kind=st.sampled_from([Kind.LINE, Kind.SET, Kind.BYPASS]))
-def test_plan(row, ways, mode, kind):
-    found = outputs(Plan(PARAMS), {"request": {"kind": kind, "mode": mode}, "row": state(row),
-                                   "ways": ways}, ["launch", "drop", "wait"])
-    expected = plan(row, members(ways), mode, kind is Kind.BYPASS)
-    assert tuple(members(value) for value in found.values()) == expected
+@pytest.mark.parametrize("mode", [CLEAN, FLUSH, DROP])
+@pytest.mark.parametrize("kind", [Kind.LINE, Kind.SET, Kind.BYPASS])
+def test_plan(kind, mode):
+    """Every state of a way (none, clean, dirty, pending, both), beside every other."""
+    cases = []
+    for each in product([(), ("valid",), ("valid", "dirty"), ("valid", "pending"),
+                         ("valid", "dirty", "pending")], repeat=2):
+        row = {name: {way for way in range(WAYS) if name in each[way % 2]}
+               for name in ("valid", "dirty", "pending")} | {"plru": 0}
+        cases += [(row, ways) for ways in (EVERY, {0, 1}, {1, 2}, set())]
+    found = all_outputs(
+        Plan(PARAMS), [{"request": {"kind": kind, "mode": mode}, "row": state(row),
+                        "ways": mask(ways)} for row, ways in cases], ["launch", "drop", "wait"])
+    for (row, ways), got in zip(cases, found, strict=True):
+        expected = plan(row, ways, mode, kind is Kind.BYPASS)
+        assert tuple(members(value) for value in got.values()) == expected
 
 
 VERDICT = ["hit", "miss", "launch", "drop", "wait", "done", "way", "pick", "dirty", "more", "new",

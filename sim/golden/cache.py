@@ -20,6 +20,10 @@ _COUNTERS = ("read_hits", "read_misses", "write_hits", "write_misses", "eviction
 _OFFSETS = {register.offset: register.name for register in CACHE_REGISTERS}
 
 
+class _RefillError(BusError):
+    """Memory failed for some word of a line."""
+
+
 @dataclass
 class Command:
     """A command of maintenance, and what became of it."""
@@ -64,11 +68,13 @@ class Cache:
         What ``cap`` says of the lines that may be on their way at once; here, one is.
     commands : int
         Commands that can be queued, and results. Here, commands wait only for room for results.
+    bus_bytes : int
+        Width of the bus: what one error of memory concerns.
     """
 
     def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
-                 line_bytes: int = 64, misses: int = 4, commands: int = 4):
-        self._memory = memory
+                 line_bytes: int = 64, misses: int = 4, commands: int = 4, bus_bytes: int = 8):
+        self._memory, self._bus_bytes = memory, bus_bytes
         self.line_bytes = line_bytes
         sets = size_bytes // (ways * line_bytes)
         self._cap = _CAP.pack({
@@ -90,8 +96,21 @@ class Cache:
         return bool(self._status & self._enable)
 
     def load(self, addr: int, size: int) -> bytes:
-        """Load from within a line. Raises :exc:`BusError` if the refill fails."""
-        line = self._demand(addr, "read")
+        """Load from within a line.
+
+        Raises
+        ------
+        BusError
+            If the line's place could not be made free, or if memory fails for a bus word that the
+            load needs. Other words of a line whose refill fails are passed on, and not kept.
+        """
+        try:
+            line = self._demand(addr, "read")
+        except _RefillError:
+            word = self._bus_bytes
+            first, last = addr - addr % word, addr + size - 1
+            data = b"".join(self._memory.read(at, word) for at in range(first, last + 1, word))
+            return data[addr - first:addr - first + size]
         offset = addr % self.line_bytes
         return bytes(line.data[offset:offset + size])
 
@@ -230,10 +249,11 @@ class Cache:
         self.counters[f"{kind}_{'hits' if line else 'misses'}"] += 1
         index = self._index(addr)
         ways = self._sets[index]
-        if not line:
-            line = ways[self._order[index].victim([way.valid for way in ways])]
-            self._refill(line, addr - addr % self.line_bytes)
+        found = bool(line)
+        line = line or ways[self._order[index].victim([way.valid for way in ways])]
         self._order[index].touch(ways.index(line))
+        if not found:
+            self._refill(line, addr - addr % self.line_bytes)
         return line
 
     def _refill(self, line: Line, addr: int) -> None:
@@ -246,7 +266,7 @@ class Cache:
             line.data = bytearray(self._memory.read(addr, self.line_bytes))
         except BusError as error:
             self._fail("refill_error", addr)
-            raise BusError(addr, error.resp) from None
+            raise _RefillError(addr, error.resp) from None
         line.valid, line.dirty, line.addr = True, False, addr
         if self.note:
             self.note(Seen.FILL, addr, self.line_bytes)

@@ -205,10 +205,14 @@ def test_command_without_enable_does_nothing(cached):
 
 def test_refill_error(cached):
     cached.memory.inject(BASE + LINE + 60, BASE + LINE + 61, "r")
-    for access in (lambda: cached.cache.load(BASE + LINE, 1),
-                   lambda: cached.cache.store(BASE + LINE, b"x")):
-        with pytest.raises(BusError, match="SLVERR at 0x80000040"):
-            access()
+    for access in (lambda: cached.cache.load(BASE + LINE + 54, 3),
+                   lambda: cached.cache.load(BASE + LINE + 63, 1)):
+        with pytest.raises(BusError, match="SLVERR at 0x80000078"):
+            access()                                    # the bus word that failed
+    cached.memory.poke(BASE + LINE + 53, b"good")
+    assert cached.cache.load(BASE + LINE + 53, 3) == b"goo"
+    with pytest.raises(BusError, match="SLVERR at 0x80000040"):
+        cached.cache.store(BASE + LINE, b"x")
     assert cached.state(BASE + LINE) == "absent"
     assert (cached.read("status"), cached.read("err_addr")) == (1, BASE + LINE)
     for n in range(2):

@@ -124,7 +124,9 @@ class Lookup(wiring.Component):
         slot = Signal(params.misses)
         cause = Signal(Cause)
         purge_failed = Signal()
+        more = Signal()
         is_bypass = req.kind == Kind.BYPASS
+        is_upkeep = req.kind.as_value() >= Kind.LINE.value
 
         line = Signal(LineLayout(params))  # to compare
         order, task = queue.i.p, self.tasks.p
@@ -152,7 +154,11 @@ class Lookup(wiring.Component):
             change.row.eq(tags.row),
             self.probe.part.eq(req),
             self.probe.failed.eq(purge_failed),
-            self.walk.working.eq((has_req & (req.kind.as_value() >= Kind.LINE.value))
+            self.walk.line.eq(req.line),
+            self.walk.mode.eq(req.mode),
+            self.walk.single.eq(req.kind == Kind.LINE),
+            self.walk.calm.eq(lines.level != LINES),
+            self.walk.working.eq((has_req & is_upkeep)
                                  | (has_coming & (coming.kind.as_value() >= Kind.LINE.value))),
             self.misses.p.line.eq(req.line),
             self.misses.p.way.eq(number(verdict.pick)),
@@ -197,7 +203,11 @@ class Lookup(wiring.Component):
                 hit = active & verdict.hit
                 last_probe = verdict.done & is_bypass & req.closes
                 launched = Signal()
+                # Maintenance never waits here: it goes, and comes again.
+                again = active & is_upkeep & (verdict.wait | (verdict.launch & ~lines.i.ready)
+                                              | (verdict.drop & verdict.more))
                 m.d.comb += [
+                    self.walk.again.eq(again),
                     self.misses.valid.eq(active & verdict.miss & room),
                     launched.eq(active & verdict.launch & lines.i.ready),
                     queue.i.valid.eq((active & (verdict.hit | last_probe))
@@ -211,7 +221,7 @@ class Lookup(wiring.Component):
                 m.d.comb += [
                     leaves.eq(active & Mux(
                         queue.i.valid, queue.i.ready,
-                        verdict.done | (verdict.drop & ~verdict.more & ~is_bypass))),
+                        verdict.done | (verdict.drop & ~verdict.more & ~is_bypass) | again)),
                     tags.write.eq((hit & leaves) | missed | launched
                                   | (active & verdict.drop)),
                     self.flight.refer.eq(leaves & ((hit & view.same) | verdict.miss)),
@@ -226,7 +236,7 @@ class Lookup(wiring.Component):
                     self.events.dropped.eq(Mux(active, verdict.dropped, 0)),
                 ]
                 m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause),
-                             slot.eq(self.flight.next)]
+                             slot.eq(self.flight.next), more.eq(verdict.more)]
                 with m.If(leaves & last_probe):
                     m.d.sync += purge_failed.eq(0)
 
@@ -262,14 +272,12 @@ class Lookup(wiring.Component):
                 m.d.sync += shown.eq(0)
                 m.next = "READOUT"
             with m.State("READOUT"):        # `tags` shows the set
-                m.d.comb += [
-                    tags.set.eq(req.line.set),
-                    lines.i.valid.eq(~stores.busy),
-                ]
+                m.d.comb += [tags.set.eq(req.line.set), lines.i.valid.eq(~stores.busy)]
                 with m.If(lines.i.valid & lines.i.ready):
                     with m.If(req.kind == Kind.ACCESS):
                         m.next = "ORDER"
-                    with m.Elif(req.kind == Kind.LINE):
+                    with m.Elif(is_upkeep):
+                        m.d.comb += self.walk.again.eq(more)
                         m.d.sync += has_req.eq(0)
                         m.next = "FLOW"
                     with m.Else():

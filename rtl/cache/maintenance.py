@@ -1,15 +1,20 @@
 """Maintenance of a range of addresses, or of the whole cache."""
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
 from rtl.spec.cache_regs import CacheEdge, CacheMode
+from rtl.stream.queue import Queue
 
-from .layouts import Kind, RequestLayout
+from .layouts import Kind, LineLayout, RequestLayout
 
 __all__ = ["CommandSignature", "Maintenance", "WalkSignature"]
+
+
+#: Requests that the lookup may hold, and one more.
+RETRIES = 4
 
 
 class CommandSignature(wiring.Signature):
@@ -45,6 +50,12 @@ class WalkSignature(wiring.Signature):
         Combinational.
     working : ``In(1)``
         A request of maintenance is being looked up.
+    again : ``In(1)``
+        A request could not be carried out in full: give it again.
+    line : ``In(LineLayout(params))``, single : ``In(1)``, mode : ``In(CacheMode)``
+        Which one; whether it is for one line.
+    calm : ``In(1)``
+        There is room for a line to be copied to memory.
     launched, settled : ``In(1)``
         It launched a write-back; one of them was acknowledged.
     """
@@ -52,6 +63,8 @@ class WalkSignature(wiring.Signature):
     def __init__(self, params: CacheParams):
         super().__init__({"low": Out(params.line_bits), "high": Out(params.line_bits + 1),
                           "asked": Out(params.set_bits), "some_full": In(1), "some_dirty": In(1),
+                          "again": In(1), "line": In(LineLayout(params)), "single": In(1),
+                          "mode": In(CacheMode), "calm": In(1),
                           "working": In(1), "launched": In(1), "settled": In(1)})
 
 
@@ -59,11 +72,12 @@ class Maintenance(wiring.Component):
     """Turn one command into requests to the lookup, one a cycle.
 
     They go set by set, through those sets in which lines of the range would be. A group of sets in
-    which there is nothing to do costs one cycle. A first or last line that make-invalidate covers
-    only in part is treated as the rule of the command says: cleaned and invalidated instead, before
-    the lines between; dropped like those; or left alone. A command is done when all its lines have
-    been looked up and all its write-backs were acknowledged, whether well or badly. A command is
-    ignored while busy.
+    which there is nothing to do costs one cycle. What the lookup could not do at once is given to
+    it again, so that accesses of the CPU pass meanwhile. A first or last line that make-invalidate
+    covers only in part is treated as the rule of the command says: cleaned and invalidated instead,
+    before the lines between; dropped like those; or left alone. A command is done when all its
+    lines have been looked up and all its write-backs were acknowledged, whether well or badly. A
+    command is ignored while busy.
 
     Bytes at or above ``2**phys_bits`` do not exist and are left out.
 
@@ -109,22 +123,42 @@ class Maintenance(wiring.Component):
         awaited = Signal(6)                 # write-backs that are not acknowledged
         m.d.sync += awaited.eq(awaited + walk.launched - walk.settled)
 
-        steps = self.steps
-        taken = steps.valid & steps.ready
+        # What is given again goes first; but what was offered stays.
+        m.submodules.retry = retry = Queue(data.StructLayout(
+            {"line": LineLayout(params), "single": 1, "mode": CacheMode}), RETRIES)
+        steps, new = self.steps, Signal(RequestLayout(params))
+        has_new = Signal()
+        old = retry.o.valid & ~offered
+        taken = has_new & ~old & steps.ready
+        m.d.comb += [
+            retry.i.valid.eq(walk.again),
+            retry.i.p.line.eq(walk.line),
+            retry.i.p.single.eq(walk.single),
+            retry.i.p.mode.eq(walk.mode),
+            retry.o.ready.eq(old & steps.ready),
+            steps.valid.eq(old | has_new),
+            steps.payload.eq(new),
+        ]
+        with m.If(old):
+            m.d.comb += [
+                steps.p.kind.eq(Mux(retry.o.p.single, Kind.LINE, Kind.SET)),
+                steps.p.line.eq(retry.o.p.line),
+                steps.p.mode.eq(retry.o.p.mode),
+            ]
         last = Signal(params.line_bits)     # last line
         lines = Signal(params.line_bits + 1)
         m.d.comb += [
             lines.eq(walk.high - walk.low),
-            steps.p.kind.eq(Kind.LINE),
-            steps.p.line.eq(walk.low),
-            steps.p.mode.eq(mode),
-            steps.p.whole.eq(whole),
+            new.kind.eq(Kind.LINE),
+            new.line.eq(walk.low),
+            new.mode.eq(mode),
+            new.whole.eq(whole),
             command.busy.eq(1),
             walk.asked.eq(index),
             rest.eq(params.group - index[:params.group.bit_length() - 1]),
             empty.eq(~Mux(mode == CacheMode.CLEAN_SHARED, walk.some_dirty, walk.some_full)),
         ]
-        m.d.sync += offered.eq(steps.valid & ~steps.ready)
+        m.d.sync += offered.eq(has_new & ~old & ~steps.ready)
         with m.FSM(name="maintenance"):
             with m.State("IDLE"):
                 m.d.comb += command.busy.eq(0)
@@ -173,28 +207,28 @@ class Maintenance(wiring.Component):
                         m.d.sync += [index.eq(walk.low), left.eq(lines)]
                     m.next = "SETS"
             with m.State("FIRST"):
-                m.d.comb += [steps.valid.eq(1), steps.p.mode.eq(CacheMode.CLEAN_INVALIDATE)]
+                m.d.comb += [has_new.eq(1), new.mode.eq(CacheMode.CLEAN_INVALIDATE)]
                 with m.If(taken):
                     m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
                     m.next = "CHECK"
             with m.State("LAST"):
-                m.d.comb += [steps.valid.eq(1), steps.p.mode.eq(CacheMode.CLEAN_INVALIDATE),
-                             steps.p.line.eq(last)]
+                m.d.comb += [has_new.eq(1), new.mode.eq(CacheMode.CLEAN_INVALIDATE),
+                             new.line.eq(last)]
                 with m.If(taken):
                     m.d.sync += [high_part.eq(0), walk.high.eq(last)]
                     m.next = "CHECK"
             with m.State("SETS"):
                 m.d.comb += [
-                    steps.valid.eq(~empty | offered),
-                    steps.p.kind.eq(Kind.SET),
-                    steps.p.line.eq(index),
+                    has_new.eq(offered | (~empty & walk.calm)),
+                    new.kind.eq(Kind.SET),
+                    new.line.eq(index),
                 ]
-                step = Mux(steps.valid, 1, rest)
-                with m.If(taken | ~steps.valid):
+                step = Mux(has_new, 1, rest)
+                with m.If(taken | (empty & ~offered)):
                     m.d.sync += [index.eq(index + step), left.eq(left - step)]
                     with m.If(left <= step):
                         m.next = "SETTLE"
             with m.State("SETTLE"):
-                with m.If(~walk.working & (awaited == 0)):
+                with m.If(~walk.working & ~retry.o.valid & (awaited == 0)):
                     m.next = "IDLE"
         return m

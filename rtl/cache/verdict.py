@@ -54,7 +54,9 @@ class Verdict(wiring.Component):
     launch : ``Out(1)``
         The way ``pick`` is to be written back, because of ``cause``.
     drop : ``Out(1)``
-        Lines may be dropped; ``more`` if that is not all.
+        Lines may be dropped.
+    more : ``Out(1)``
+        With ``launch`` or ``drop``: that is not all.
     wait : ``Out(1)``
         Nothing can be done before a task has changed the set.
     done : ``Out(1)``
@@ -126,6 +128,7 @@ class Verdict(wiring.Component):
             m.d.comb += [
                 self.launch.eq(1),
                 pick.eq(first(plan.launch)),
+                self.more.eq(((plan.launch & ~pick) | plan.wait | plan.drop).any()),
                 new.dirty.eq(row.dirty & ~pick),
                 new.pending.eq(row.pending | pick),
             ]

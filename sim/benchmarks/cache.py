@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
+from amaranth.hdl import Mux, Signal
+
 from rtl.axi.signature import CACHE_WRITE_BACK
 from rtl.cache.cache import Cache
 from rtl.params import CacheParams
@@ -43,6 +45,7 @@ PEERS = {
     "flush 4 KiB, nothing there": {L: (5.02, HPD) for L in LATENCIES},
     "clean all, nothing dirty": {L: (0.016, HPD) for L in LATENCIES},
     "flush all, nothing dirty": {L: (2.02, HPD) for L in LATENCIES},
+    "longest time between them": {1: (2057, HPD), 100: (7070, HPD)},
     "one word a line, 8 misses": {1: (8.01, HPD), 16: (8.02, HPD), 100: (14.3, HPD)},
     "sequential read by words, 8 misses": {1: (17, PCG), 16: (28, HPD), 100: (61, HPD)},
     "random read or write, 8 misses": {1: (5.98, HPD), 16: (6.0, HPD), 100: (12.6, HPD)},
@@ -67,6 +70,14 @@ class _Cpu:
         self._ar, self._aw = Probe(rig, cpu.ar.valid), Probe(rig, cpu.aw.valid)
         self._r, self._b = rig.taken(cpu.r), rig.taken(cpu.b)
         self._command = rig.taken(regs.w)
+        # Longest time from one beat of read data to the next.
+        since, self._longest = Signal(32), Signal(32)
+        event = cpu.r.valid & cpu.r.ready
+        rig.m.d.sync += since.eq(Mux(event | rig.clear, 1, since + 1))
+        with rig.m.If(event & (self._r.count != 0) & (since > self._longest)):
+            rig.m.d.sync += self._longest.eq(since)
+        with rig.m.If(rig.clear):
+            rig.m.d.sync += self._longest.eq(0)
         # The first answer to a poll of `ctl` that says the command is done.
         self._done = Probe(rig, regs.r.valid & regs.r.ready & ~regs.r.p.data[0])
 
@@ -142,6 +153,16 @@ class _Cpu:
         await self._r.reach(ctx, 1)
         return ctx.get(self._r.first) - ctx.get(self._aw.first)
 
+    async def locked_out(self, ctx, addresses: list[int]) -> tuple[int, float]:
+        """Longest time between hits while all is cleaned, and their pace meanwhile."""
+        bus = Manager(ctx, self._rig.dut.regs)
+        await self._begin(ctx)
+        await write(bus, CACHE_REGISTERS, "ctl", enable=1, mode=CacheMode.CLEAN_SHARED, whole=1)
+        await play(ctx, (self._cpu.ar, [_address(addr) for addr in addresses]))
+        await self._r.reach(ctx, len(addresses))
+        cycles = ctx.get(self._r.last) - ctx.get(self._r.first)
+        return ctx.get(self._longest), cycles / (len(addresses) - 1)
+
     async def maintain(self, ctx, mode: CacheMode, start: int = 0, end: int = 0) -> int:
         """Cycles from the command to the answer of a poll that it is done; 0 to 0 is all."""
         bus, register = Manager(ctx, self._rig.dut.regs), CACHE_REGISTERS["ctl"]
@@ -188,6 +209,11 @@ async def _figures(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
     for name, mode in (("clean", CacheMode.CLEAN_SHARED), ("flush", CacheMode.CLEAN_INVALIDATE)):
         cycles = await cpu.maintain(ctx, mode)
         found[f"{name} all, nothing dirty"] = cycles * LINE / PARAMS.size_bytes, "line"
+
+    await cpu.writes(ctx, list(range(0, PARAMS.size_bytes, LINE)), BEATS)
+    longest, pace = await cpu.locked_out(ctx, list(range(0, LINE, WORD)) * (HITS // BEATS))
+    found["read hits while all is cleaned"] = pace, "access"
+    found["longest time between them"] = longest, "access"
     return found
 
 

@@ -51,7 +51,7 @@ class Pair:
             elif choice < 0.12:
                 await self.maintain()
             else:
-                count = self.random.choice([1, 1, 4, 24])
+                count = 1 if self.errors == "w" else self.random.choice([1, 1, 4, 24])
                 await self.access(self.random.random() < 0.5, count)
                 done["accesses"] += count
             if not self.errors:
@@ -69,6 +69,8 @@ class Pair:
     async def access(self, is_write: bool, count: int):
         """Some single words, cached or not, and their answers."""
         cpu, ctx, line = self.cpu, self.ctx, self.params.line_bytes
+        if self.errors == "w":          # those on the way together share a victim that stays
+            await ctx.tick().repeat(80)
         todo, expected = [], []
         for _ in range(count):
             addr = self.random.randrange(0, SPACE + (64 if self.random.random() < 0.02 else 0), 8)

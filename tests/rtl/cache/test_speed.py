@@ -139,9 +139,9 @@ def test_maintenance(bench, latency):
 
         await stream(ctx, bus, [(True, line * LINE, 8) for line in range(64)])
         assert await cycles(CLEAN, 0, 4096) <= 8 + (latency + 20) / 64          # dirty
-        assert await cycles(CLEAN, 0, 4096) <= 1.1                              # clean
-        assert await cycles(INVALIDATE, 0, 4032) <= 1.1                         # present
-        assert await cycles(FLUSH, 8192, 8192 + 4032) <= 1.1                    # absent
+        assert await cycles(CLEAN, 0, 4096) <= 0.3                              # clean
+        assert await cycles(INVALIDATE, 0, 4032) <= 1.2                         # present
+        assert await cycles(FLUSH, 8192, 8192 + 4032) <= 1.2                    # absent
         if latency == 1:
             await stream(ctx, bus, [(False, line * LINE, 1) for line in range(256)])
             assert await cycles(CLEAN, 0, 0, whole=True) / 4 <= 0.3

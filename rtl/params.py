@@ -211,6 +211,8 @@ class CacheParams:
         Lines that may be on their way from memory at once.
     commands : int, 1 to 8
         Commands of maintenance that may be queued.
+    guards : int, 0 to 2
+        Guard windows: pages in which the CPU's accesses are not cached while a device owns them.
     """
 
     phys_bits: int = 40
@@ -221,11 +223,13 @@ class CacheParams:
     line_bytes: int = 64
     misses: int = 4
     commands: int = 4
+    guards: int = 2
 
     def __post_init__(self):
         within("Physical address width", self.phys_bits, 32, 56)
         one_of("Misses in flight", self.misses, (1, 2, 4, 8))
         within("Queued commands", self.commands, 1, 8)
+        within("Guard windows", self.guards, 0, 2)
         one_of("Data width", self.data_width, (32, 64, 128))
         within("ID width", self.id_width, 1, 16)
         one_of("Ways", self.ways, (1, 2, 4, 8))

@@ -83,6 +83,7 @@ class Cache(wiring.Component):
             commands.cleaned.eq(back.cleaned),
             commands.spoiled.eq(back.spoiled),
             commands.line.eq(back.write_line),
+            front.windows.eq(registers.windows),
             registers.events.eq(lookup.events),
             registers.evicted.eq(back.evicted),
             registers.cleaned.eq(back.cleaned),

@@ -8,6 +8,7 @@ from rtl.params import CacheParams
 from rtl.stream.buffer import Buffer
 
 from .choose import Choose
+from .guard import Guard, WindowsLayout
 from .layouts import RequestLayout, channel
 from .split import Split
 from .write_data import WriteData
@@ -30,6 +31,8 @@ class Front(wiring.Component):
     -------
     ar, aw, w : ``In(channel(params, ...))``
         From the CPU.
+    windows : ``In(WindowsLayout(params))``
+        Where accesses are not cached.
     steps : ``In(stream.Signature(RequestLayout(params)))``
         Maintenance.
     requests : ``Out(stream.Signature(RequestLayout(params)))``
@@ -43,6 +46,7 @@ class Front(wiring.Component):
         super().__init__({
             "ar": In(channel(params, "ar")), "aw": In(channel(params, "aw")),
             "w": In(channel(params, "w")),
+            "windows": In(WindowsLayout(params)),
             "steps": In(stream.Signature(RequestLayout(params))),
             "requests": Out(stream.Signature(RequestLayout(params))),
             "beats": Out(channel(params, "w")),
@@ -57,9 +61,15 @@ class Front(wiring.Component):
         m.submodules.write_data = write_data = WriteData(params)
         m.submodules.choose = choose = Choose(params)
 
-        connect(m, flipped(self.ar), split_reads.i)
+        m.submodules.guard_reads = guard_reads = Guard(params, "ar")
+        m.submodules.guard_writes = guard_writes = Guard(params, "aw")
+        m.d.comb += [guard_reads.windows.eq(self.windows), guard_writes.windows.eq(self.windows)]
+
+        connect(m, flipped(self.ar), guard_reads.i)
+        connect(m, guard_reads.o, split_reads.i)
         connect(m, split_reads.o, choose.reads)
-        connect(m, flipped(self.aw), split_writes.i)
+        connect(m, flipped(self.aw), guard_writes.i)
+        connect(m, guard_writes.o, split_writes.i)
         connect(m, split_writes.o, parts.i)
         connect(m, flipped(self.w), write_data.w)
         connect(m, parts.o, write_data.i)

@@ -122,7 +122,8 @@ class RequestLayout(data.StructLayout):
     - ``opens`` and ``closes`` (first and last part of a chunk), ``chunk`` (beats - 1 of the chunk,
       if ``opens``).
 
-    For maintenance: ``mode``, and ``whole`` (bounds do not matter).
+    For maintenance: ``mode``, ``whole`` (bounds do not matter), ``tried`` (ways that this command
+    has written back already, well or badly).
     """
 
     def __init__(self, params: CacheParams):
@@ -131,6 +132,7 @@ class RequestLayout(data.StructLayout):
             "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS), "fixed": 1,
             "starts": 1, "opens": 1, "closes": 1, "chunk": range(CHUNK_BEATS), "last": 1,
             "burst": axi.Burst, "cache": 4, "prot": 3, "qos": 4, "mode": CacheMode, "whole": 1,
+            "tried": params.ways,
         })
 
 

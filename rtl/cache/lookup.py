@@ -157,6 +157,7 @@ class Lookup(wiring.Component):
             self.walk.line.eq(req.line),
             self.walk.mode.eq(req.mode),
             self.walk.single.eq(req.kind == Kind.LINE),
+            self.walk.tried.eq(req.tried),
             self.walk.calm.eq(lines.level != LINES),
             self.walk.working.eq((has_req & is_upkeep)
                                  | (has_coming & (coming.kind.as_value() >= Kind.LINE.value))),
@@ -277,7 +278,8 @@ class Lookup(wiring.Component):
                     with m.If(req.kind == Kind.ACCESS):
                         m.next = "ORDER"
                     with m.Elif(is_upkeep):
-                        m.d.comb += self.walk.again.eq(more)
+                        m.d.comb += [self.walk.again.eq(more),
+                                     self.walk.tried.eq(req.tried | pick)]
                         m.d.sync += has_req.eq(0)
                         m.next = "FLOW"
                     with m.Else():

@@ -52,8 +52,9 @@ class WalkSignature(wiring.Signature):
         A request of maintenance is being looked up.
     again : ``In(1)``
         A request could not be carried out in full: give it again.
-    line : ``In(LineLayout(params))``, single : ``In(1)``, mode : ``In(CacheMode)``
-        Which one; whether it is for one line.
+    line : ``In(LineLayout(params))``, single : ``In(1)``, mode : ``In(CacheMode)``, tried :
+        ``In(ways)``
+        Which one; whether it is for one line; ways that were written back.
     calm : ``In(1)``
         There is room for a line to be copied to memory.
     launched, settled : ``In(1)``
@@ -64,7 +65,7 @@ class WalkSignature(wiring.Signature):
         super().__init__({"low": Out(params.line_bits), "high": Out(params.line_bits + 1),
                           "asked": Out(params.set_bits), "some_full": In(1), "some_dirty": In(1),
                           "again": In(1), "line": In(LineLayout(params)), "single": In(1),
-                          "mode": In(CacheMode), "calm": In(1),
+                          "mode": In(CacheMode), "tried": In(params.ways), "calm": In(1),
                           "working": In(1), "launched": In(1), "settled": In(1)})
 
 
@@ -125,7 +126,8 @@ class Maintenance(wiring.Component):
 
         # What is given again goes first; but what was offered stays.
         m.submodules.retry = retry = Queue(data.StructLayout(
-            {"line": LineLayout(params), "single": 1, "mode": CacheMode}), RETRIES)
+            {"line": LineLayout(params), "single": 1, "mode": CacheMode,
+             "tried": params.ways}), RETRIES)
         steps, new = self.steps, Signal(RequestLayout(params))
         has_new = Signal()
         old = retry.o.valid & ~offered
@@ -135,6 +137,7 @@ class Maintenance(wiring.Component):
             retry.i.p.line.eq(walk.line),
             retry.i.p.single.eq(walk.single),
             retry.i.p.mode.eq(walk.mode),
+            retry.i.p.tried.eq(walk.tried),
             retry.o.ready.eq(old & steps.ready),
             steps.valid.eq(old | has_new),
             steps.payload.eq(new),
@@ -144,6 +147,7 @@ class Maintenance(wiring.Component):
                 steps.p.kind.eq(Mux(retry.o.p.single, Kind.LINE, Kind.SET)),
                 steps.p.line.eq(retry.o.p.line),
                 steps.p.mode.eq(retry.o.p.mode),
+                steps.p.tried.eq(retry.o.p.tried),
             ]
         last = Signal(params.line_bits)     # last line
         lines = Signal(params.line_bits + 1)

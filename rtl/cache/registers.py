@@ -10,6 +10,7 @@ from rtl.regs.regfile import RegisterFile
 from rtl.spec.cache_regs import CACHE_REGISTERS
 
 from .commands import CommandLayout, ResultLayout
+from .guard import WindowsLayout
 from .layouts import LineLayout
 from .lookup import EventLayout
 from .maintenance import CommandSignature
@@ -32,6 +33,8 @@ class Registers(wiring.Component):
     -------
     bus : ``In(lite.Signature(addr_width=12))``
         Bus.
+    windows : ``Out(WindowsLayout(params))``
+        Guard windows.
     irq : ``Out(1)``
         A status bit is set and enabled.
     direct : ``Out(CommandSignature())``
@@ -55,6 +58,7 @@ class Registers(wiring.Component):
         line = LineLayout(params)
         super().__init__({
             "bus": In(lite.Signature(addr_width=12)), "irq": Out(1),
+            "windows": Out(WindowsLayout(params)),
             "direct": Out(CommandSignature()),
             "queued": Out(stream.Signature(CommandLayout())),
             "waiting": In(range(params.commands + 1)),
@@ -84,7 +88,13 @@ class Registers(wiring.Component):
             fields.cap.sets_log2.eq(params.set_bits),
             fields.cap.misses.eq(params.misses),
             fields.cap.commands.eq(params.commands),
+            fields.cap2.guards.eq(params.guards),
         ]
+        for number, window in enumerate(self.windows):
+            first, high, last, last_high = (getattr(fields, f"guard{number}{part}")
+                                            for part in ("", "_msb", "_last", "_last_msb"))
+            m.d.comb += [window.on.eq(first.on), window.first.eq(Cat(first.page, high.page)),
+                         window.last.eq(Cat(last.page, last_high.page))]
 
         result, full = self.results.p, Signal()
         m.d.comb += [

@@ -101,7 +101,8 @@ class Verdict(wiring.Component):
             new.eq(row),
         ]
         with m.If(request.kind == Kind.SET):
-            m.d.comb += plan.ways.eq(~(view.below | view.above) | request.whole.replicate(ways))
+            m.d.comb += plan.ways.eq(
+                (~(view.below | view.above) | request.whole.replicate(ways)) & ~request.tried)
 
         with m.If(request.kind == Kind.ACCESS):
             used = Signal(ways)

@@ -34,6 +34,20 @@ class CacheEdge(enum.IntEnum):
     REFUSE = 3
 
 
+def _guard(number: int, offset: int) -> tuple[Register, ...]:
+    name = f"guard{number}"
+    return (
+        Register(name, offset, f"Extension: guard window {number}; the low half turns it on.", (
+            Field("on", 0, 1, RW, "Accesses of the CPU to these pages are not cached."),
+            Field("page", 12, 20, RW, "First page: address bits 31:12."))),
+        Register(f"{name}_msb", offset + 4, "Extension: its first page, high half.", (
+            Field("page", 0, 32, RW, "Address bits 63:32."),)),
+        Register(f"{name}_last", offset + 8, "Extension: its last page, to be written before.", (
+            Field("page", 12, 20, RW, "Address bits 31:12."),)),
+        Register(f"{name}_last_msb", offset + 12, "Extension: its last page, high half.", (
+            Field("page", 0, 32, RW, "Address bits 63:32."),)))
+
+
 def _counter(name: str, offset: int, doc: str) -> Register:
     return Register(name, offset, f"Extension: {doc} since reset.", (
         Field("count", 0, 32, RO, "Events, modulo 2**32."),))
@@ -78,6 +92,8 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("refused", 2, 1, RW, "Interrupt on refused."),
         Field("done", 3, 1, RW, "Interrupt on done."),
     )),
+    Register("cap2", 0x34, "Extension: more of what there is.", (
+        Field("guards", 0, 4, RO, "Guard windows."),)),
     _counter("read_hits", 0x40, "read bursts or parts of one, within a line, that hit"),
     _counter("read_misses", 0x44, "those that missed"),
     _counter("write_hits", 0x48, "write bursts or parts of one, within a line, that hit"),
@@ -108,4 +124,5 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
     Register("result_addr_msb", 0x74, "Extension: the same, high half.", (
         Field("addr", 0, 32, RO, "Bits 63:32 of the physical address."),)),
+    *_guard(0, 0x80), *_guard(1, 0x90),
 ))

@@ -17,6 +17,7 @@ _CTL, _CAP, _STATUS, _CMD, _RESULT = (
     CACHE_REGISTERS[name] for name in ("ctl", "cap", "status", "cmd", "result"))
 _COUNTERS = ("read_hits", "read_misses", "write_hits", "write_misses", "evictions", "cleaned",
              "invalidated")
+_GUARDS = tuple(f"guard{number}{part}" for number in range(2) for part in ("", "_last"))
 _OFFSETS = {register.offset: register.name for register in CACHE_REGISTERS}
 
 
@@ -70,10 +71,14 @@ class Cache:
         Commands that can be queued, and results. Here, commands wait only for room for results.
     bus_bytes : int
         Width of the bus: what one error of memory concerns.
+    guards : int
+        Guard windows.
     """
 
     def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
-                 line_bytes: int = 64, misses: int = 4, commands: int = 4, bus_bytes: int = 8):
+                 line_bytes: int = 64, misses: int = 4, commands: int = 4, bus_bytes: int = 8,
+                 guards: int = 2):
+        self._guards = guards
         self._memory, self._bus_bytes = memory, bus_bytes
         self.line_bytes = line_bytes
         sets = size_bytes // (ways * line_bytes)
@@ -84,7 +89,7 @@ class Cache:
         self._commands, self._waiting, self._results = commands, [], []
         self._sets = [[Line() for _ in range(ways)] for _ in range(sets)]
         self._order = [TreePlru(ways) for _ in range(sets)]
-        self._words = dict.fromkeys(("start", "end", "err_addr"), 0)
+        self._words = dict.fromkeys(("start", "end", "err_addr", *_GUARDS), 0)
         self._mode = self._whole = self._status = self._enable = 0
         self.counters = dict.fromkeys(_COUNTERS, 0)
         #: Told of fills and write-backs, if somebody watches.
@@ -104,6 +109,8 @@ class Cache:
             If the line's place could not be made free, or if memory fails for a bus word that the
             load needs. Other words of a line whose refill fails are passed on, and not kept.
         """
+        if self._guarded(addr):
+            return self.load_uncached(addr, size)
         try:
             line = self._demand(addr, "read")
         except _RefillError:
@@ -116,10 +123,19 @@ class Cache:
 
     def store(self, addr: int, data: bytes) -> None:
         """Store within a line. Raises :exc:`BusError` if the refill fails."""
+        if self._guarded(addr):
+            self.store_uncached(addr, data)
+            return
         line = self._demand(addr, "write")
         offset = addr % self.line_bytes
         line.data[offset:offset + len(data)] = data
         line.dirty = True
+
+    def _guarded(self, addr: int) -> bool:
+        """Whether a guard window is on that page."""
+        return any(self._words[f"guard{number}"] & 1
+                   and self._words[f"guard{number}"] >> 12 <= addr >> 12
+                   <= self._words[f"guard{number}_last"] >> 12 for number in range(self._guards))
 
     def load_uncached(self, addr: int, size: int) -> bytes:
         """Load from memory; a line that is present is written back and dropped first."""
@@ -161,15 +177,17 @@ class Cache:
         if name in self.counters:
             return self.counters[name] & _WORD
         return {"ctl": _CTL.pack({"mode": self._mode, "whole": self._whole}), "cap": self._cap,
-                "status": self._status, "irq_en": self._enable,
+                "status": self._status, "irq_en": self._enable, "cap2": self._guards,
                 "queue": len(self._waiting)}.get(name, 0)
 
     def write(self, offset: int, value: int) -> None:
         """Write the 32-bit register at ``offset``; ignored where there is none."""
         name = _OFFSETS.get(offset, "")
         base = name.removesuffix("_msb")
-        if base in ("start", "end"):
+        if base in ("start", "end", *_GUARDS):
             shift = 32 if name != base else 0
+            if base in _GUARDS and not shift:
+                value &= _WORD << 12 & _WORD | (not base.endswith("_last"))
             self._words[base] = self._words[base] & ~(_WORD << shift) | value << shift
         elif name == "ctl":
             self._mode, self._whole = _CTL["mode"].get(value), _CTL["whole"].get(value)

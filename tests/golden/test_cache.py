@@ -166,6 +166,23 @@ def test_edges(cached, edge, refused, states, memory):
     assert cached.read("result") == 1 and cached.state(BASE) == "absent"
 
 
+def test_guard_window(cached):
+    assert cached.read("cap2") == 2 and Cached(guards=0).read("cap2") == 0
+    for name, value in (("guard1_last_msb", 0), ("guard1_last", BASE + 0x1FFF), ("guard1_msb", 0),
+                        ("guard1", BASE + 0x1000 + 0xFFF)):
+        cached.write(name, value)
+    assert (cached.read("guard1"), cached.read("guard1_last")) == (BASE + 0x1001, BASE + 0x1000)
+    for addr, state in ((BASE + 0xFFF, "dirty"), (BASE + 0x1000, "absent"),
+                        (BASE + 0x1FFF, "absent"), (BASE + 0x2000, "dirty")):
+        cached.cache.load(addr, 1)
+        cached.cache.store(addr, b"x")
+        assert cached.state(addr) == state
+        assert cached.memory.peek(addr, 1) == (b"x" if state == "absent" else b"\0")
+    cached.write("guard1", 0)
+    cached.cache.store(BASE + 0x1000, b"y")
+    assert cached.state(BASE + 0x1000) == "dirty"
+
+
 def test_first_bad_address(cached):
     for n in range(4):
         cached.cache.store(BASE + n * LINE, b"x")

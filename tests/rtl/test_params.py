@@ -20,6 +20,7 @@ RANGES = [
     (SystemParams, "channels", "Channels", 0, 7),
     (CacheParams, "id_width", "ID width", 1, 16),
     (CacheParams, "commands", "Queued commands", 1, 8),
+    (CacheParams, "guards", "Guard windows", 0, 2),
 ]
 #: Class, parameter, its name in messages, powers of two from, to.
 POWERS = [

@@ -13,7 +13,7 @@ __all__ = ["SHAPES", "Cpu", "Setup", "Software", "words"]
 SHAPES = {
     "small": CacheParams(phys_bits=32, size_bytes=512, ways=2, line_bytes=32),
     "smallest": CacheParams(phys_bits=32, id_width=1, size_bytes=32, ways=1, line_bytes=16,
-                            misses=1, commands=1),
+                            misses=1, commands=1, guards=0),
     "direct": CacheParams(phys_bits=40, data_width=32, size_bytes=256, ways=1, line_bytes=32,
                           misses=2),
     "odd": CacheParams(phys_bits=37, id_width=3, data_width=128, size_bytes=1024, ways=4,

@@ -83,6 +83,27 @@ def test_victim_that_cannot_be_written_back(bench):
     run(bench, program)
 
 
+def test_command_tries_each_line_once(bench):
+    """IOb-Cache tried without end. Both lines of a set fail, and the command is done all the same.
+    """
+    async def program(ctx, cpu, software, memory):
+        for way in range(2):
+            await cpu.store(way * STRIDE, NEW)
+        memory.fail(0, 1 << 12, "w", BAD)
+        for mode in (CacheMode.CLEAN_SHARED, CacheMode.CLEAN_INVALIDATE):
+            tries = len(memory.log)
+            await software.queue(mode, whole=1)
+            found = await software.result()
+            assert found["error"] and found["lines"] == 0 and found["addr"] in (0, STRIDE)
+            assert len(memory.log) == tries + 2
+        memory.heal()
+        await software.queue(CacheMode.CLEAN_INVALIDATE, whole=1)
+        assert await software.result() == {"refused": 0, "error": 0, "lines": 2, "addr": 0}
+        assert [memory.data[way * STRIDE:][:LINE] for way in range(2)] == [NEW] * 2
+
+    run(bench, program)
+
+
 @pytest.mark.parametrize("mode", [CacheMode.CLEAN_SHARED, CacheMode.CLEAN_INVALIDATE])
 @pytest.mark.parametrize("whole", [False, True])
 def test_maintenance_that_cannot_write_back(bench, mode, whole):

@@ -173,6 +173,10 @@ class Pair:
                     write=self.errors == "w")
         await write(self.controls, MEMORY_REGISTERS, "latency", jitter=self.random.choice([0, 15]),
                     cycles=self.random.choice([1, 16]))
+        page = self.random.randrange(SPACE >> 12)           # and another page not be cached
+        for name, value in (("guard0_last_msb", 0), ("guard0_last", page << 12), ("guard0_msb", 0),
+                            ("guard0", page << 12 | (self.random.random() < 0.5))):
+            await self.both(name, value)
         self.memory.clear_injected()
         if self.errors:
             self.memory.inject(low, high, self.errors)

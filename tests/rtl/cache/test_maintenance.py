@@ -29,7 +29,8 @@ class Setting(wiring.Component):
         super().__init__({"command": In(CommandSignature()), "steps": self.dut.signature.members[
             "steps"], "full": In(2, init=3), "dirty": In(2, init=3), "working": In(1),
             "launched": In(1), "settled": In(1), "again": In(1), "calm": In(1, init=1),
-            "line": In(LineLayout(SMALL)), "single": In(1), "mode": In(CacheMode)})
+            "line": In(LineLayout(SMALL)), "single": In(1), "mode": In(CacheMode),
+            "tried": In(SMALL.ways)})
 
     def elaborate(self, platform):
         m = Module()
@@ -40,7 +41,7 @@ class Setting(wiring.Component):
             dut.walk.working.eq(self.working), dut.walk.launched.eq(self.launched),
             dut.walk.settled.eq(self.settled), dut.walk.again.eq(self.again),
             dut.walk.line.eq(self.line), dut.walk.single.eq(self.single),
-            dut.walk.mode.eq(self.mode), dut.walk.calm.eq(self.calm),
+            dut.walk.mode.eq(self.mode), dut.walk.tried.eq(self.tried), dut.walk.calm.eq(self.calm),
             dut.walk.some_full.eq(self.full.bit_select(dut.walk.asked[2], 1)),
             dut.walk.some_dirty.eq(self.dirty.bit_select(dut.walk.asked[2], 1)),
         ]
@@ -220,6 +221,7 @@ def test_again(bench):
         assert first == 0
         ctx.set(dut.single, 1)
         ctx.set(dut.mode, DROP)
+        ctx.set(dut.tried, 2)
         ctx.set(dut.line, {"set": 6, "tag": 3})
         ctx.set(dut.again, 1)
         await ctx.tick()
@@ -228,6 +230,7 @@ def test_again(bench):
         assert got[0].line.set == 1                     # it was offered already, and stays
         assert (got[1].kind, got[1].mode, got[1].line.set, got[1].line.tag) == (
             Kind.LINE, DROP.value, 6, 3)
+        assert [step.tried for step in got] == [0, 2, 0]
         assert (got[2].kind, got[2].mode, got[2].line.set) == (Kind.SET, FLUSH.value, 2)
         ctx.set(dut.calm, 0)
         for _ in range(5):

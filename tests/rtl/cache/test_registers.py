@@ -115,6 +115,24 @@ class TestRegisters:
 
         self.run(bench, program)
 
+    def test_windows(self, bench):
+        async def program(ctx, dut, software):
+            assert await software.read("cap2") == 2
+            for number, (first, last) in enumerate([(0x1_2345_6000, 0x1_2345_7000), (0, 0x5000)]):
+                for name, addr in (("_last", last), ("", first)):
+                    await software.write(f"guard{number}{name}_msb", page=addr >> 32)
+                    fields = {} if name else {"on": 1}
+                    await software.write(f"guard{number}{name}", page=addr >> 12 & 0xF_FFFF,
+                                         **fields)
+            await ctx.tick().repeat(2)
+            assert [(window.on, window.first, window.last) for window in ctx.get(dut.windows)] == [
+                (1, 0x1_2345_6, 0x1_2345_7), (1, 0, 5)]
+            await software.write("guard1")
+            await ctx.tick().repeat(2)
+            assert [window.on for window in ctx.get(dut.windows)] == [1, 0]
+
+        self.run(bench, program, CacheParams())
+
     def test_counters(self, bench):
         async def program(ctx, dut, software):
             ctx.set(dut.events, {"read_hit": 1, "dropped": 2})

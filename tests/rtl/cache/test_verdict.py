@@ -164,19 +164,20 @@ def test_access(row, match, near, same, write, coming):
 @given(row=rows(), match=st.none() | st.integers(0, 3), near=st.booleans(),
        outside=st.tuples(st.integers(0, 15), st.integers(0, 15)), whole=st.booleans(),
        mode=st.sampled_from([CLEAN, FLUSH, DROP]), give_up=st.booleans(),
-       kind=st.sampled_from([Kind.LINE, Kind.SET, Kind.BYPASS]))
-def test_maintenance(row, match, near, outside, whole, mode, kind, give_up):
+       kind=st.sampled_from([Kind.LINE, Kind.SET, Kind.BYPASS]), tried=st.integers(0, 15))
+def test_maintenance(row, match, near, outside, whole, mode, kind, give_up, tried):
     matching = set() if match is None else {match}
     below, above = outside
     found = outputs(Verdict(PARAMS), {
-        "request": {"kind": kind, "mode": mode, "whole": whole}, "give_up": give_up,
+        "request": {"kind": kind, "mode": mode, "whole": whole, "tried": tried},
+        "give_up": give_up,
         "view": {"row": state(row), "match": mask(matching), "below": below, "above": above,
                  "near": near}}, VERDICT)
     outcome = [name for name in VERDICT[:6] if found[name]]
     purges = kind is Kind.BYPASS
     ways = matching
     if kind is Kind.SET:
-        ways = EVERY if whole else EVERY - members(below) - members(above)
+        ways = (EVERY if whole else EVERY - members(below) - members(above)) - members(tried)
     launch, drop, wait = plan(row, ways, mode, purges)
     if give_up:
         assert outcome == ["done"]

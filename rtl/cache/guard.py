@@ -1,0 +1,70 @@
+"""Pages that belong to a device: the CPU's accesses there are not cached."""
+
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.params import CacheParams
+
+from .layouts import channel
+
+__all__ = ["PAGE_BITS", "Guard", "WindowLayout", "WindowsLayout"]
+
+#: A window is made of pages of 4 KiB, because no burst crosses their bounds.
+PAGE_BITS = 12
+
+
+class WindowLayout(data.StructLayout):
+    """A window: ``on``, number of its ``first`` and ``last`` page."""
+
+    def __init__(self, params: CacheParams):
+        page = params.phys_bits - PAGE_BITS
+        super().__init__({"on": 1, "first": page, "last": page})
+
+
+class WindowsLayout(data.ArrayLayout):
+    """All windows."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__(WindowLayout(params), params.guards)
+
+
+class Guard(wiring.Component):
+    """Take the allocate bits from AxCACHE of bursts within a window. Combinational.
+
+    While a device owns a buffer, nothing of it is then brought into the cache, so that there is
+    nothing to invalidate afterwards.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry; ``params.guards`` windows.
+    name : str
+        Channel, ``"ar"`` or ``"aw"``.
+
+    Members
+    -------
+    windows : ``In(WindowsLayout(params))``
+        Windows.
+    i : ``In(channel(params, name))``, o : ``Out(channel(params, name))``
+        Addresses.
+    """
+
+    def __init__(self, params: CacheParams, name: str):
+        self.params = params
+        super().__init__({"windows": In(WindowsLayout(params)), "i": In(channel(params, name)),
+                          "o": Out(channel(params, name))})
+
+    def elaborate(self, platform):
+        m = Module()
+        page = self.i.p.addr[PAGE_BITS:]
+        inside = [window.on & (window.first <= page) & (page <= window.last)
+                  for window in self.windows]
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid),
+            self.i.ready.eq(self.o.ready),
+            self.o.payload.eq(self.i.payload),
+        ]
+        with m.If(Cat(inside).any()):
+            m.d.comb += self.o.p.cache[2:].eq(0)
+        return m

@@ -77,6 +77,9 @@ class Device:
         Bounce memory: the kernel's, or its own.
     dma_skip_sync : bool
         Whether syncs do nothing: it sees the cache, and nothing of it was bounced yet (R74).
+    guard_buffers : bool
+        Whether buffers that it writes are kept out of the cache while it owns them, as far as the
+        cache has guard windows, instead of being invalidated afterwards. Off.
     dma_range_map : list of (PhysAddr, int, int)
         Ranges that it sees elsewhere: physical address, bus address, bytes. Empty: all memory, less
         the offset of the platform.
@@ -103,6 +106,7 @@ class Device:
         self.untrusted, self.parent, self.is_pci = untrusted, parent, is_pci
         self.io_tlb_mem: Swiotlb | None = self.kernel.swiotlb
         self.dma_skip_sync = self.dma_coherent
+        self.guard_buffers = False
         self.dma_range_map: list[tuple[PhysAddr, int, int]] = []
         self.dma_mem: DeclaredMemory | None = None
         self.devres: list[DevRes] = []

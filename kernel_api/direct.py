@@ -18,7 +18,7 @@ from .attrs import (
 )
 from .buddy import Page
 from .direct_ranges import dma_to_phys, phys_to_dma, reaches
-from .dma_ops import sync_for_cpu
+from .dma_ops import clean_for_device, sync_for_cpu
 from .errno import EIO, EREMOTEIO
 from .gfp import Gfp
 from .log import dev_warn
@@ -66,7 +66,7 @@ class DirectOps:
                 dev.io_tlb_mem.unmap(phys)
             return DMA_MAPPING_ERROR
         if not attrs & DMA_ATTR_SKIP_CPU_SYNC and not dev.dma_coherent:
-            self._kernel.cache.wback(phys, size)        # the copy was made: only clean (R70)
+            clean_for_device(dev, phys, size, direction)    # the copy was made: no bounce (R70)
         return dma
 
     @staticmethod

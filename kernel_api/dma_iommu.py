@@ -24,7 +24,7 @@ from .attrs import (
 )
 from .buddy import Page
 from .bug import WARN, WARN_ON
-from .dma_ops import sync_for_cpu, sync_for_device
+from .dma_ops import clean_for_device, sync_for_cpu, sync_for_device
 from .errno import EIO, ENOMEM, EOPNOTSUPP, EREMOTEIO
 from .iommu_domain import PagingDomain
 from .masks import dma_get_mask, dma_get_max_seg_size, dma_get_seg_boundary
@@ -126,7 +126,7 @@ class IommuOps:
             if phys is None:
                 return DMA_MAPPING_ERROR
         if not attrs & (DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_MMIO) and not dev.dma_coherent:
-            self._kernel.cache.wback(phys, size)
+            clean_for_device(dev, phys, size, direction)
         dma = self._map(dev, phys, size, PROT[direction], dma_get_mask(dev))
         if bounced and dma == DMA_MAPPING_ERROR:
             dev.io_tlb_mem.unmap(phys)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .device import Device
     from .scatterlist import Scatterlist
 
-__all__ = ["DmaOps", "sync_for_cpu", "sync_for_device"]
+__all__ = ["DmaOps", "clean_for_device", "sync_for_cpu", "sync_for_device"]
 
 
 class DmaOps(Protocol):
@@ -60,6 +60,13 @@ class DmaOps(Protocol):
         """Granule less 1 if scattered pages can be joined, else 0."""
 
 
+def clean_for_device(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> None:
+    """Let memory have what the CPU stored; keep the range out of the cache if that is wanted."""
+    cache = dev.kernel.cache
+    if not (dev.guard_buffers and direction != DMA_TO_DEVICE and cache.guard(phys, size)):
+        cache.wback(phys, size)
+
+
 def sync_for_device(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> None:
     """Let the device see what the CPU stored: bounce, then clean, whatever the direction (R91).
 
@@ -69,7 +76,7 @@ def sync_for_device(dev: "Device", phys: PhysAddr, size: int, direction: Dir) ->
     if bounce and bounce.find(phys):
         bounce.sync_for_device(phys, size, direction)
     if not dev.dma_coherent:
-        dev.kernel.cache.wback(phys, size)
+        clean_for_device(dev, phys, size, direction)
 
 
 def sync_for_cpu(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> None:
@@ -77,9 +84,11 @@ def sync_for_cpu(dev: "Device", phys: PhysAddr, size: int, direction: Dir) -> No
 
     ``phys`` as for :func:`sync_for_device`.
     """
-    if not dev.dma_coherent and direction != DMA_TO_DEVICE:
-        dev.kernel.cache.inv(phys, size)
+    cache = dev.kernel.cache
+    if (not dev.dma_coherent and direction != DMA_TO_DEVICE
+            and not (dev.guard_buffers and cache.unguard(phys, size))):
+        cache.inv(phys, size)
     bounce = dev.io_tlb_mem
     if bounce and bounce.find(phys):
-        dev.kernel.cache.fence()
+        cache.fence()
         bounce.sync_for_cpu(phys, size, direction)

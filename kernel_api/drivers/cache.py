@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
 from rtl.spec.platform import CACHE_BASE, Irq
 
-from ..addresses import PhysAddr
+from ..addresses import PAGE_SHIFT, PhysAddr
 from ..device import Device
 from ..errno import ENODEV
 from ..iopoll import poll_timeout
@@ -46,12 +46,14 @@ class CacheController:
         self._kernel, self.line_bytes = kernel, kernel.platform.line_bytes
         self.dev = Device("cache")
         self.regs = Registers(CACHE_REGISTERS, kernel.machine, base)
-        self._places = self._batches = self._queued = 0
+        self._places = self._batches = self._queued = self._windows = 0
+        self._guarded: dict[tuple[int, int], int] = {}
 
     def probe(self) -> int:
         """Check the geometry, and have errors reported. 0 or a negative error number."""
         cap = self.regs.cap.fields()
         line, self._places = 1 << cap["line_bytes_log2"], cap["commands"]
+        self._windows = self.regs.cap2.read("guards")
         if line != self.line_bytes:
             dev_err(self.dev, "line of %d bytes, the platform says %d", line, self.line_bytes)
             return -ENODEV
@@ -105,6 +107,30 @@ class CacheController:
             self._batches -= 1
             if not self._batches:
                 self.fence()
+
+    def guard(self, phys: PhysAddr, size: int) -> bool:
+        """Keep the pages of the range out of the cache until :meth:`unguard`, and flush the range.
+
+        Returns False, and does nothing, if no window is free.
+        """
+        key = int(phys), size
+        free = [n for n in range(self._windows) if n not in self._guarded.values()]
+        if size <= 0 or not (free or key in self._guarded):
+            return False
+        number = self._guarded.setdefault(key, free[0] if free else -1)
+        first, last = (addr >> PAGE_SHIFT for addr in (key[0], key[0] + size - 1))
+        getattr(self.regs, f"guard{number}_last").write(page=last)
+        getattr(self.regs, f"guard{number}").write(on=1, page=first)
+        self.wback_inv(phys, size)
+        return True
+
+    def unguard(self, phys: PhysAddr, size: int) -> bool:
+        """Let the range be cached again: nothing of it is. False if it was not guarded."""
+        number = self._guarded.pop((int(phys), size), None)
+        if number is None:
+            return False
+        getattr(self.regs, f"guard{number}").write()
+        return True
 
     def fence(self) -> None:
         """Wait until all operations that were issued are done."""

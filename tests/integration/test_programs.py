@@ -183,3 +183,26 @@ def test_bus_errors(on_both, where, access, errors, cause):
     assert (failed, seen) == (-EIO, errors)
     assert (accepted, copy) == (0, PATTERN[:256])
     assert causes == ([cause] if cause else [])
+
+
+def test_guarded_buffers(on_both):
+    """Buffers that the device owns are not cached; nothing has to be invalidated afterwards."""
+    def program(kernel):
+        dev, got = kernel.cdma.dev, []
+        dev.guard_buffers = True
+        before = kernel.stats.snapshot()
+        buffers = [kmalloc(300, GFP_KERNEL) for _ in range(4)]
+        for step, (src, dst) in enumerate([(0, 1), (1, 2), (2, 3), (3, 0)]):
+            source, target = buffers[src], buffers[dst]
+            cpu.store(source + step, bytes([step + 1]) * 100)
+            a = dma_map_single(dev, source, 300, DMA_TO_DEVICE)
+            b = dma_map_single(dev, target, 300, DMA_FROM_DEVICE)
+            old = cpu.load(target, 8)                   # allowed by the cache, at least
+            status = kernel.cdma.copy([(a, b, 300)])
+            dma_unmap_single(dev, a, 300, DMA_TO_DEVICE)
+            dma_unmap_single(dev, b, 300, DMA_FROM_DEVICE)
+            got.append((status, len(old), cpu.load(target, 300) == cpu.load(source, 300)))
+        return got, (kernel.stats - before).cache_invalidates
+
+    got, invalidates = on_both(program)
+    assert got == [(0, 8, True)] * 4 and invalidates == 0

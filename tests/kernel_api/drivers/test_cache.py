@@ -101,6 +101,23 @@ def test_a_batch_is_queued_and_waited_for_once(make):
     assert cache.most == 3 and len(cache.operations) == 7
 
 
+def test_guard_windows(make):
+    machine = FakeMachine()
+    machine.cache.set("cap2", guards=2)
+    kernel = make(machine)
+    cache, driver = machine.cache, kernel.cache
+    cache.operations.clear()
+    assert driver.guard(PHYS + 100, 5000) and driver.guard(PHYS + 0x8000, 64)
+    assert [cache.wide(f"guard{k}{part}") for k in range(2) for part in ("", "_last")] == [
+        int(PHYS) + 1, int(PHYS) + 0x1000, int(PHYS) + 0x8001, int(PHYS) + 0x8000]
+    assert [mode for mode, *_ in cache.operations] == [CacheMode.CLEAN_INVALIDATE] * 2
+    assert not driver.guard(PHYS, 1) and not driver.guard(PHYS, 0)      # none is free
+    assert driver.guard(PHYS + 0x8000, 64)                              # it has one
+    assert not driver.unguard(PHYS, 1) and driver.unguard(PHYS + 100, 5000)
+    assert (cache.wide("guard0"), cache.wide("guard1")) == (0, int(PHYS) + 0x8001)
+    assert driver.guard(PHYS, 1) and cache.wide("guard0") == int(PHYS) + 1
+
+
 def test_a_fence_within_a_batch(make):
     kernel, cache = queueing(make)
     with kernel.cache.batch():

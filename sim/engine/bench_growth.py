@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from amaranth.sim import Simulator as Reference
+
 from .bench_design import System
 from .cache import cache
 from .simulator import NativeEngine, Simulator, WasmEngine
@@ -29,7 +31,8 @@ def construct(engine, lanes):
     dut = System(lanes)
     gc.collect()
     began = sum(os.times()[:4]) if engine == "native" else time.process_time()
-    simulator = Simulator(dut, engine=_ENGINES[engine])
+    make = Reference if engine == "pysim" else Simulator
+    simulator = make(dut, engine=_ENGINES[engine])
     simulator.add_clock(PERIOD)
     took = (sum(os.times()[:4]) if engine == "native" else time.process_time()) - began
     return simulator, dut, took

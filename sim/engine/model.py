@@ -9,6 +9,7 @@ import platform
 import sys
 import weakref
 from collections import namedtuple
+from contextlib import contextmanager
 from pathlib import Path
 
 import amaranth
@@ -19,7 +20,7 @@ from .errors import EngineError
 from .netlist import simulation_netlist
 from .plan import Plan, fingerprint
 
-__all__ = ["EXPORTS", "Model", "Piece"]
+__all__ = ["EXPORTS", "Model", "Piece", "uncollected"]
 
 #: Functions that Python calls.
 EXPORTS = {"run": 1, "flush": 0, "start": 0, "program": 1, "sample": 1, "dump": 3}
@@ -65,6 +66,18 @@ def _compiled(netlist, host):
     return plan, host(code, plan.size, EXPORTS)
 
 
+@contextmanager
+def uncollected():
+    """Do without garbage collection: millions of small objects are made, and stay."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 class Model:
     """A design at work in a host.
 
@@ -78,14 +91,9 @@ class Model:
 
     def __init__(self, design, host):
         _dead.clear()
-        collects = gc.isenabled()
-        gc.disable()            # millions of small objects that stay: collecting is a waste
-        try:
+        with uncollected():
             self.netlist = simulation_netlist(design)
             plan, self.host = _compiled(self.netlist, host)
-        finally:
-            if collects:
-                gc.enable()
         self.plan, self.layout, self.cells = plan, plan.layout, plan.cells
         self.clock_roots = plan.clock_roots
         weakref.finalize(self, _dead.append, self.host.anchor).atexit = False

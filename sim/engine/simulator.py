@@ -4,6 +4,7 @@ from amaranth.sim import Simulator as _Simulator
 from amaranth.sim.core import _seconds_to_femtos
 
 from .engine import CompiledEngine
+from .model import uncollected
 from .native_host import NativeHost
 from .wasm_host import WasmHost
 
@@ -44,7 +45,8 @@ class Simulator(_Simulator):
     """
 
     def __init__(self, toplevel, *, engine=WasmEngine):
-        super().__init__(toplevel, engine=engine)
+        with uncollected():
+            super().__init__(toplevel, engine=engine)
 
     def run(self):
         """Run as long as any critical testbench or process is running."""

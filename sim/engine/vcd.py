@@ -1,5 +1,6 @@
 """Waveforms: names and header by Amaranth's own writer, value changes by compiled code."""
 
+import os
 import struct
 from array import array
 from collections import defaultdict
@@ -23,6 +24,12 @@ _BITS, _TEXT, _RAW = range(3)
 _TABLE_BITS = 8         # text of up to this many bits is looked up by compiled code
 _VARIABLE = 96          # bytes, see runtime_vcd.py
 _BUFFER = 1 << 20
+
+
+def _binary(file):
+    """Return what is below a text file, if text goes through as it is."""
+    plain = getattr(file, "encoding", None) in ("utf-8", "UTF-8", "ascii") and os.linesep == "\n"
+    return getattr(file, "buffer", None) if plain else None
 
 
 def _without_large(traces):
@@ -92,6 +99,7 @@ class Waveform:
         self._writer = _VCDWriter(engine.state, design, vcd_file=vcd_file, gtkw_file=gtkw_file,
                                   traces=_without_large(traces))
         self._file = self._writer.vcd_file
+        self._binary = _binary(self._file)
         self._python = defaultdict(list)        # signals that only Python has
         self._raw = {}                          # identifier to function and known texts
         self._room = 64
@@ -230,7 +238,12 @@ class Waveform:
         if not length:
             return
         self._words[Control.VCD_LENGTH] = 0
-        lines = bytes(self._model.memory[self._buffer:self._buffer + length]).decode()
+        found = self._model.memory[self._buffer:self._buffer + length]
+        if self._binary is not None and not self._raw:
+            self._file.flush()
+            self._binary.write(found)
+            return
+        lines = bytes(found).decode()
         if self._raw:
             lines = "".join(self._cooked(line) if line[0] == "r" else line
                             for line in lines.splitlines(keepends=True))

@@ -123,3 +123,26 @@ def test_waveform_refusals(make):
     with pytest.raises(EngineError, match=r"^Only one waveform can be written at a time$"), \
             simulator.write_vcd(first), simulator.write_vcd(io.StringIO()):
         pass
+
+
+def test_file_on_disk(tmp_path):
+    """Bytes that go past the text layer stay in order with those that do not."""
+    def scenario(make):
+        m = Module()
+        count, outside = Signal(70), Signal(4)
+        m.d.sync += count.eq(count * 3 + 1)
+        simulator = make(m)
+        simulator.add_clock(PERIOD)
+
+        async def testbench(ctx):
+            for n in range(300):
+                await ctx.tick()
+                ctx.set(outside, n)
+
+        simulator.add_testbench(testbench)
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.vcd"
+        with simulator.write_vcd(str(path), traces=[outside]):
+            simulator.run()
+        return changes(path.read_text())
+    values, _ = same(scenario)
+    assert any(len(steps) > 250 for steps in values.values())

@@ -8,7 +8,9 @@ __all__ = ["Counters"]
 
 
 class Counters(wiring.Component):
-    """Count events, modulo 2**32, from the cycle after they happen.
+    """Count events, modulo 2**32, from the second cycle after they happen.
+
+    An answer of the TLB comes late in its cycle; so it is only noted there, and counted after.
 
     - ``tlb_hits``, ``tlb_misses``: exactly one of them for each burst with a context and a page
       table of either stage. A hit is an entry that permits the access; all else goes to the walker
@@ -33,9 +35,8 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.d.sync += [
-            self.tlb_hits.eq(self.tlb_hits + self.hit[0] + self.hit[1]),
-            self.tlb_misses.eq(self.tlb_misses + self.miss[0] + self.miss[1]),
-            self.walks.eq(self.walks + self.walk),
-        ]
+        for count, strobes in ((self.tlb_hits, self.hit), (self.tlb_misses, self.miss),
+                               (self.walks, [self.walk])):
+            events = Signal(len(strobes))
+            m.d.sync += [events.eq(Cat(*strobes)), count.eq(count + sum(events))]
         return m

@@ -159,6 +159,7 @@ class Iommu(wiring.Component):
         m.d.comb += [
             directory.mode.eq(registers.mode), directory.root.eq(registers.root),
             directory.flush.eq(drain.flush), tlb.flush.eq(drain.flush),
+            walker.flush.eq(drain.flush),
             drain.stale[4].eq(directory.stale),
             drain.reads.eq(read_bridge.marked), drain.writes.eq(write_bridge.marked),
         ]

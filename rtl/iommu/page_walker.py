@@ -25,6 +25,7 @@ from .records import (
 from .service import ServiceSignature
 from .tables import ReadSignature, WriteSignature
 from .tlb_entry import KeyLayout
+from .walk_cache import WalkCache
 
 __all__ = ["PageWalker", "walk_signature"]
 
@@ -55,7 +56,8 @@ class PageWalker(wiring.Component):
     page, which is that of the next entry of the first stage, or in the end that of the page itself.
     A walk of ``n`` entries takes ``n * (latency + 1)`` cycles from ``start`` to ``valid``, with an
     idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``. If
-    there is a second stage it takes a cycle more for each guest page, and one to begin.
+    the last such walk has read the table of the page, ``n`` is one. If there is a second stage it
+    takes a cycle more for each guest page, and one to begin.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ class PageWalker(wiring.Component):
         Page-table entries.
     store : ``Out(WriteSignature(phys_bits))``
         Entries whose A or D is set, by an exclusive read and write.
+    flush : ``In(1)``
+        An invalidation is in progress: what was read so far must not be used by later walks.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
     fill : ``Out(...)``
@@ -88,7 +92,7 @@ class PageWalker(wiring.Component):
             "service": In(walk_signature(params)),
             "table": Out(ReadSignature(params.phys_bits)),
             "store": Out(WriteSignature(params.phys_bits)),
-            "started": Out(1),
+            "flush": In(1), "started": Out(1),
             "fill": Out(wiring.Signature({
                 "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
         })
@@ -127,6 +131,13 @@ class PageWalker(wiring.Component):
                 Const(0, 3), page.word_select(here, VPN_BITS)[:VPN_BITS], base)),
             table.request.p.lock.eq(locked.bit_select(second, 1)),
         ]
+        m.submodules.cache = cache = WalkCache(params)
+        m.d.comb += [
+            cache.entry.eq(request.kind == Kind.WRITE), cache.page.eq(request.page),
+            cache.root.eq(context.root), cache.levels.eq(context.levels),
+            cache.new_base.eq(narrow(params, entry.ppn)), cache.new_g.eq(flags.g | entry.flags.g),
+            cache.flush.eq(self.flush), cache.begin.eq(service.start),
+        ]
         beyond = entry.ppn[params.ppn_bits:].any()
         wide = base[params.ppn_bits:].any()
         first_top, first_root = 2 + context.levels, context.root[:params.ppn_bits]
@@ -145,11 +156,13 @@ class PageWalker(wiring.Component):
                 m.d.comb += [
                     service.start.eq(service.want),
                     self.started.eq(service.want & context.paged & ~request.bypass),
-                    table.request.valid.eq(
-                        service.want & direct & ~context.root[params.ppn_bits:].any()),
+                    table.request.valid.eq(service.want & direct & (
+                        cache.hit | ~context.root[params.ppn_bits:].any())),
                     table.request.p.lock.eq(0),
-                    table.request.p.addr.eq(Cat(
-                        Const(0, 3), request.page.word_select(first_top, VPN_BITS), first_root)),
+                    table.request.p.addr.eq(Mux(
+                        cache.hit, Cat(Const(0, 3), request.page[:VPN_BITS], cache.base),
+                        Cat(Const(0, 3), request.page.word_select(first_top, VPN_BITS),
+                            first_root))),
                 ]
                 m.d.sync += [
                     level.eq(first_top), base.eq(context.root), reply.eq(0),
@@ -173,6 +186,8 @@ class PageWalker(wiring.Component):
                             guest(context.root, last=0)
                     with m.Elif(table.request.valid & table.request.ready):
                         m.next = "WAIT"
+                    with m.If(direct & cache.hit):
+                        m.d.sync += [level.eq(0), base.eq(cache.base), flags.g.eq(cache.g)]
 
             if two:
                 with m.State("GUEST"):
@@ -208,6 +223,7 @@ class PageWalker(wiring.Component):
                             with m.Elif(~second & context.guest):
                                 guest(entry.ppn, last=1)
                     with m.Else():
+                        m.d.comb += cache.fill.eq((level == 1) & ~guest_on & ~beyond)
                         m.d.sync += base.eq(narrow(params, entry.ppn))
                         with m.If(~second):
                             m.d.sync += [level.eq(level - 1), flags.g.eq(flags.g | entry.flags.g)]

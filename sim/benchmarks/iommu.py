@@ -30,16 +30,19 @@ from .table import Row
 
 __all__ = ["measure"]
 
-#: Tables: directory, and the three levels of one page table that all devices share.
+#: Tables: directory, and the three levels of one page table that all devices share, with two
+#: tables of leaves.
 TABLES = 0x8000_0000
 DIRECTORY, ROOT, MIDDLE, LEAF = (TABLES + n * PAGE_BYTES for n in range(4))
-#: Pages mapped from I/O virtual address 0, each to the physical page PAGES further up.
-PAGES = 8
+#: Pages mapped from I/O virtual address 0, each to the physical page PAGES further up; and again
+#: from page FAR, the first of the second table of leaves.
+PAGES, FAR = 8, 512
 #: Hits in the stream.
 STREAM = 256
 PEER = "ZDL riscv-iommu"
-HIT, RATE, MISS, COLD = ("TLB hit", "stream of TLB hits", "TLB miss, context cached",
-                         "TLB and context miss")
+HIT, RATE, NEXT, MISS, COLD = (
+    "TLB hit", "stream of TLB hits", "TLB miss, page after the last miss",
+    "TLB miss, context cached", "TLB and context miss")
 PEERS = {(HIT, L): 2 for L in LATENCIES} | {(RATE, L): 3 for L in LATENCIES} | {
     (MISS, 1): 9, (COLD, 1): 16}
 
@@ -51,10 +54,13 @@ def _tables(rig: Rig, ctx, devices: int) -> None:
                  DC_TA.pack(pscid=did),
                  IOSATP.pack(mode=IosatpMode.SV39, ppn=ROOT >> PAGE_BITS))
     rig.poke(ctx, "tables", ROOT, PTE.pack(v=1, ppn=MIDDLE >> PAGE_BITS))
-    rig.poke(ctx, "tables", MIDDLE, PTE.pack(v=1, ppn=LEAF >> PAGE_BITS))
-    for page in range(PAGES):
-        rig.poke(ctx, "tables", LEAF + page * PTE_BYTES,
-                 PTE.pack(v=1, r=1, w=1, u=1, a=1, d=1, ppn=PAGES + page))
+    for number in range(2):
+        leaves = LEAF + number * PAGE_BYTES
+        rig.poke(ctx, "tables", MIDDLE + number * PTE_BYTES,
+                 PTE.pack(v=1, ppn=leaves >> PAGE_BITS))
+        for page in range(PAGES):
+            rig.poke(ctx, "tables", leaves + page * PTE_BYTES,
+                     PTE.pack(v=1, r=1, w=1, u=1, a=1, d=1, ppn=PAGES + page))
 
 
 async def _enable(rig: Rig, ctx) -> None:
@@ -114,9 +120,12 @@ def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
         await _enable(rig, ctx)
         for did, latency in enumerate(latencies):
             await rig.latency(ctx, "tables", latency)
-            found = {COLD: await device.added(ctx, did, 0), MISS: await device.added(ctx, did, 1),
-                     HIT: await device.added(ctx, did, 1), RATE: await device.stream(ctx, did, 1)}
-            for what in (HIT, RATE, MISS, COLD):
+            found = {COLD: await device.added(ctx, did, 0),
+                     MISS: await device.added(ctx, did, FAR),
+                     NEXT: await device.added(ctx, did, FAR + 1),
+                     HIT: await device.added(ctx, did, FAR + 1),
+                     RATE: await device.stream(ctx, did, FAR + 1)}
+            for what in (HIT, RATE, NEXT, MISS, COLD):
                 peer = PEERS.get((what, latency))
                 rows.append(Row("iommu", what, latency, found[what], "access", peer,
                                 PEER if peer else ""))

@@ -73,6 +73,9 @@ def test_matches_golden_model(bench, build, seed, stall):
     async def testbench(ctx):
         for number in range(8):
             request = world.request()
+            ctx.set(dut.flush, 1)       # tables have changed
+            await ctx.tick()
+            ctx.set(dut.flush, 0)
             expected, image = world.expected(request)
             reply, _ = await ask(ctx, dut.service, {
                 "page": request.page, "canonical": world.canonical(request.page),
@@ -141,12 +144,12 @@ def test_time_and_fill(bench, latency, build):
     @this.testbench
     async def testbench(ctx):
         context = {"paged": 1, "root": BASE >> 12, "pscid": 77}
-        for keep in (0, 1):
+        for keep, reads, time in ((0, 3, 3 * (latency + 1)), (1, 1, latency + 1)):
             log.clear()
             _, cycles = await ask(ctx, dut.service, {"canonical": 1, "context": context},
                                   keep=keep)
-            assert cycles == 3 * (latency + 1)
-            assert [length for _, length in log] == [1, 1, 1]
+            assert cycles == time
+            assert [length for _, length in log] == [1] * reads
             *_, valid, key, leaf = await ctx.tick().sample(
                 dut.fill.valid, dut.fill.key, dut.fill.leaf)
             assert valid == keep
@@ -154,6 +157,68 @@ def test_time_and_fill(bench, latency, build):
                 assert (key.vpn, key.pscid, leaf.page.ppn, leaf.flags.g) == (0, 77, 0x1234, 1)
             *_, valid = await ctx.tick().sample(dut.fill.valid)
             assert not valid
+
+    this.run()
+
+
+@pytest.mark.parametrize("build", [{}, {"sv48": True, "sv39x4": True}])
+def test_walk_cache(bench, build):
+    """The last table of leaves is found again, with its G, by whom it should be; until a flush."""
+    dut = PageWalker(IommuParams(**build))
+    this, log = bench(dut), []
+    leaf = PTE.pack(**GOOD, ppn=0x1234)
+    words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, g=1, ppn=0x8_0002), leaf)
+    words.update({0x8000_2000 + 8 * k: leaf for k in range(4)})
+    words.update(chain(PTE.pack(v=1, ppn=0x8_0004), PTE.pack(v=1, ppn=0x8_0005), leaf,
+                       root=0x8_0003))
+    words.update(chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, ppn=0x8_0005), leaf, page=512))
+    words[0x8000_2008] = leaf & ~1      # not valid
+
+    @this.background
+    async def memory(ctx):
+        await serve_reads(ctx, dut.table, words, latency=3, log=log)
+
+    async def walk(ctx, page=0, *, kind=Kind.READ, root=BASE >> 12, flush=None, **context):
+        """Reads of a walk; whether its page is global."""
+        log.clear()
+        ctx.set(dut.service.request, {
+            "page": page, "kind": kind, "canonical": 1,
+            "context": {"paged": 1, "root": root, **context}})
+        ctx.set(dut.service.want, 1)
+        ctx.set(dut.flush, flush == 0)
+        await ctx.tick()
+        ctx.set(dut.service.want, 0)
+        cycle = 0
+        while not ctx.get(dut.service.valid):
+            cycle += 1
+            ctx.set(dut.flush, cycle == flush)
+            await ctx.tick()
+        ctx.set(dut.flush, 0)
+        ctx.set(dut.service.take, 1)
+        await ctx.tick()
+        ctx.set(dut.service.take, 0)
+        await ctx.tick()
+        return len(log), ctx.get(dut.fill.leaf.flags.g)
+
+    @this.testbench
+    async def testbench(ctx):
+        assert await walk(ctx) == (3, 1)
+        assert await walk(ctx, 3) == (1, 1)             # the next page
+        assert (await walk(ctx, 1))[0] == 1             # one that faults
+        assert await walk(ctx, kind=Kind.EXECUTE) == (1, 1)
+        assert await walk(ctx, kind=Kind.WRITE) == (3, 1)
+        assert await walk(ctx, root=0x8_0003) == (3, 0)
+        assert await walk(ctx, 2, kind=Kind.WRITE) == (1, 1)
+        assert await walk(ctx) == (3, 1)
+        assert await walk(ctx, 512) == (3, 0)           # another table
+        assert await walk(ctx, 512) == (1, 0)
+        for moment in (0, 1, 4, 8, 10):
+            ctx.set(dut.flush, 1)
+            await ctx.tick()
+            assert (await walk(ctx, flush=moment))[0] == 3
+            assert await walk(ctx) == (3, 1), moment
+        if build:                                       # the same root as another kind of table
+            assert (await walk(ctx, levels=1))[0] != 1
 
     this.run()
 

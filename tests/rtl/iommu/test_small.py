@@ -24,8 +24,8 @@ def test_counters(bench):
                 ctx.set(dut.miss[n], misses[n])
             ctx.set(dut.walk, walk)
             await ctx.tick()
-            counts = [counts[0] + sum(hits), counts[1] + sum(misses), counts[2] + walk]
             assert [ctx.get(dut.tlb_hits), ctx.get(dut.tlb_misses), ctx.get(dut.walks)] == counts
+            counts = [counts[0] + sum(hits), counts[1] + sum(misses), counts[2] + walk]
 
     this.run()
 

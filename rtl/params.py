@@ -206,6 +206,9 @@ class SystemParams:
         How many of those there are. Each is an engine of its own, with the next higher device ID;
         they and the DMA engine share the bus in turn, and so many bits of the ID as tell them apart
         are taken from those that each would have.
+    bus_offset : int
+        Added to the addresses of the engines, in bytes: memory lies elsewhere for them. A multiple
+        of 4 KiB; it makes sense before an IOMMU in mode Bare.
 
     Raises
     ------
@@ -218,9 +221,12 @@ class SystemParams:
     cache: CacheParams = field(default_factory=CacheParams)
     ring: RingParams = field(default_factory=RingParams)
     channels: int = 0
+    bus_offset: int = 0
 
     def __post_init__(self):
         within("Channels", self.channels, 0, 7)
+        if not isinstance(self.bus_offset, int) or self.bus_offset % 4096:
+            raise ValueError(f"Bus offset must be a multiple of 4096, not {self.bus_offset!r}")
         if self.channels and (self.ring.own_port or (self.ring.data_width, self.ring.id_width) != (
                 self.dma.data_width, self.dma.id_width)):
             raise ValueError(f"Channel must have no port of its own, and the widths of the DMA "

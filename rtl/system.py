@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi import arbiter, lite, lite_demux
 from rtl.axi import signature as axi
+from rtl.axi.offset import Offset
 from rtl.cache.cache import Cache
 from rtl.dma.dma import Dma
 from rtl.dma.ring import Ring
@@ -95,9 +96,14 @@ class System(wiring.Component):
             m.submodules.engines = engines = arbiter.Arbiter(dma.bus.signature, 1 + len(rings))
             for manager, engine in zip(engines.managers, (dma, *rings.values()), strict=True):
                 connect(m, engine.bus, manager)
-            connect(m, engines.bus, iommu.device)
+            device = engines.bus
         else:
-            connect(m, dma.bus, iommu.device)
+            device = dma.bus
+        if self.params.bus_offset:
+            m.submodules.offset = offset = Offset(device.signature, self.params.bus_offset)
+            connect(m, device, offset.i)
+            device = offset.o
+        connect(m, device, iommu.device)
         connect(m, cache.memory, to_memory.managers[0])
         connect(m, iommu.memory, to_memory.managers[1])
         connect(m, iommu.tables, to_memory.managers[2])

@@ -9,8 +9,10 @@ from amaranth.sim import Simulator
 
 from rtl.axi.signature import Resp
 from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
+from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.memory_regs import MEMORY_REGISTERS
-from rtl.spec.platform import SIMULATION_BASE, BusError, Platform
+from rtl.spec.page_table import DdtpMode
+from rtl.spec.platform import IOMMU_BASE, SIMULATION_BASE, BusError, Platform
 
 from .dram import PAGE_BYTES
 from .engine import choose
@@ -28,6 +30,7 @@ def params_for(platform: Platform) -> SystemParams:
     return SystemParams(
         iommu=IommuParams(phys_bits=platform.phys_bits),
         dma=DmaParams(device_id=platform.cdma_device_id),
+        bus_offset=platform.dma_offset,
         ring=RingParams(device_id=platform.ring_device_id), channels=platform.channels,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes))
 
@@ -70,9 +73,8 @@ class RtlMachine:
     def __init__(self, platform: Platform | None = None, *, params: SystemParams | None = None,
                  engine: str = "auto", vcd: Path | None = None):
         self.platform = platform or Platform()
-        if self.platform.coherent or not self.platform.has_iommu:
-            raise ValueError(f"Platform must not be coherent and must have an IOMMU in this build, "
-                             f"not {self.platform!r}")
+        if self.platform.coherent:
+            raise ValueError(f"Platform must not be coherent in this build, not {self.platform!r}")
         self.top = Top(params or params_for(self.platform), memory_base=self.platform.memory_base,
                        memory_size=self.platform.memory_size)
         self._word = self.top.host.word_bytes
@@ -95,6 +97,9 @@ class RtlMachine:
         self._handler, self._in_handler, self._enabled, self._program = None, False, 0, None
         while self._ctx is None:
             self._simulator.advance()
+        if not self.platform.has_iommu:         # it is there, and lets everything pass
+            ddtp = IOMMU_REGISTERS["ddtp"]
+            self._run(Op.WRITE, IOMMU_BASE + ddtp.offset, ddtp.pack({"mode": DdtpMode.BARE}))
 
     def reset(self) -> None:
         """Start over, as after construction: registers, cache, memory, time."""

@@ -246,7 +246,11 @@ class Replay:
 
 def replay(target: Target, scenario: Scenario) -> Outcome:
     """Execute all steps of ``scenario``; a failed check does not end it, but a hang does."""
-    run = Replay(target, scenario)
+    try:
+        run = Replay(target, scenario)
+    except HangError as error:
+        found = Mismatch(scenario.name, 0, "reset", "answer", str(error), "there")
+        return Outcome(scenario.name, 1, [found])
     for index, step in enumerate(scenario.steps):
         try:
             run.run(index, step)

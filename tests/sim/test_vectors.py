@@ -177,6 +177,18 @@ def test_hang_ends_the_scenario(tmp_path):
         "by_hand step 12 (translate): answer is no end, must be there"]
 
 
+def test_hang_at_reset(tmp_path):
+    target = GoldenTarget()
+
+    def reset(scenario):
+        raise HangError("no end")
+
+    target.reset = reset
+    outcome = replay(target, scenario(tmp_path))
+    assert (outcome.checks, [str(mismatch) for mismatch in outcome.mismatches]) == (
+        1, ["by_hand step 0 (reset): answer is no end, must be there"])
+
+
 def test_record_outside_memory_is_missing(tmp_path):
     raw = changed()
     base = next(step for step in raw["steps"] if step.get("offset") == 0x28)

@@ -244,6 +244,7 @@ def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
 
 async def _measure(rig: Rig, cpu: _Cpu, figures: Callable, latencies: list[int], rows: list[Row],
                    ctx) -> None:
+    await ctx.tick().repeat(2 * PARAMS.sets)    # until the sweep after reset is over
     for latency in latencies:
         await rig.latency(ctx, "memory", latency)
         for what, (cycles, unit) in (await figures(ctx, cpu)).items():

@@ -2,12 +2,13 @@
 
 from amaranth import *
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
 from rtl.stream.arbiter import Arbiter
 
 from .layouts import RequestLayout
+from .masks import chosen
 
 __all__ = ["Choose"]
 
@@ -39,17 +40,24 @@ class Choose(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.arbiter = arbiter = Arbiter(RequestLayout(self.params), 3)
-        connect(m, arbiter.o, flipped(self.o))
-        connect(m, flipped(self.steps), arbiter.i[2])
+        # The arbiter only says who; the payloads need no priorities.
+        m.submodules.arbiter = arbiter = Arbiter(0, 3)
+        ports = self.reads, self.writes, self.steps
+        m.d.comb += [
+            self.o.valid.eq(arbiter.o.valid),
+            self.o.payload.eq(chosen(Cat(arbiter.grant == k for k in range(3)),
+                                     [port.payload for port in ports])),
+            arbiter.o.ready.eq(self.o.ready),
+            arbiter.i[2].valid.eq(self.steps.valid),
+            self.steps.ready.eq(arbiter.i[2].ready),
+        ]
 
         # Within a chunk, only its own stream may go on.
         open_chunk = Signal(2)
-        for k, port in enumerate((self.reads, self.writes)):
+        for k, port in enumerate(ports[:2]):
             other = open_chunk[1 - k]
             m.d.comb += [
                 arbiter.i[k].valid.eq(port.valid & ~other),
-                arbiter.i[k].payload.eq(port.payload),
                 port.ready.eq(arbiter.i[k].ready & ~other),
             ]
             with m.If(port.valid & port.ready):

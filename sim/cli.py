@@ -8,7 +8,7 @@ from rich.console import Console
 
 from rtl.spec.platform import Platform
 
-from .cli_run import run
+from .cli_run import map_benchmark, run
 from .engine import EngineError
 from .options import simulator_options
 from .output import OutputFile, OutputFolder
@@ -203,6 +203,7 @@ def synth(blocks: tuple[str, ...]) -> None:
 
 
 cli.add_command(run)
+cli.add_command(map_benchmark)
 
 
 def main(arguments: list[str] | None = None) -> None:

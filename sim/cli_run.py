@@ -6,12 +6,14 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
+from kernel_api import Dir
+
 from .engine import EngineError
 from .matrix import CACHES, PATHS
 from .matrix import ENGINES as MACHINES
 from .options import simulator_options
 
-__all__ = ["run"]
+__all__ = ["map_benchmark", "run"]
 
 
 @click.command()
@@ -46,3 +48,37 @@ def run(program: Path, matrix: bool, paths: tuple[str, ...], caches: tuple[str, 
     except (ValueError, EngineError) as error:
         raise click.UsageError(str(error)) from None
     sys.exit(0 if ok else 1)
+
+
+@click.command(name="map-benchmark")
+@click.option("-t", "--threads", default=1, help="Threads that take turns, 1 to 1024.")
+@click.option("-l", "--loops", default=20, help="Maps of each thread.")
+@click.option("-b", "--bits", default=32, help="Width of the mask, 20 to 64.")
+@click.option("-d", "--direction", default=0, help="0 both, 1 to the device, 2 from the device.")
+@click.option("-x", "--delay", default=0, help="Cycles between map and unmap.")
+@click.option("-g", "--granule", default=1, help="Pages of a buffer, 1 to 1024.")
+@click.option("-m", "--mode", default=0, help="0 single, 1 scatterlist.")
+@click.option("--path", type=click.Choice(list(PATHS)), default="strict", show_default=True)
+@click.option("--cache", type=click.Choice(list(CACHES)), default="64", show_default=True)
+@click.option("--machine", type=click.Choice(MACHINES), default="rtl", show_default=True)
+def map_benchmark(threads: int, loops: int, bits: int, direction: int, delay: int, granule: int,
+                  mode: int, path: str, cache: str, machine: str) -> None:
+    """Measure what a map and an unmap cost, in cycles, as the kernel's dma_map_benchmark does."""
+    from .map_benchmark import Benchmark, benchmark
+    from .matrix import Cell, run_cell
+
+    job = Benchmark(threads=threads, loops=loops, bits=bits, direction=direction, delay=delay,
+                    granule=granule, sg=bool(mode))
+    try:
+        result = run_cell(lambda kernel: benchmark(kernel, job), Cell(path, cache, machine),
+                          check=None).image
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if isinstance(result, int):
+        raise click.UsageError(f"Benchmark must have parameters in range and memory, not {job!r}")
+    click.echo(f"dma mapping benchmark: threads:{threads} loops:{loops} dir:{Dir(direction).name} "
+               f"granule:{granule} mode:{'sg' if mode else 'single'}")
+    click.echo(f"average map latency(cycles):{result.map_average} "
+               f"standard deviation:{result.map_deviation}")
+    click.echo(f"average unmap latency(cycles):{result.unmap_average} "
+               f"standard deviation:{result.unmap_deviation}")

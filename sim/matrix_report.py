@@ -69,11 +69,9 @@ def _print_reports(outcomes: list[Outcome], console: Console) -> None:
 
 
 def _print_costs(outcomes: list[Outcome], console: Console) -> None:
-    names = [field.name for field in dataclasses.fields(outcomes[0].costs)
-             if any(getattr(outcome.costs, field.name) for outcome in outcomes)]
-    table = Table("path", "cache", "machine", *(name.replace("_", " ") for name in names), box=None)
+    """Print a line for each cell: what is not zero."""
     for outcome in outcomes:
-        cell = outcome.cell
-        table.add_row(cell.path, cell.cache, cell.engine,
-                      *(str(getattr(outcome.costs, name)) for name in names))
-    console.print(table)
+        costs = {field.name.replace("_", " "): getattr(outcome.costs, field.name)
+                 for field in dataclasses.fields(outcome.costs)}
+        text = ", ".join(f"{value} {name}" for name, value in costs.items() if value)
+        console.print(f"{outcome.cell}: {text}", soft_wrap=True)

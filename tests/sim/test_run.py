@@ -1,0 +1,76 @@
+"""``dmapath run`` and ``dmapath map-benchmark``."""
+
+from pathlib import Path
+
+import pytest
+
+from kernel_api import EINVAL, ENOMEM, boot
+from rtl.spec.platform import Platform
+from sim.cli import main
+from sim.golden.machine import GoldenMachine
+from sim.map_benchmark import Benchmark, benchmark
+
+MISTAKES = Path(__file__).parents[2] / "examples/mistakes"
+
+
+def command(capsys, *arguments):
+    """Exit status, and what was printed."""
+    with pytest.raises(SystemExit) as status:
+        main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return status.value.code, printed.out + printed.err
+
+
+def test_a_right_program_in_some_cells(capsys):
+    status, text = command(capsys, "run", MISTAKES / "m07_sync_for_device_right.py", "--matrix",
+                           "--cache", "64", "--costs")
+    assert status == 0 and "5 cells, images all the same" in text
+    assert "bounced bytes" in text and "iotlb commands" in text
+
+
+def test_a_wrong_program_says_what_is_missing(capsys):
+    status, text = command(capsys, "run", MISTAKES / "m07_sync_for_device_wrong.py")
+    assert status == 1 and "dma_sync_single_for_device missing" in text
+    assert "m07_sync_for_device_wrong.py:" in text
+
+
+def test_a_file_without_main(capsys, tmp_path):
+    program = tmp_path / "empty.py"
+    program.write_text("x = 1\n")
+    status, text = command(capsys, "run", program)
+    assert status == 2 and "Program must have a function main(kernel)" in text
+
+
+def test_the_rtl_has_no_coherent_machine_yet(capsys):
+    status, text = command(capsys, "run", MISTAKES / "m07_sync_for_device_right.py", "--cache",
+                           "coherent", "--machine", "rtl")
+    assert status == 2 and "Platform must not be coherent" in text
+
+
+def test_map_benchmark(capsys):
+    main(["map-benchmark", "--machine", "golden", "-l", "3", "-g", "4", "-m", "1", "-t", "2"])
+    text = capsys.readouterr().out
+    assert "threads:2 loops:3 dir:DMA_BIDIRECTIONAL granule:4 mode:sg" in text
+    assert "average unmap latency(cycles):" in text
+    status, text = command(capsys, "map-benchmark", "--machine", "golden", "-b", "19")
+    assert status == 2 and "parameters in range" in text
+    status, text = command(capsys, "map-benchmark", "--machine", "rtl", "--cache", "coherent")
+    assert status == 2 and "Platform must not be coherent" in text
+
+
+@pytest.mark.parametrize("name, value", [
+    ("threads", 0), ("threads", 1025), ("loops", 0), ("bits", 19), ("bits", 65), ("direction", 3),
+    ("delay", -1), ("granule", 1025)])
+def test_parameters_of_the_benchmark(name, value):
+    with boot(GoldenMachine(Platform())) as kernel:
+        assert benchmark(kernel, Benchmark(**{name: value})) == -EINVAL
+
+
+def test_what_more_pages_cost():
+    with boot(GoldenMachine(Platform())) as kernel:
+        mask, free = kernel.cdma.dev.dma_mask, kernel.pages.free_pages
+        one, eight = (benchmark(kernel, Benchmark(loops=4, granule=pages)) for pages in (1, 8))
+        assert eight.unmap_average > one.unmap_average > 0
+        assert one.map_average > 0 and kernel.cdma.dev.dma_mask == mask
+        assert free - kernel.pages.free_pages <= 3          # page tables stay
+        assert benchmark(kernel, Benchmark(granule=1024)) == -ENOMEM

@@ -41,6 +41,12 @@ def test_probe_of_the_directory(world):
     w.write("ddtp", 0, 8)
     w.write("ddtp", (1 << 64) - 1, 8)
     assert w.read("ddtp", 8) == ((1 << 44) - 1) << 10   # busy and reserved bits read 0
+    w.write("ddtp", 3 | 5 << 10, 8)
+    for value in (2 | 5 << 10, 3 | 6 << 10, 15):        # another directory needs Off between
+        w.write("ddtp", value, 8)
+        assert w.read("ddtp", 8) == 3 | 5 << 10
+    w.write("ddtp", 1 | 1 << 43, 8)
+    assert w.read("ddtp", 8) == 1 | 1 << 43
 
 
 @pytest.mark.parametrize("base, index", [("cqb", "cqt"), ("fqb", "fqh")])

@@ -142,6 +142,9 @@ class Registers:
 
     def _write_ddtp(self, new: int, old: int) -> None:
         mode = _DDTP.get(new, "mode")
+        low = (1 << 32) - 1             # the word that takes effect
+        if min(mode, _DDTP.get(old, "mode")) > DdtpMode.BARE and (new ^ old) & low:
+            return                      # from directory to directory: not without Off or Bare
         self.ddtp = _DDTP.pack(mode=mode if mode <= DdtpMode.LVL3 else _DDTP.get(old, "mode"),
                                ppn=_DDTP.get(new, "ppn") & self._features.ppn_mask)
 

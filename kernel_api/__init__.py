@@ -51,6 +51,7 @@ from .pages import *
 from .pci_dma import *
 from .scatterlist import *
 from .sg_mapping import *
+from .sg_pages import *
 from .slab import *
 from .swiotlb import *
 from .sync import *
@@ -110,9 +111,10 @@ __all__ = [
     "dma_unmap_sg_attrs", "dma_unmap_sgtable", "dma_unmap_single", "dma_unmap_single_attrs",
     "dma_use_iova", "dma_wmb", "dma_zalloc_coherent", "dmam_alloc_attrs", "dmam_alloc_coherent",
     "dmam_free_coherent", "dmam_pool_create", "dmam_pool_destroy", "dmesg", "enable_irq",
-    "errno_name", "for_each_sg", "free_irq", "free_page", "free_pages", "get_order",
-    "get_zeroed_page", "gfpflags_allow_blocking", "in_atomic", "in_hardirq", "in_interrupt",
-    "in_task", "init_completion", "init_dma_attrs", "iommu_attach_device", "iommu_detach_device",
+    "errno_name", "for_each_sg", "for_each_sg_page", "for_each_sgtable_dma_sg",
+    "for_each_sgtable_sg", "free_irq", "free_page", "free_pages", "get_order", "get_zeroed_page",
+    "gfpflags_allow_blocking", "in_atomic", "in_hardirq", "in_interrupt", "in_task",
+    "init_completion", "init_dma_attrs", "iommu_attach_device", "iommu_detach_device",
     "iommu_domain_free", "iommu_get_domain_for_dev", "iommu_iova_to_phys", "iommu_map",
     "iommu_paging_domain_alloc", "iommu_unmap", "ioremap", "irqs_disabled", "is_swiotlb_active",
     "is_swiotlb_buffer", "is_swiotlb_force_bounce", "is_vmalloc_addr", "kfree", "kmalloc", "ksize",
@@ -127,12 +129,13 @@ __all__ = [
     "pci_set_dma_max_seg_size", "pci_set_dma_seg_boundary", "pci_unmap_page", "pci_unmap_sg",
     "pci_unmap_single", "pci_zalloc_consistent", "pfn_to_page", "pfn_valid", "phys_to_page",
     "phys_to_virt", "pr_err", "pr_info", "pr_warn", "printk", "readb", "readl", "readq",
-    "reinit_completion", "request_irq", "rmb", "sg_alloc_table", "sg_chain", "sg_copy_from_buffer",
-    "sg_copy_to_buffer", "sg_dma_address", "sg_dma_is_bus_address", "sg_dma_is_swiotlb",
-    "sg_dma_len", "sg_dma_mark_bus_address", "sg_dma_mark_swiotlb", "sg_dma_unmark_bus_address",
-    "sg_free_table", "sg_init_one", "sg_init_table", "sg_is_last", "sg_last", "sg_mark_end",
-    "sg_nents", "sg_nents_for_len", "sg_next", "sg_page", "sg_pcopy_from_buffer",
-    "sg_pcopy_to_buffer", "sg_phys", "sg_set_buf", "sg_set_page", "sg_virt",
+    "reinit_completion", "request_irq", "rmb", "sg_alloc_append_table_from_pages", "sg_alloc_table",
+    "sg_alloc_table_from_pages", "sg_alloc_table_from_pages_segment", "sg_chain",
+    "sg_copy_from_buffer", "sg_copy_to_buffer", "sg_dma_address", "sg_dma_is_bus_address",
+    "sg_dma_is_swiotlb", "sg_dma_len", "sg_dma_mark_bus_address", "sg_dma_mark_swiotlb",
+    "sg_dma_unmark_bus_address", "sg_free_table", "sg_init_one", "sg_init_table", "sg_is_last",
+    "sg_last", "sg_mark_end", "sg_nents", "sg_nents_for_len", "sg_next", "sg_page",
+    "sg_pcopy_from_buffer", "sg_pcopy_to_buffer", "sg_phys", "sg_set_buf", "sg_set_page", "sg_virt",
     "swiotlb_max_mapping_size", "try_wait_for_completion", "uncached_virt", "upper_32_bits",
     "vfree", "virt_to_bus", "virt_to_page", "virt_to_phys", "vmalloc", "vmalloc_to_page", "vmap",
     "vunmap", "wait_for_completion", "wait_for_completion_timeout", "wmb", "writeb", "writel",

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from rtl.spec.platform import Platform
 
+from .cli_dmatest import dmatest
 from .cli_run import map_benchmark, run
 from .engine import EngineError
 from .options import simulator_options
@@ -204,6 +205,7 @@ def synth(blocks: tuple[str, ...]) -> None:
 
 cli.add_command(run)
 cli.add_command(map_benchmark)
+cli.add_command(dmatest)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,296 @@
+"""Driver of the native ring: one channel, as a provider of the DMA engine API.
+
+Source: docs/ring.md; Linux ``Documentation/driver-api/dmaengine/provider.rst``.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rtl.spec.platform import RING_BASE, WINDOW_BYTES, Irq
+from rtl.spec.ring_formats import (
+    COMPLETION,
+    COMPLETION_BYTES,
+    RING_ALIGN,
+    RING_MAX_BYTES,
+    SLOT_BYTES,
+    WORD_0,
+    WORD_1,
+    WORD_2,
+    RingFault,
+)
+from rtl.spec.ring_regs import RING_REGISTERS
+
+from ..addresses import VirtAddr
+from ..attrs import DMA_BIT_MASK
+from ..coherent import dma_alloc_coherent, dma_free_coherent
+from ..device import Device, device_register, device_unregister
+from ..dmaengine import (
+    DMA_PREP_INTERRUPT,
+    DmaAsyncTxDescriptor,
+    DmaengineResult,
+    DmaStatus,
+    DmaTxState,
+    dma_async_device_register,
+    dma_async_device_unregister,
+)
+from ..errno import ENODEV, ENOMEM, ETIMEDOUT
+from ..gfp import GFP_KERNEL
+from ..iopoll import poll_timeout
+from ..irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
+from ..log import dev_err
+from ..masks import dma_set_mask_and_coherent
+from ..registers import Registers
+
+if TYPE_CHECKING:
+    from ..addresses import DmaAddr
+    from ..kernel import Kernel
+
+__all__ = ["RingChan"]
+
+#: How long a reset or a pause may take, in cycles.
+DRAIN_CYCLES = 100_000
+_COUNT = 1 << 16
+_RESULTS = {RingFault.NONE: "noerror", RingFault.INVALID: "aborted"}
+
+
+def _slots(piece: "tuple[DmaAddr, DmaAddr, int]") -> int:
+    """Slots of a copy: one if the compact form can hold it."""
+    src, dst, count = piece
+    return 1 if count <= 1 << 16 and max(int(src), int(dst)) < 1 << 48 else 2
+
+
+class RingChan:
+    """A channel. Descriptors are done in the order in which they were submitted.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Kernel that drives it.
+    channel : int
+        Which one.
+    size_log2 : int, 3 to 15
+        log2 of the slots of its ring.
+
+    Attributes
+    ----------
+    name : str
+        For ``dma_request_chan``.
+    dev : Device
+        What to map buffers for.
+    """
+
+    def __init__(self, kernel: "Kernel", channel: int = 0, *, size_log2: int = 6):
+        self._kernel, self._log2 = kernel, size_log2
+        self.name = f"dma{channel}chan0"
+        self.dev = Device(f"ring{channel}", kernel.platform.ring_device_id + channel)
+        self.regs = Registers(RING_REGISTERS, kernel.machine, RING_BASE + channel * WINDOW_BYTES)
+        self._rings: list[tuple[int, VirtAddr, DmaAddr]] = []
+        self._cookie = self._completed = 0
+        self._errors: set[int] = set()
+        self._submitted: deque[DmaAsyncTxDescriptor] = deque()
+        self._issued: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()     # piece by piece
+        self._busy: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()       # in the ring
+        self._ends: dict[int, int] = {}         # cookie to `done_bytes` when it is complete
+        self._paused = False
+
+    def probe(self) -> int:
+        """Reset the channel, and set up what it needs. 0 or a negative error number."""
+        if (self.regs.cap.read("version") < 1 or
+                self.regs.device_id.read("did") != self.dev.device_id):
+            dev_err(self.dev, "no channel, or not with device ID %#x", self.dev.device_id)
+            return -ENODEV
+        bits = self.regs.cap2.read("addr_bits")
+        if rc := self._reset() or device_register(self.dev) or dma_set_mask_and_coherent(
+                self.dev, DMA_BIT_MASK(bits)):
+            return rc
+        for size in (SLOT_BYTES, COMPLETION_BYTES):
+            length = max(size << self._log2, RING_ALIGN)
+            va, dma = dma_alloc_coherent(self.dev, length, GFP_KERNEL)
+            if va is None:
+                return -ENOMEM
+            self._rings.append((length, va, dma))
+        if rc := request_irq(Irq.RING, self._interrupt, IRQF_SHARED, self.name, self):
+            return rc
+        self._setup()
+        return dma_async_device_register(self)
+
+    def remove(self) -> None:
+        """Stop the channel, and give back what it had."""
+        dma_async_device_unregister(self)
+        self._reset()
+        for length, va, dma in self._rings:
+            dma_free_coherent(self.dev, length, va, dma)
+        free_irq(Irq.RING, self)
+        device_unregister(self.dev)
+
+    # The channel
+
+    def _reset(self) -> int:
+        self.regs.cr.write(reset=1)
+        if not poll_timeout(self._kernel.machine, lambda: not self.regs.cr.read("reset"),
+                            DRAIN_CYCLES):
+            dev_err(self.dev, "reset timed out")
+            return -ETIMEDOUT
+        return 0
+
+    def _setup(self) -> None:
+        """After a reset: empty rings."""
+        (_, self._ring, ring_dma), (length, self._done, done_dma) = self._rings
+        self._kernel.cpu.store(self._done, bytes(length))
+        self._tail = self._free = self._seen = self._bytes = 0
+        self._ends.clear()
+        self._kernel.cpu.wmb()
+        self.regs.size.write(log2=self._log2)
+        self.regs.base.write(addr=ring_dma // RING_ALIGN)
+        self.regs.completion_base.write(addr=done_dma // RING_ALIGN)
+        self._control()
+
+    def _control(self) -> None:
+        self.regs.cr.write(run=1, pause=self._paused, irq_en=1, err_irq_en=1, irq_threshold=1)
+
+    def _fill(self) -> None:
+        """Hand over as much as the ring takes."""
+        before, cpu, size = self._tail, self._kernel.cpu, 1 << self._log2
+        while self._issued and (self._tail - self._free) % _COUNT <= size - 2:
+            tx, at = self._issued.popleft()
+            src, dst, count = tx.pieces[at]
+            last = at == len(tx.pieces) - 1
+            irq = int(last and bool(tx.flags & DMA_PREP_INTERRUPT))
+            if _slots(tx.pieces[at]) == 1:
+                words = [WORD_0.pack(src=src, size=count % (1 << 16)),
+                         WORD_1.pack(dst=dst, irq=irq)]
+            else:
+                words = [int(src), WORD_1.pack(dst=dst % (1 << 48), long=1, irq=irq),
+                         WORD_2.pack(size=count, dst_high=dst >> 48), 0]
+            for k in range(0, len(words), 2):
+                slot = b"".join(word.to_bytes(8, "little") for word in words[k:k + 2])
+                cpu.store(self._ring + self._tail % size * SLOT_BYTES, slot)
+                self._tail = (self._tail + 1) % _COUNT
+            self._busy.append((tx, at))
+            self._bytes += count
+            if last:
+                self._ends[tx.cookie] = self._bytes
+        if self._tail != before:
+            cpu.wmb()                           # descriptors before the doorbell
+            self.regs.tail.write(slot=self._tail)
+
+    def _reap(self) -> RingFault:
+        """Take completions; return the fault of the last one."""
+        size, fault = 1 << self._log2, RingFault.NONE
+        while self._busy and fault is RingFault.NONE:
+            place = self._done + self._seen % size * COMPLETION_BYTES
+            word = int.from_bytes(self._kernel.cpu.load(place, COMPLETION_BYTES), "little")
+            if COMPLETION.get(word, "phase") != ~(self._seen >> self._log2) & 1:
+                break
+            self._seen += 1
+            fault = RingFault(COMPLETION.get(word, "fault"))
+            if fault is not RingFault.NONE:
+                break
+            tx, at = self._busy.popleft()
+            self._free = (COMPLETION.get(word, "slot") + _slots(tx.pieces[at])) % _COUNT
+            if at == len(tx.pieces) - 1:
+                self._finish(tx, DmaengineResult("noerror"))
+        return fault
+
+    def _finish(self, tx: DmaAsyncTxDescriptor, result: DmaengineResult) -> None:
+        self._completed = tx.cookie
+        self._ends.pop(tx.cookie, None)
+        if tx.callback_result is not None:
+            tx.callback_result(tx.callback_param, result)
+        elif tx.callback is not None:
+            tx.callback(tx.callback_param)
+
+    def _interrupt(self, irq: int, dev_id: object) -> IrqReturn:
+        status = self.regs.sr.fields()
+        if not status["irq"] and not status["err_irq"]:
+            return IRQ_NONE
+        self.regs.sr.write(irq=status["irq"], err_irq=status["err_irq"])
+        self._reap()
+        if status["halted"]:
+            self._fail(RingFault(status["fault"]))
+        self._fill()
+        return IRQ_HANDLED
+
+    def _fail(self, fault: RingFault) -> None:
+        """Give up the descriptor that failed, and do the others again from where they are."""
+        dev_err(self.dev, "%s at %#x", fault.name, self.regs.err_addr.read())
+        tx = self._busy[0][0] if self._busy else None
+        self._issued.extendleft(reversed([entry for entry in self._busy if entry[0] is not tx]))
+        self._issued = deque(entry for entry in self._issued if entry[0] is not tx)
+        self._busy.clear()
+        self._reset()
+        self._setup()
+        if tx is not None:
+            self._errors.add(tx.cookie)
+            self._finish(tx, DmaengineResult(_RESULTS.get(fault, "read_failed"), tx.size))
+
+    # What clients use
+
+    def prep(self, pieces: "list[tuple[DmaAddr, DmaAddr, int]]",
+             flags: int) -> DmaAsyncTxDescriptor | None:
+        """Make a descriptor; None if a piece has no bytes, or there is none."""
+        if not pieces or any(count <= 0 for _, _, count in pieces):
+            return None
+        parts = [(src + at, dst + at, min(RING_MAX_BYTES, count - at))
+                 for src, dst, count in pieces for at in range(0, count, RING_MAX_BYTES)]
+        return DmaAsyncTxDescriptor(self, parts, flags)
+
+    def tx_submit(self, tx: DmaAsyncTxDescriptor) -> int:
+        """Put a descriptor into the queue; return its cookie."""
+        self._cookie += 1
+        tx.cookie = self._cookie
+        self._submitted.append(tx)
+        return tx.cookie
+
+    def issue_pending(self) -> None:
+        """Start what was submitted."""
+        while self._submitted:
+            tx = self._submitted.popleft()
+            self._issued.extend((tx, at) for at in range(len(tx.pieces)))
+        self._fill()
+
+    def tx_status(self, cookie: int, state: DmaTxState | None) -> DmaStatus:
+        """Say how far a descriptor is. Residue is exact to the burst."""
+        self._reap()
+        if state is not None:
+            state.last, state.used = self._completed, self._cookie
+            state.residue = self._residue(cookie)
+        if cookie in self._errors:
+            return DmaStatus.DMA_ERROR
+        if cookie <= self._completed:
+            return DmaStatus.DMA_COMPLETE
+        return DmaStatus.DMA_PAUSED if self._paused else DmaStatus.DMA_IN_PROGRESS
+
+    def _residue(self, cookie: int) -> int:
+        if cookie <= self._completed:
+            return 0
+        queued = {tx.cookie: tx.size for tx in (
+            *self._submitted, *(tx for tx, _ in (*self._issued, *self._busy)))}
+        size = queued.get(cookie, 0)
+        if cookie not in self._ends:
+            return size
+        left = (self._ends[cookie] - self.regs.done_bytes.read("count")) % (1 << 32)
+        return min(size, left)
+
+    def pause(self) -> int:
+        """Stop at the next boundary of bursts; wait until all were answered."""
+        self._paused = True
+        self._control()
+        if poll_timeout(self._kernel.machine, lambda: self.regs.sr.read("paused"), DRAIN_CYCLES):
+            return 0
+        return -ETIMEDOUT
+
+    def resume(self) -> int:
+        """Go on."""
+        self._paused = False
+        self._control()
+        return 0
+
+    def terminate_all(self) -> int:
+        """Drop all descriptors; nobody is called back."""
+        for queue in (self._submitted, self._issued, self._busy):
+            queue.clear()
+        self._completed, self._paused = self._cookie, False
+        rc = self._reset()
+        self._setup()
+        return rc

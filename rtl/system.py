@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from rtl.axi import arbiter, lite, lite_demux
 from rtl.axi import signature as axi
 from rtl.axi.offset import Offset
+from rtl.axi.slice import Slice
 from rtl.cache.cache import Cache
 from rtl.dma.dma import Dma
 from rtl.dma.ring import Ring
@@ -106,7 +107,10 @@ class System(wiring.Component):
         connect(m, device, iommu.device)
         connect(m, cache.memory, to_memory.managers[0])
         connect(m, iommu.memory, to_memory.managers[1])
-        connect(m, iommu.tables, to_memory.managers[2])
+        # A walk that begins should not wait, in the same cycle, for the choice of the arbiter.
+        m.submodules.tables = tables = Slice(iommu.tables.signature, ("ar", "aw"))
+        connect(m, iommu.tables, tables.i)
+        connect(m, tables.o, to_memory.managers[2])
         connect(m, to_memory.bus, flipped(self.memory))
 
         connect(m, flipped(self.regs), to_regs.bus)

@@ -138,14 +138,18 @@ def test_malformed_json_and_objects(tmp_path):
         scenario(tmp_path, 3)
 
 
+# Without a date, so that the names of the tests are the same in every process.
+PACKED, NOTHING = gzip.compress(b"{}\n", mtime=0), gzip.compress(b"", mtime=0)
+
+
 @pytest.mark.parametrize("content, message", [
     (b"\xff\xfe{}", r"must be JSON, not b'\xff\xfe{}'"),
     (b"[" * 100_000, "must be JSON, not b'[[[["),
     (b"1" * 5000, "must be JSON, not b'1111"),
     (b'"' + b"x" * 200 + b'"', f"must be an object, not '{'x' * 59}..."),
-    (gzip.compress(b"{}\n")[:11], "must be intact gzip data, not as it is ("),
-    (gzip.compress(b"{}\n")[:10] + b"\xff" * 9, "must be intact gzip data, not as it is ("),
-    (gzip.compress(b"")[:-8] + bytes(8) + b"x", "must be intact gzip data, not as it is ("),
+    (PACKED[:11], "must be intact gzip data, not as it is ("),
+    (PACKED[:10] + b"\xff" * 9, "must be intact gzip data, not as it is ("),
+    (NOTHING[:-8] + bytes(8) + b"x", "must be intact gzip data, not as it is ("),
 ])
 def test_damaged_files(tmp_path, content, message):
     path = tmp_path / "own.jsonl"

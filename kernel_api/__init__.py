@@ -13,50 +13,79 @@ results, NULL is None. Those without a device act on the kernel that :func:`boot
         if dma_mapping_error(dev, handle):
             ...
 
+Layers, lowest first; a file imports from its own layer and those below (a test sees to it):
+
+=============  ====================================================================================
+``core``       numbers, addresses, errors, messages; the kernel, which holds the parts together
+``platform``   loads, stores, registers, interrupts, contexts
+``memory``     pages, kmalloc, vmalloc, pages set apart
+``sg``         scatterlists: entries, tables
+``device``     ``struct device``, masks, limits, what a watcher is told
+``iommu``      address spaces: I/O virtual addresses, page tables, flush queue
+``ops``        the ways to map: direct, through the IOMMU, bounced; cache maintenance
+``mapping``    the streaming API: ``dma_map_single`` and ``_page``, ``dma_map_sg``, syncs, IOVA
+``coherent``   ``dma_alloc_coherent``, pools, declared and noncoherent memory, mmap
+``legacy``     names that the kernel had once
+``debug``      dma-debug and the ownership checker
+``dmaengine``  channels of DMA engines, dmatest
+``drivers``    cache, IOMMU, DMA engines
+=============  ====================================================================================
+
+So ``dma_map_sg`` is in ``mapping/lists.py``, calls ``dev.dma_ops``, which is ``ops/direct.py`` or
+``ops/iommu.py``; both clean the cache with ``ops/maintenance.py``. :func:`boot` makes the parts.
+
 Never imports Amaranth.
 """
 
-from . import cpu
-from .addresses import *
-from .attrs import *
-from .bug import *
-from .coherent import *
-from .completion import *
-from .context import *
-from .cpu import dma_mb, dma_rmb, dma_wmb, mb, memcpy, memset, rmb, wmb
-from .current import *
-from .declared import *
-from .deprecated import *
-from .device import *
-from .direct_ranges import *
-from .dma_attrs import *
-from .dma_pool import *
-from .errno import *
-from .gfp import *
-from .io import *
-from .iommu import *
-from .iova_api import *
-from .irq import *
-from .kernel import *
-from .log import *
-from .machine import *
-from .mapping import *
-from .masks import *
-from .mmap import *
-from .noncoherent import *
-from .old_sync import *
-from .p2p import *
-from .page_table import *
-from .pages import *
-from .pci_dma import *
-from .scatterlist import *
-from .sg_mapping import *
-from .sg_pages import *
-from .slab import *
-from .swiotlb import *
-from .sync import *
-from .unmap_state import *
-from .vmalloc import *
+from .boot import *
+from .coherent.coherent import *
+from .coherent.declared import *
+from .coherent.dma_pool import *
+from .coherent.mmap import *
+from .coherent.noncoherent import *
+from .core.addresses import *
+from .core.attrs import *
+from .core.bug import *
+from .core.current import *
+from .core.deprecated import *
+from .core.dma_attrs import *
+from .core.errno import *
+from .core.gfp import *
+from .core.kernel import *
+from .core.log import *
+from .core.machine import *
+from .core.options import *
+from .core.printk import *
+from .core.stats import *
+from .debug.checks import *
+from .device.device import *
+from .device.direct_ranges import *
+from .device.masks import *
+from .device.messages import *
+from .iommu.api import *
+from .iommu.page_table import *
+from .legacy.old_sync import *
+from .legacy.pci_dma import *
+from .mapping.iova_api import *
+from .mapping.lists import *
+from .mapping.single import *
+from .mapping.sync import *
+from .mapping.unmap_state import *
+from .memory.declared import *
+from .memory.image import *
+from .memory.pages import *
+from .memory.slab import *
+from .memory.vmalloc import *
+from .ops.p2p import *
+from .ops.swiotlb import *
+from .platform import cpu
+from .platform.completion import *
+from .platform.context import *
+from .platform.cpu import dma_mb, dma_rmb, dma_wmb, mb, memcpy, memset, rmb, wmb
+from .platform.io import *
+from .platform.irq import *
+from .sg.scatterlist import *
+from .sg.tables import *
 
 __all__ = [
     "ARCH_DMA_MINALIGN", "BUG", "BUG_ON", "DEFINE_DMA_ATTRS", "DEFINE_DMA_UNMAP_ADDR",
@@ -77,29 +106,30 @@ __all__ = [
     "PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "PCI_DMA_BIDIRECTIONAL", "PCI_DMA_FROMDEVICE",
     "PCI_DMA_NONE", "PCI_DMA_TODEVICE", "SIZE_MAX", "UNCACHED_OFFSET", "VMALLOC_START", "WARN",
     "WARN_ON", "ZERO_SIZE_PTR", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO",
-    "BusError", "Completion", "DeclaredMemory", "DeprecatedAPI", "Device", "Dir", "DmaAddr",
-    "DmaAttr", "DmaAttrs", "DmaIovaState", "DmaPool", "Gfp", "IrqReturn", "Kernel", "KernelBug",
-    "Machine", "P2pMemory", "P2pPage", "PhysAddr", "Scatterlist", "SgTable", "Swiotlb", "VirtAddr",
-    "VmArea", "__free_page", "__free_pages", "__get_free_pages", "alloc_page", "alloc_pages",
-    "atomic_context", "boot", "bus_to_virt", "complete", "complete_all", "completion_done", "cpu",
-    "current_kernel", "dev_err", "dev_info", "dev_is_dma_coherent", "dev_name", "dev_warn",
-    "device_register", "device_unregister", "disable_irq", "dma_addressing_limited",
-    "dma_alloc_attrs", "dma_alloc_coherent", "dma_alloc_noncoherent", "dma_alloc_pages",
-    "dma_alloc_wc", "dma_alloc_writecombine", "dma_cache_sync", "dma_can_mmap",
-    "dma_coerce_mask_and_coherent", "dma_declare_coherent_memory", "dma_dev_need_sync",
-    "dma_direct_set_offset", "dma_free_attrs", "dma_free_coherent", "dma_free_noncoherent",
-    "dma_free_pages", "dma_free_wc", "dma_free_writecombine", "dma_get_attr",
-    "dma_get_cache_alignment", "dma_get_mask", "dma_get_max_seg_size", "dma_get_merge_boundary",
-    "dma_get_min_align_mask", "dma_get_required_mask", "dma_get_seg_boundary",
-    "dma_get_seg_boundary_nr_pages", "dma_get_sgtable", "dma_get_sgtable_attrs", "dma_iova_destroy",
-    "dma_iova_free", "dma_iova_link", "dma_iova_size", "dma_iova_sync", "dma_iova_try_alloc",
-    "dma_iova_unlink", "dma_is_consistent", "dma_kmalloc_needs_bounce", "dma_map_page",
-    "dma_map_page_attrs", "dma_map_phys", "dma_map_resource", "dma_map_sg", "dma_map_sg_attrs",
-    "dma_map_sgtable", "dma_map_single", "dma_map_single_attrs", "dma_mapping_error",
-    "dma_mark_declared_memory_occupied", "dma_max_mapping_size", "dma_mb", "dma_mmap_attrs",
-    "dma_mmap_coherent", "dma_mmap_wc", "dma_need_sync", "dma_need_unmap", "dma_opt_mapping_size",
-    "dma_pci_p2pdma_supported", "dma_pool_alloc", "dma_pool_create", "dma_pool_create_node",
-    "dma_pool_destroy", "dma_pool_free", "dma_pool_zalloc", "dma_release_coherent_memory",
+    "BusError", "CheckError", "Completion", "DeclaredMemory", "DeprecatedAPI", "Device", "Dir",
+    "DmaAddr", "DmaAttr", "DmaAttrs", "DmaIovaState", "DmaPool", "Gfp", "IrqReturn", "Kernel",
+    "KernelBug", "Machine", "Options", "P2pMemory", "P2pPage", "PhysAddr", "Report", "Scatterlist",
+    "SgTable", "Stats", "Swiotlb", "VirtAddr", "VmArea", "__free_page", "__free_pages",
+    "__get_free_pages", "alloc_page", "alloc_pages", "atomic_context", "boot", "bus_to_virt",
+    "complete", "complete_all", "completion_done", "cpu", "current_kernel", "dev_err", "dev_info",
+    "dev_is_dma_coherent", "dev_name", "dev_warn", "device_register", "device_unregister",
+    "disable_irq", "dma_addressing_limited", "dma_alloc_attrs", "dma_alloc_coherent",
+    "dma_alloc_noncoherent", "dma_alloc_pages", "dma_alloc_wc", "dma_alloc_writecombine",
+    "dma_cache_sync", "dma_can_mmap", "dma_coerce_mask_and_coherent", "dma_declare_coherent_memory",
+    "dma_dev_need_sync", "dma_direct_set_offset", "dma_free_attrs", "dma_free_coherent",
+    "dma_free_noncoherent", "dma_free_pages", "dma_free_wc", "dma_free_writecombine",
+    "dma_get_attr", "dma_get_cache_alignment", "dma_get_mask", "dma_get_max_seg_size",
+    "dma_get_merge_boundary", "dma_get_min_align_mask", "dma_get_required_mask",
+    "dma_get_seg_boundary", "dma_get_seg_boundary_nr_pages", "dma_get_sgtable",
+    "dma_get_sgtable_attrs", "dma_iova_destroy", "dma_iova_free", "dma_iova_link", "dma_iova_size",
+    "dma_iova_sync", "dma_iova_try_alloc", "dma_iova_unlink", "dma_is_consistent",
+    "dma_kmalloc_needs_bounce", "dma_map_page", "dma_map_page_attrs", "dma_map_phys",
+    "dma_map_resource", "dma_map_sg", "dma_map_sg_attrs", "dma_map_sgtable", "dma_map_single",
+    "dma_map_single_attrs", "dma_mapping_error", "dma_mark_declared_memory_occupied",
+    "dma_max_mapping_size", "dma_mb", "dma_mmap_attrs", "dma_mmap_coherent", "dma_mmap_wc",
+    "dma_need_sync", "dma_need_unmap", "dma_opt_mapping_size", "dma_pci_p2pdma_supported",
+    "dma_pool_alloc", "dma_pool_create", "dma_pool_create_node", "dma_pool_destroy",
+    "dma_pool_free", "dma_pool_zalloc", "dma_release_coherent_memory",
     "dma_release_declared_memory", "dma_rmb", "dma_set_attr", "dma_set_coherent_mask",
     "dma_set_mask", "dma_set_mask_and_coherent", "dma_set_max_seg_size", "dma_set_min_align_mask",
     "dma_set_seg_boundary", "dma_supported", "dma_sync_sg", "dma_sync_sg_for_cpu",
@@ -120,7 +150,7 @@ __all__ = [
     "is_swiotlb_buffer", "is_swiotlb_force_bounce", "is_vmalloc_addr", "kfree", "kmalloc", "ksize",
     "kzalloc", "local_irq_disable", "local_irq_enable", "lower_32_bits", "mb", "memcpy",
     "memcpy_fromio", "memcpy_toio", "memset", "memset_io", "might_sleep", "offset_in_page",
-    "page_address", "page_align", "page_to_pfn", "page_to_phys", "pci_alloc_consistent",
+    "on_stack", "page_address", "page_align", "page_to_pfn", "page_to_phys", "pci_alloc_consistent",
     "pci_dma_mapping_error", "pci_dma_supported", "pci_dma_sync_sg", "pci_dma_sync_sg_for_cpu",
     "pci_dma_sync_sg_for_device", "pci_dma_sync_single", "pci_dma_sync_single_for_cpu",
     "pci_dma_sync_single_for_device", "pci_free_consistent", "pci_map_page", "pci_map_sg",
@@ -136,8 +166,8 @@ __all__ = [
     "sg_dma_unmark_bus_address", "sg_free_table", "sg_init_one", "sg_init_table", "sg_is_last",
     "sg_last", "sg_mark_end", "sg_nents", "sg_nents_for_len", "sg_next", "sg_page",
     "sg_pcopy_from_buffer", "sg_pcopy_to_buffer", "sg_phys", "sg_set_buf", "sg_set_page", "sg_virt",
-    "swiotlb_max_mapping_size", "try_wait_for_completion", "uncached_virt", "upper_32_bits",
-    "vfree", "virt_to_bus", "virt_to_page", "virt_to_phys", "vmalloc", "vmalloc_to_page", "vmap",
-    "vunmap", "wait_for_completion", "wait_for_completion_timeout", "wmb", "writeb", "writel",
-    "writeq",
+    "static_object", "swiotlb_max_mapping_size", "try_wait_for_completion", "uncached_virt",
+    "upper_32_bits", "vfree", "virt_to_bus", "virt_to_page", "virt_to_phys", "vmalloc",
+    "vmalloc_to_page", "vmap", "vunmap", "wait_for_completion", "wait_for_completion_timeout",
+    "wmb", "writeb", "writel", "writeq",
 ]

@@ -48,8 +48,8 @@ def dmatest(kind: str, engine: str, latency: int, **params: int) -> None:
     Exit status: 0 without failure, 1 with one, 2 for wrong arguments.
     """
     from kernel_api import boot
-    from kernel_api.dmatest import DmatestParams
-    from kernel_api.dmatest import dmatest as test
+    from kernel_api.dmaengine.dmatest import DmatestParams
+    from kernel_api.dmaengine.dmatest import dmatest as test
     from kernel_api.drivers.ring import RingChan
 
     from .golden.machine import GoldenMachine

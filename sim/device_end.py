@@ -4,8 +4,7 @@ It is made of the machine's DMA engine and of coherent memory of its own, so it 
 machine; to the IOMMU it is the engine's device, ``kernel.cdma.dev``.
 """
 
-from kernel_api import GFP_KERNEL, DmaAddr, dma_alloc_coherent, dma_free_coherent, wmb
-from kernel_api.kernel import Kernel
+from kernel_api import GFP_KERNEL, DmaAddr, Kernel, dma_alloc_coherent, dma_free_coherent, wmb
 
 __all__ = ["DeviceEnd"]
 

@@ -36,7 +36,7 @@ def params_for(platform: Platform) -> SystemParams:
 
 
 class RtlMachine:
-    """A :class:`kernel_api.machine.Machine` whose hardware is the RTL in a simulator.
+    """A :class:`kernel_api.core.machine.Machine` whose hardware is the RTL in a simulator.
 
     Each method is one command of :class:`sim.host_port.HostPort` (or a few), and simulated time
     passes only inside it. Use it as a context manager, or call :meth:`close`.

@@ -15,6 +15,7 @@ from kernel_api import (
     GFP_KERNEL,
     PAGE_SIZE,
     Dir,
+    Kernel,
     Scatterlist,
     alloc_pages,
     cpu,
@@ -31,7 +32,6 @@ from kernel_api import (
     sg_init_table,
     sg_set_buf,
 )
-from kernel_api.kernel import Kernel
 
 __all__ = ["Benchmark", "Result", "benchmark"]
 

@@ -9,9 +9,7 @@ import runpy
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kernel_api import BusError, KernelBug, boot
-from kernel_api.checks import Report
-from kernel_api.stats import Stats
+from kernel_api import BusError, KernelBug, Report, Stats, boot
 from rtl.spec.platform import MEMORY_BASE, Platform
 
 from .golden.machine import GoldenMachine
@@ -142,7 +140,7 @@ def run_cell(main: Callable, cell: Cell, *, check: str | None = "collect", engin
     cell : Cell
         Where.
     check : str or None
-        As of :class:`kernel_api.options.Options`.
+        As of :class:`kernel_api.core.options.Options`.
     engine : str
         Simulator of the RTL.
     options

@@ -11,7 +11,7 @@ __all__ = ["StoreBuffer"]
 
 
 class StoreBuffer:
-    """A :class:`kernel_api.machine.Machine` around another one.
+    """A :class:`kernel_api.core.machine.Machine` around another one.
 
     Parameters
     ----------

@@ -18,6 +18,9 @@ MAY_IMPORT = {
     "tests":      {"rtl", "rtl/spec", "kernel_api", "sim", "sim/golden", "sim/engine"},
 }
 MAY_USE_AMARANTH = {"rtl", "sim", "sim/engine", "tests"}
+#: Layers of ``kernel_api``, lowest first: a file imports from its own layer and those below.
+LAYERS = ("core", "platform", "memory", "sg", "device", "iommu", "ops", "mapping", "coherent",
+          "legacy", "debug", "dmaengine", "drivers", "boot.py", "__init__.py")
 MAX_LINES = 350
 
 SOURCES = sorted(path.relative_to(ROOT).as_posix()
@@ -55,3 +58,34 @@ def test_imports(path):
 @pytest.mark.parametrize("path", SOURCES)
 def test_length(path):
     assert len((ROOT / path).read_text().splitlines()) <= MAX_LINES
+
+
+def modules_of(path: str):
+    """Files of ``kernel_api`` that a file imports; a name of a package may be a file or not."""
+    names = {source.removesuffix(".py").removesuffix("/__init__").replace("/", "."): source
+             for source in SOURCES}
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            module = ".".join((*Path(path).parts[:-node.level], *filter(None, [node.module])))
+            for alias in node.names:
+                yield names.get(f"{module}.{alias.name}") or names[module]
+
+
+KERNEL = [path for path in SOURCES if path.startswith("kernel_api/")]
+
+
+@pytest.mark.parametrize("path", KERNEL)
+def test_kernel_layers(path):
+    here = LAYERS.index(path.split("/")[1])
+    for source in modules_of(path):
+        assert LAYERS.index(source.split("/")[1]) <= here, f"{path} imports {source}: upwards"
+
+
+def test_kernel_has_no_circle():
+    graph = {path: set(modules_of(path)) - {path} for path in KERNEL}
+    while leaves := [path for path, needed in graph.items() if not needed]:
+        for leaf in leaves:
+            del graph[leaf]
+        for needed in graph.values():
+            needed.difference_update(leaves)
+    assert not graph, f"these import each other: {sorted(graph)}"

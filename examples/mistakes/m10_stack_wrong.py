@@ -4,7 +4,6 @@ It shows on: non-coherent machines with lines of more than 32 bytes, unless they
 """
 
 from kernel_api import *
-from kernel_api.image import on_stack
 from sim.device_end import DeviceEnd
 
 #: Which checks report it, and what they say is missing.

@@ -8,21 +8,18 @@ Source: Linux ``drivers/cache/starfive_starlink_cache.c`` (the three operations,
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
 from rtl.spec.platform import CACHE_BASE, Irq
 
-from ..addresses import PAGE_SHIFT, PhysAddr
-from ..device import Device
-from ..errno import ENODEV
-from ..iopoll import poll_timeout
-from ..irq import IRQ_HANDLED, IRQ_NONE, IrqReturn, free_irq, request_irq
-from ..log import dev_err
-from ..registers import Registers
-
-if TYPE_CHECKING:
-    from ..kernel import Kernel
+from ..core.addresses import PAGE_SHIFT, PhysAddr
+from ..core.errno import ENODEV
+from ..core.kernel import Kernel
+from ..device.device import Device
+from ..device.messages import dev_err
+from ..platform.iopoll import poll_timeout
+from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IrqReturn, free_irq, request_irq
+from ..platform.registers import Registers
 
 __all__ = ["CacheController"]
 
@@ -42,7 +39,7 @@ class CacheController:
         Address of its registers.
     """
 
-    def __init__(self, kernel: "Kernel", base: int = CACHE_BASE):
+    def __init__(self, kernel: Kernel, base: int = CACHE_BASE):
         self._kernel, self.line_bytes = kernel, kernel.platform.line_bytes
         self.dev = Device("cache")
         self.regs = Registers(CACHE_REGISTERS, kernel.machine, base)

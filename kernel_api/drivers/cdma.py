@@ -6,30 +6,26 @@ Sequence"; Linux ``drivers/dma/xilinx/xilinx_dma.c`` (order of the steps).
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.descriptor import CDMA_ALIGN
 from rtl.spec.platform import CDMA_BASE, Irq
 
-from ..addresses import PAGE_SIZE, VirtAddr
-from ..attrs import DMA_BIT_MASK
-from ..coherent import dma_alloc_coherent, dma_free_coherent
-from ..completion import Completion, complete, wait_for_completion_timeout
-from ..device import Device, device_register, device_unregister
-from ..errno import EIO, ENODEV, ENOMEM, ETIMEDOUT
-from ..gfp import GFP_KERNEL
-from ..iopoll import poll_timeout
-from ..irq import IRQ_HANDLED, IRQ_NONE, IrqReturn, free_irq, request_irq
-from ..log import dev_err, dev_info
-from ..masks import dma_set_mask_and_coherent
-from ..registers import Registers
-from ..scatterlist import Sgl
+from ..coherent.coherent import dma_alloc_coherent, dma_free_coherent
+from ..core.addresses import PAGE_SIZE, DmaAddr, VirtAddr
+from ..core.attrs import DMA_BIT_MASK
+from ..core.errno import EIO, ENODEV, ENOMEM, ETIMEDOUT
+from ..core.gfp import GFP_KERNEL
+from ..core.kernel import Kernel
+from ..device.device import Device, device_register, device_unregister
+from ..device.masks import dma_set_mask_and_coherent
+from ..device.messages import dev_err, dev_info
+from ..platform.completion import Completion, complete, wait_for_completion_timeout
+from ..platform.iopoll import poll_timeout
+from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IrqReturn, free_irq, request_irq
+from ..platform.registers import Registers
+from ..sg.scatterlist import Sgl
 from .cdma_chain import Transfer, chain_bytes, limit_transfers, pair_lists
-
-if TYPE_CHECKING:
-    from ..addresses import DmaAddr
-    from ..kernel import Kernel
 
 __all__ = ["Cdma", "Job", "Transfer"]
 
@@ -90,7 +86,7 @@ class Cdma:
         What to map buffers for: ``dma_map_single(kernel.cdma.dev, ...)``.
     """
 
-    def __init__(self, kernel: "Kernel", base: int = CDMA_BASE, *, pages: int = 1):
+    def __init__(self, kernel: Kernel, base: int = CDMA_BASE, *, pages: int = 1):
         self._kernel = kernel
         self.dev = Device("cdma", kernel.platform.cdma_device_id)
         self.regs = Registers(CDMA_REGISTERS, kernel.machine, base)
@@ -151,7 +147,7 @@ class Cdma:
 
     # Jobs
 
-    def submit(self, transfers: Iterable[tuple["DmaAddr", "DmaAddr", int]]) -> Job:
+    def submit(self, transfers: Iterable[tuple[DmaAddr, DmaAddr, int]]) -> Job:
         """Queue a job and return at once.
 
         Parameters
@@ -190,7 +186,7 @@ class Cdma:
                 self._end(-ETIMEDOUT)
         return job.status
 
-    def copy(self, transfers: Iterable[tuple["DmaAddr", "DmaAddr", int]],
+    def copy(self, transfers: Iterable[tuple[DmaAddr, DmaAddr, int]],
              timeout: int = COPY_CYCLES) -> int:
         """Do transfers and wait. As :meth:`submit` and :meth:`wait`."""
         return self.wait(self.submit(transfers), timeout)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from rtl.spec.descriptor import CDMA_ALIGN, CDMA_CONTROL, CDMA_MAX_BYTES, CdmaWord
 
-from ..addresses import DmaAddr, lower_32_bits, upper_32_bits
-from ..scatterlist import Sgl, for_each_sg, sg_dma_address, sg_dma_len
+from ..core.addresses import DmaAddr, lower_32_bits, upper_32_bits
+from ..sg.scatterlist import Sgl, for_each_sg, sg_dma_address, sg_dma_len
 
 __all__ = ["Transfer", "chain_bytes", "limit_transfers", "pair_lists"]
 

@@ -4,7 +4,6 @@ Source: docs/ring.md; Linux ``Documentation/driver-api/dmaengine/provider.rst``.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from rtl.spec.platform import RING_BASE, WINDOW_BYTES, Irq
 from rtl.spec.ring_formats import (
@@ -20,11 +19,16 @@ from rtl.spec.ring_formats import (
 )
 from rtl.spec.ring_regs import RING_REGISTERS
 
-from ..addresses import VirtAddr
-from ..attrs import DMA_BIT_MASK
-from ..coherent import dma_alloc_coherent, dma_free_coherent
-from ..device import Device, device_register, device_unregister
-from ..dmaengine import (
+from ..coherent.coherent import dma_alloc_coherent, dma_free_coherent
+from ..core.addresses import DmaAddr, VirtAddr
+from ..core.attrs import DMA_BIT_MASK
+from ..core.errno import ENODEV, ENOMEM, ETIMEDOUT
+from ..core.gfp import GFP_KERNEL
+from ..core.kernel import Kernel
+from ..device.device import Device, device_register, device_unregister
+from ..device.masks import dma_set_mask_and_coherent
+from ..device.messages import dev_err
+from ..dmaengine.engine import (
     DMA_PREP_INTERRUPT,
     DmaAsyncTxDescriptor,
     DmaengineResult,
@@ -33,17 +37,9 @@ from ..dmaengine import (
     dma_async_device_register,
     dma_async_device_unregister,
 )
-from ..errno import ENODEV, ENOMEM, ETIMEDOUT
-from ..gfp import GFP_KERNEL
-from ..iopoll import poll_timeout
-from ..irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
-from ..log import dev_err
-from ..masks import dma_set_mask_and_coherent
-from ..registers import Registers
-
-if TYPE_CHECKING:
-    from ..addresses import DmaAddr
-    from ..kernel import Kernel
+from ..platform.iopoll import poll_timeout
+from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
+from ..platform.registers import Registers
 
 __all__ = ["RingChan"]
 
@@ -79,7 +75,7 @@ class RingChan:
         What to map buffers for.
     """
 
-    def __init__(self, kernel: "Kernel", channel: int = 0, *, size_log2: int = 6):
+    def __init__(self, kernel: Kernel, channel: int = 0, *, size_log2: int = 6):
         self._kernel, self._log2 = kernel, size_log2
         self.name = f"dma{channel}chan0"
         self.dev = Device(f"ring{channel}", kernel.platform.ring_device_id + channel)

@@ -5,28 +5,25 @@ Source: RISC-V IOMMU Architecture Specification, chapters "Memory-mapped registe
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
 from rtl.spec.page_table import DdtpMode, IosatpMode
 from rtl.spec.platform import IOMMU_BASE, Irq
 
-from ..addresses import PAGE_SHIFT, PAGE_SIZE, PhysAddr
-from ..attrs import DMA_BIT_MASK
-from ..bug import BUG_ON
-from ..device import Device
-from ..errno import EBUSY, EINVAL, ENODEV, ENOMEM
-from ..iommu_domain import BlockedDomain, IdentityDomain, IommuDomain, PagingDomain
-from ..iopoll import poll_timeout
-from ..irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
-from ..log import dev_err, dev_info, dev_warn
-from ..registers import Registers
+from ..core.addresses import PAGE_SHIFT, PAGE_SIZE, PhysAddr
+from ..core.attrs import DMA_BIT_MASK
+from ..core.bug import BUG_ON
+from ..core.errno import EBUSY, EINVAL, ENODEV, ENOMEM
+from ..core.kernel import Kernel
+from ..device.device import Device
+from ..device.messages import dev_err, dev_info, dev_warn
+from ..iommu.domain import BlockedDomain, IdentityDomain, IommuDomain, PagingDomain
+from ..platform.iopoll import poll_timeout
+from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
+from ..platform.registers import Registers
 from .riscv_iommu_commands import COMMANDS, CommandQueue, inval_ddt, inval_vma
 from .riscv_iommu_directory import DeviceDirectory
 from .riscv_iommu_faults import FAULTS, FaultQueue, FaultRecord
-
-if TYPE_CHECKING:
-    from ..kernel import Kernel
 
 __all__ = ["RiscvIommu"]
 
@@ -63,7 +60,7 @@ class RiscvIommu:
         Faults by cause.
     """
 
-    def __init__(self, kernel: "Kernel", base: int = IOMMU_BASE):
+    def __init__(self, kernel: Kernel, base: int = IOMMU_BASE):
         self.kernel = kernel
         self.dev = Device("riscv-iommu")
         self.regs = Registers(IOMMU_REGISTERS, kernel.machine, base)

@@ -18,12 +18,12 @@ from rtl.spec.queues import (
     Opcode,
 )
 
-from ..addresses import PAGE_SHIFT, PAGE_SIZE
-from ..device import Device
-from ..errno import EIO, ETIMEDOUT
-from ..iopoll import poll_timeout
-from ..log import dev_err
-from ..registers import Registers
+from ..core.addresses import PAGE_SHIFT, PAGE_SIZE
+from ..core.errno import EIO, ETIMEDOUT
+from ..device.device import Device
+from ..device.messages import dev_err
+from ..platform.iopoll import poll_timeout
+from ..platform.registers import Registers
 from .riscv_iommu_ring import Queue
 
 __all__ = ["COMMANDS", "CommandQueue", "inval_ddt", "inval_vma"]

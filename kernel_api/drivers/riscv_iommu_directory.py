@@ -6,10 +6,10 @@ format of 32 bytes).
 
 from rtl.spec.page_table import DC_BYTES, DC_TC, DDI_BITS_BASE, DDTE, PAGE_BITS
 
-from ..addresses import PAGE_SIZE, DmaAddr, VirtAddr
-from ..coherent import dma_free_coherent, dma_zalloc_coherent
-from ..device import Device
-from ..gfp import GFP_KERNEL
+from ..coherent.coherent import dma_free_coherent, dma_zalloc_coherent
+from ..core.addresses import PAGE_SIZE, DmaAddr, VirtAddr
+from ..core.gfp import GFP_KERNEL
+from ..device.device import Device
 
 __all__ = ["DeviceDirectory"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from rtl.spec.faults import Cause, TransactionType
 from rtl.spec.queues import FAULT_BYTES, FAULT_DW0
 
-from ..addresses import PAGE_SIZE
-from ..device import Device
-from ..registers import Registers
+from ..core.addresses import PAGE_SIZE
+from ..device.device import Device
+from ..platform.registers import Registers
 from .riscv_iommu_ring import Queue
 
 __all__ = ["FAULTS", "FaultQueue", "FaultRecord"]

@@ -6,19 +6,15 @@ Source: RISC-V IOMMU Architecture Specification, chapter "In-memory queue interf
 "Software guidelines / Reading and writing of queues".
 """
 
-from typing import TYPE_CHECKING
 
-from ..addresses import PAGE_SHIFT
-from ..coherent import dma_free_coherent, dma_zalloc_coherent
-from ..device import Device
-from ..errno import ENODEV, ENOMEM
-from ..gfp import GFP_KERNEL
-from ..iopoll import poll_timeout
-from ..log import dev_err
-from ..registers import Registers
-
-if TYPE_CHECKING:
-    from ..addresses import VirtAddr
+from ..coherent.coherent import dma_free_coherent, dma_zalloc_coherent
+from ..core.addresses import PAGE_SHIFT, VirtAddr
+from ..core.errno import ENODEV, ENOMEM
+from ..core.gfp import GFP_KERNEL
+from ..device.device import Device
+from ..device.messages import dev_err
+from ..platform.iopoll import poll_timeout
+from ..platform.registers import Registers
 
 __all__ = ["Queue"]
 

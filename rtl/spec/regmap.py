@@ -1,7 +1,7 @@
 """Declarative register maps: the one description from which everything else derives.
 
 A map is plain data. From it derive the RTL register file (:mod:`rtl.regs.regfile`), the driver's
-accessors (:mod:`kernel_api.registers`), and the C header, SystemRDL and Markdown of
+accessors (:mod:`kernel_api.platform.registers`), and the C header, SystemRDL and Markdown of
 :mod:`rtl.spec.export`.
 """
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from kernel_api.machine import Machine
+from kernel_api.core.machine import Machine
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import DC_TA, DC_TC, DDTE, IOSATP, PTE, IosatpMode

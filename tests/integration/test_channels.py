@@ -3,7 +3,7 @@
 import pytest
 
 from kernel_api import boot
-from kernel_api.dmatest import DmatestParams, dmatest
+from kernel_api.dmaengine.dmatest import DmatestParams, dmatest
 from kernel_api.drivers.ring import RingChan
 from rtl.spec.platform import Platform
 from sim.cli import main

@@ -111,7 +111,7 @@ class FakeCache(Words):
 
 
 class FakeMachine:
-    """A `kernel_api.machine.Machine`."""
+    """A `kernel_api.core.machine.Machine`."""
 
     def __init__(self, *, levels=(1, 2, 3), **platform):
         self.platform = Platform(**platform)

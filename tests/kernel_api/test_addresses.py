@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel_api import *
-from kernel_api.addresses import PHYS_LIMIT
+from kernel_api.core.addresses import PHYS_LIMIT
 
 KINDS = VirtAddr, PhysAddr, DmaAddr
 words = st.integers(0, 2**64 - 1)

@@ -4,8 +4,8 @@ import pytest
 
 import kernel_api
 from kernel_api import *
-from kernel_api.log import Log
-from kernel_api.stats import Stats
+from kernel_api.core.log import Log
+from kernel_api.core.stats import Stats
 
 
 def test_public_names_exist_and_are_sorted_once():

@@ -3,8 +3,8 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.checks import CheckError
-from kernel_api.image import on_stack, static_object
+from kernel_api.debug.checks import CheckError
+from kernel_api.memory.image import on_stack, static_object
 
 TO, FROM, BIDI = DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel_api import *
-from kernel_api.devres import devm_forget
+from kernel_api.device.devres import devm_forget
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from kernel_api import (
     dma_unmap_single,
     kmalloc,
 )
-from kernel_api.dmaengine import (
+from kernel_api.core.errno import ENODEV
+from kernel_api.dmaengine.dmatest import DmatestParams, dmatest
+from kernel_api.dmaengine.engine import (
     DMA_PREP_INTERRUPT,
     DataChunk,
     DmaengineResult,
@@ -29,9 +31,7 @@ from kernel_api.dmaengine import (
     dmaengine_terminate_sync,
     dmaengine_tx_status,
 )
-from kernel_api.dmatest import DmatestParams, dmatest
 from kernel_api.drivers.ring import RingChan
-from kernel_api.errno import ENODEV
 
 SIZE = 4096
 
@@ -217,7 +217,7 @@ def test_dmatest_finds_damage(kernel, monkeypatch):
     for extra in (1, -1):
         lines.clear()
         with monkeypatch.context() as patch:
-            patch.setattr("kernel_api.dmatest.dmaengine_prep_dma_memcpy",
+            patch.setattr("kernel_api.dmaengine.dmatest.dmaengine_prep_dma_memcpy",
                           lambda chan, dst, src, size, flags, extra=extra:
                           chan.prep([(src, dst, size + extra)], flags))
             assert dmatest(kernel, [chan], DmatestParams(

@@ -3,7 +3,7 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.iommu_domain import BlockedDomain, IdentityDomain, IommuDomain
+from kernel_api.iommu.domain import BlockedDomain, IdentityDomain, IommuDomain
 
 PAGE, MEGA = 1 << 12, 1 << 21
 

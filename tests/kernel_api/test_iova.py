@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel_api.iova import IovaDomain
+from kernel_api.iommu.iova import IovaDomain
 
 LOW = (1 << 20) - 1                 # last page below 4 GiB
 HIGH = (1 << 26) - 1

@@ -3,8 +3,8 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.completion import HUNG_TASK_CYCLES
-from kernel_api.irq import NOBODY_CARED
+from kernel_api.platform.completion import HUNG_TASK_CYCLES
+from kernel_api.platform.irq import NOBODY_CARED
 
 LINE = 8
 

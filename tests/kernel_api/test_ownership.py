@@ -3,8 +3,8 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.checks import CheckError
-from kernel_api.tainted import Tainted
+from kernel_api.core.tainted import Tainted
+from kernel_api.debug.checks import CheckError
 
 TO, FROM, BIDI = DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL
 

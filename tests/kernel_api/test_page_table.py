@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel_api import *
-from kernel_api.page_table import IoPageTable
+from kernel_api.iommu.page_table import IoPageTable
 from rtl.spec.page_table import PTE
 from tests.kernel_api.fake import FakeMachine
 

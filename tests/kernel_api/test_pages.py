@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel_api import *
-from kernel_api.buddy import MAX_ORDER, Page, Zone
-from kernel_api.pages import PageAllocator
+from kernel_api.memory.buddy import MAX_ORDER, Page, Zone
+from kernel_api.memory.pages import PageAllocator
 
 MIB = 1 << 20
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.options import Options
+from kernel_api.core.options import Options
 from rtl.spec.platform import Platform
 
 

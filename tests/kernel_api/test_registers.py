@@ -4,7 +4,7 @@ import enum
 
 import pytest
 
-from kernel_api.registers import Registers
+from kernel_api.platform.registers import Registers
 from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS

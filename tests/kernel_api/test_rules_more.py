@@ -3,8 +3,8 @@
 import pytest
 
 from kernel_api import *
-from kernel_api.atomic_pool import atomic_pool_bytes
-from kernel_api.flush_queue import ENTRIES
+from kernel_api.iommu.flush_queue import ENTRIES
+from kernel_api.memory.atomic_pool import atomic_pool_bytes
 from rtl.spec.platform import Platform
 from sim.golden.machine import GoldenMachine
 from sim.store_buffer import StoreBuffer

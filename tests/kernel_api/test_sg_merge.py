@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel_api.sg_merge import join_segments, layout_spans
+from kernel_api.ops.sg_merge import join_segments, layout_spans
 
 PAGE, NONE = 4096, (1 << 64) - 1
 BASE = 0x10_0000

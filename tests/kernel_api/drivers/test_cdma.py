@@ -55,7 +55,7 @@ def test_a_larger_ring_takes_larger_batches(make):
     assert cdma.copy([(buffers.a + i, buffers.b + i, 1) for i in range(300)]) == 0
     assert [len(chain) for chain in machine.cdma.chains] == [255, 45]
     cdma.remove()
-    kernel._remove.remove(kernel._remove[-1])
+    kernel.on_shutdown.pop()
 
 
 def test_jobs_are_done_in_order(buffers):

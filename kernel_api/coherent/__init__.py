@@ -1,0 +1,1 @@
+"""Memory that CPU and device share: coherent buffers, pools, declared memory."""

@@ -1,0 +1,1 @@
+"""Numbers, addresses, errors, messages, and the kernel that holds the parts together."""

@@ -1,0 +1,1 @@
+"""Who watches: dma-debug, and the ownership checker."""

@@ -1,0 +1,1 @@
+"""Devices: what each can address, and what the layers above give it."""

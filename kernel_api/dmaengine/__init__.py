@@ -1,0 +1,3 @@
+"""Channels of DMA engines, and the test that runs on them."""
+
+from .engine import *

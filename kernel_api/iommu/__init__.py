@@ -1,0 +1,1 @@
+"""Address spaces of an IOMMU: addresses, page tables, invalidation."""

@@ -1,0 +1,1 @@
+"""Names that the kernel had once."""

@@ -1,0 +1,1 @@
+"""Where memory comes from: pages, objects, virtual ranges, pages set apart."""

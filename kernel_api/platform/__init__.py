@@ -1,0 +1,1 @@
+"""What lies between Python and the machine: loads, stores, registers, interrupts."""

@@ -1,0 +1,57 @@
+"""Memory of devices: reached by accessors, never by a pointer (R122).
+
+Source: Linux ``include/asm-generic/io.h`` (names, arguments).
+"""
+
+from ..core.addresses import IO_OFFSET, PHYS_LIMIT, PhysAddr, VirtAddr
+from ..core.bug import BUG
+from ..core.current import current_kernel
+
+__all__ = ["ioremap", "memcpy_fromio", "memcpy_toio", "memset_io", "readb", "readl", "readq",
+           "writeb", "writel", "writeq"]
+
+
+def ioremap(phys: PhysAddr) -> VirtAddr:
+    """Address by which the accessors reach ``phys``."""
+    return VirtAddr(int(PhysAddr.check(phys)) + IO_OFFSET)
+
+
+def _phys(addr: VirtAddr) -> int:
+    if not IO_OFFSET <= VirtAddr.check(addr) < IO_OFFSET + PHYS_LIMIT:
+        BUG(f"accessor of device memory used for {addr!r}")
+    return int(addr) - IO_OFFSET
+
+
+def memcpy_fromio(addr: VirtAddr, size: int) -> bytes:
+    """Read ``size`` bytes, past the cache. Raises :exc:`KernelBug` for other addresses."""
+    return current_kernel().machine.load(_phys(addr), size, cached=False)
+
+
+def memcpy_toio(addr: VirtAddr, data: bytes) -> None:
+    """Write ``data``, past the cache. Raises :exc:`KernelBug` for other addresses."""
+    current_kernel().machine.store(_phys(addr), bytes(data), cached=False)
+
+
+def memset_io(addr: VirtAddr, value: int, size: int) -> None:
+    """Write ``size`` bytes of ``value``."""
+    memcpy_toio(addr, bytes([value]) * size)
+
+
+def _reader(size: int):
+    def read(addr: VirtAddr) -> int:
+        """Read a little-endian number."""
+        return int.from_bytes(memcpy_fromio(addr, size), "little")
+
+    return read
+
+
+def _writer(size: int):
+    def write(value: int, addr: VirtAddr) -> None:
+        """Write a little-endian number."""
+        memcpy_toio(addr, value.to_bytes(size, "little"))
+
+    return write
+
+
+readb, readl, readq = _reader(1), _reader(4), _reader(8)
+writeb, writel, writeq = _writer(1), _writer(4), _writer(8)

@@ -1,0 +1,1 @@
+"""Buffers in pieces: scatterlists and what is done with them, mapped or not."""

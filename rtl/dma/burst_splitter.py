@@ -42,7 +42,8 @@ class BurstSplitter(wiring.Component):
     enforces both rules of the protocol, and cutting is counting pages: nothing wider than a page
     is ever compared. A run must not go past the highest address.
 
-    Latency is one cycle; throughput is one burst a cycle, and a cycle for each run.
+    Latency is one cycle; throughput is one burst a cycle, from run to run too. ``runs.ready`` comes
+    from ``bursts.ready``.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class BurstSplitter(wiring.Component):
         offset, page = burst.addr[:page_bits], burst.addr[page_bits:]
         tail = Signal(page_bits)                # offset in its page of the run's last byte
         left = Signal(len(run.reach) - page_bits)       # pages after this one
-        m.d.comb += self.runs.ready.eq(~self.bursts.valid)
+        m.d.comb += self.runs.ready.eq(~self.bursts.valid | self.bursts.ready & burst.last)
         with m.If(self.runs.ready):
             last = run.reach[page_bits:] == 0
             end = Mux(last, run.reach[:page_bits], self.page_bytes - 1)
@@ -121,7 +122,6 @@ class BurstSplitter(wiring.Component):
             last = left == 1
             end = Mux(last, tail, self.page_bytes - 1)
             m.d.sync += [
-                self.bursts.valid.eq(~burst.last),
                 offset.eq(0),
                 page.eq(page + 1),
                 left.eq(left - 1),

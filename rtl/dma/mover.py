@@ -36,10 +36,12 @@ class Mover(wiring.Component):
         Parameters.
     label : shape-like
         What an entry keeps of its copy.
+    fill : bool
+        Whether there are fills. They need no reads.
 
     Members
     -------
-    jobs : ``In(stream.Signature(JobLayout(...)))``
+    jobs : ``In(stream.Signature(JobLayout(..., fill=fill)))``
         Copies.
     entries : ``Out(stream.Signature(EntryLayout(label)))``
         Every copy, in order; one with a fault is the last, and is not carried out.
@@ -55,11 +57,11 @@ class Mover(wiring.Component):
         Bursts are outstanding.
     """
 
-    def __init__(self, params: DmaParams, *, label: ShapeLike):
-        self._params, self._label = params, label
+    def __init__(self, params: DmaParams, *, label: ShapeLike, fill: bool = False):
+        self._params, self._label, self._fill = params, label, fill
         widths = {"addr_width": params.addr_width, "data_width": params.data_width}
         super().__init__({
-            "jobs":       In(stream.Signature(JobLayout(params.addr_width, label))),
+            "jobs":       In(stream.Signature(JobLayout(params.addr_width, label, fill=fill))),
             "entries":    Out(stream.Signature(EntryLayout(label))),
             "finished":   Out(stream.Signature(FaultLayout(params.addr_width))),
             "reads":      Out(ReadSignature(**widths)),
@@ -79,14 +81,15 @@ class Mover(wiring.Component):
         m.submodules.to_read = to_read = BurstSplitter(**cut, tag=PlaceLayout(bus_bytes))
         m.submodules.planner = planner = Planner(
             addr_width=params.addr_width, bus_bytes=bus_bytes, page_bytes=to_read.page_bytes,
-            label=self._label)
+            label=self._label, fill=self._fill)
         m.submodules.waiting = waiting = Queue(planner.writes.p.shape(), in_flight)
-        m.submodules.to_write = to_write = BurstSplitter(**cut)
+        m.submodules.to_write = to_write = BurstSplitter(**cut, tag=planner.writes.p.tag.shape())
         sizes = {"page_bytes": to_read.page_bytes,
                  "rows": 2 * in_flight * to_read.page_bytes // bus_bytes}
         m.submodules.reader = reader = ReadEngine(params, **sizes)
         m.submodules.realigner = realigner = Realigner(bus_bytes=bus_bytes, depth=sizes["rows"])
-        m.submodules.writer = writer = WriteEngine(params, **sizes, copies=4 * in_flight)
+        m.submodules.writer = writer = WriteEngine(
+            params, **sizes, copies=4 * in_flight, fill=self._fill)
 
         connect(m, flipped(self.jobs), planner.jobs)
         connect(m, planner.reads, to_read.runs)

@@ -9,7 +9,7 @@ from amaranth.utils import exact_log2
 from .burst_splitter import RunLayout
 from .jobs import SPAN_BITS, EntryLayout, Fault, JobLayout
 
-__all__ = ["PlaceLayout", "Planner"]
+__all__ = ["FillLayout", "PlaceLayout", "Planner"]
 
 
 class PlaceLayout(data.StructLayout):
@@ -24,12 +24,24 @@ class PlaceLayout(data.StructLayout):
         super().__init__({"rotate": range(bus_bytes), "primes": 1, "spills": 1})
 
 
+class FillLayout(data.StructLayout):
+    """What a run of writes writes: rows that were read, or with ``fill`` the ``pattern``.
+
+    ``pattern`` is turned so that each of its bytes stands in the lane, modulo eight, in which it is
+    written.
+    """
+
+    def __init__(self):
+        super().__init__({"fill": 1, "pattern": 64})
+
+
 class Planner(wiring.Component):
     """Hand a copy to the read side, to the write side and to completion, all in one cycle.
 
     A copy that runs past the highest address gets :attr:`Fault.DMA_INT`. One with a fault goes to
-    completion alone, and nothing follows it until reset. Latency is one cycle; throughput is one
-    copy every two cycles.
+    completion alone, and nothing follows it until reset. A fill goes to the write side and to
+    completion. Latency is one cycle; throughput is one copy a cycle. ``jobs.ready`` comes from
+    those of the outputs.
 
     Parameters
     ----------
@@ -41,26 +53,30 @@ class Planner(wiring.Component):
         Page that bursts do not cross, in bytes.
     label : shape-like
         What an entry keeps of its copy.
+    fill : bool
+        Whether there are fills.
 
     Members
     -------
-    jobs : ``In(stream.Signature(JobLayout(addr_width, label)))``
+    jobs : ``In(stream.Signature(JobLayout(addr_width, label, fill=fill)))``
         Copies.
     reads : ``Out(stream.Signature(RunLayout(...)))``
         Bytes to read, tagged with :class:`PlaceLayout`.
     writes : ``Out(stream.Signature(RunLayout(...)))``
-        Bytes to write.
+        Bytes to write; with ``fill`` tagged with :class:`FillLayout`.
     entries : ``Out(stream.Signature(EntryLayout(label)))``
         Every copy, in order.
     """
 
-    def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int, label: ShapeLike):
-        self.bus_bytes, self.page_bytes = bus_bytes, page_bytes
+    def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int, label: ShapeLike,
+                 fill: bool = False):
+        self.bus_bytes, self.page_bytes, self.fill = bus_bytes, page_bytes, fill
+        self._addr_width = addr_width
         run = {"addr_width": addr_width, "span_width": SPAN_BITS, "page_bytes": page_bytes}
         super().__init__({
-            "jobs":    In(stream.Signature(JobLayout(addr_width, label))),
+            "jobs":    In(stream.Signature(JobLayout(addr_width, label, fill=fill))),
             "reads":   Out(stream.Signature(RunLayout(**run, tag=PlaceLayout(bus_bytes)))),
-            "writes":  Out(stream.Signature(RunLayout(**run))),
+            "writes":  Out(stream.Signature(RunLayout(**run, tag=FillLayout() if fill else 0))),
             "entries": Out(stream.Signature(EntryLayout(label))),
         })
 
@@ -69,49 +85,64 @@ class Planner(wiring.Component):
 
         job = self.jobs.p
         lanes, page_bits = exact_log2(self.bus_bytes), exact_log2(self.page_bytes)
-        place = Signal(self.reads.p.tag.shape())
-        src_reach, dst_reach = (Signal.like(self.reads.p.reach, name=name)
-                                for name in ("src_reach", "dst_reach"))
-
-        # What has to be worked out takes a cycle, in which the copy waits at the input.
-        known = Signal()
-        bad, carries = Signal(), Signal(2)
+        read, write, entry = self.reads.p, self.writes.p, self.entries.p
+        src = Signal(self._addr_width)
         src_end, dst_end = (Signal(lanes, name=name) for name in ("src_end", "dst_end"))
-        m.d.comb += [src_end.eq(job.src + job.span), dst_end.eq(job.dst + job.span)]
-        m.d.sync += [
-            known.eq(self.jobs.valid & ~self.jobs.ready),
-            src_reach.eq(job.src[:page_bits] + job.span),
-            dst_reach.eq(job.dst[:page_bits] + job.span),
-            place.rotate.eq(job.dst - job.src),
-            place.primes.eq(job.dst[:lanes] < job.src[:lanes]),
-            place.spills.eq(dst_end < src_end),
-            bad.eq(job.fault != Fault.NONE),
-            # If all other bits are ones, then a carry out of the low bits is an overflow.
-            carries.eq(Cat((addr[:SPAN_BITS] + job.span)[-1] & addr[SPAN_BITS:].all()
-                           for addr in (job.src, job.dst))),
-        ]
         m.d.comb += [
-            self.reads.p.addr.eq(job.src),
-            self.reads.p.reach.eq(src_reach),
-            self.reads.p.tag.eq(place),
-            self.writes.p.addr.eq(job.dst),
-            self.writes.p.reach.eq(dst_reach),
-            self.entries.p.label.eq(job.label),
-            self.entries.p.fault.eq(job.fault),
+            src.eq(job.src),
+            src_end.eq(src + job.span),
+            dst_end.eq(job.dst + job.span),
         ]
-        with m.If(carries.any() & ~bad):
-            m.d.comb += self.entries.p.fault.eq(Fault.DMA_INT)
+        is_fill = Signal()
 
-        halted = Signal()
-        faulty = bad | carries.any()
-        valid = known & ~halted
-        room = self.reads.ready & self.writes.ready
+        # What was worked out is kept until all three have taken it.
+        held, halted = Signal(), Signal()
+        fault, carries = Signal(Fault), Signal(2)
+        with m.If(self.jobs.ready):
+            m.d.sync += [
+                held.eq(self.jobs.valid),
+                read.addr.eq(src),
+                read.reach.eq(src[:page_bits] + job.span),
+                read.tag.rotate.eq(job.dst - src),
+                read.tag.primes.eq(job.dst[:lanes] < src[:lanes]),
+                read.tag.spills.eq(dst_end < src_end),
+                write.addr.eq(job.dst),
+                write.reach.eq(job.dst[:page_bits] + job.span),
+                entry.label.eq(job.label),
+                # If all other bits are ones, then a carry out of the low bits is an overflow.
+                carries.eq(Cat((addr[:SPAN_BITS] + job.span)[-1] & addr[SPAN_BITS:].all()
+                               for addr in (src, job.dst))),
+                fault.eq(job.fault),
+            ]
+        m.d.comb += entry.fault.eq(fault)
+        with m.If((fault == Fault.NONE) & (carries[1] | carries[0] & ~is_fill)):
+            m.d.comb += entry.fault.eq(Fault.DMA_INT)
+        if self.fill:
+            m.d.comb += is_fill.eq(write.tag.fill)
+            with m.If(self.jobs.ready):
+                m.d.sync += [
+                    write.tag.fill.eq(job.fill),
+                    write.tag.pattern.eq(_turned(job.src, job.dst[:3])),
+                ]
+
+        valid, faulty = held & ~halted, entry.fault != Fault.NONE
+        room = self.writes.ready & (self.reads.ready | is_fill)
+        taken = valid & (faulty | room) & self.entries.ready
         m.d.comb += [
             self.entries.valid.eq(valid & (faulty | room)),
-            self.reads.valid.eq(valid & ~faulty & self.writes.ready & self.entries.ready),
-            self.writes.valid.eq(valid & ~faulty & self.reads.ready & self.entries.ready),
-            self.jobs.ready.eq(valid & (faulty | room) & self.entries.ready),
+            self.reads.valid.eq(valid & ~faulty & ~is_fill & self.writes.ready &
+                                self.entries.ready),
+            self.writes.valid.eq(valid & ~faulty & (self.reads.ready | is_fill) &
+                                 self.entries.ready),
+            self.jobs.ready.eq(~halted & (~held | taken & ~faulty)),
         ]
-        with m.If(self.jobs.ready & faulty):
+        with m.If(taken & faulty):
             m.d.sync += halted.eq(1)
         return m
+
+
+def _turned(word, count):
+    """Turn a word up by ``count`` bytes."""
+    for k in range(len(count)):
+        word = Mux(count[k], word.rotate_left(8 << k), word)
+    return word

@@ -20,9 +20,9 @@ class ReadEngine(wiring.Component):
     """Read bursts, as whole aligned beats, with room for their data reserved beforehand.
 
     A burst is asked for in the cycle in which it is offered, if fewer than ``reads_in_flight`` are
-    outstanding and a longest burst fits in the ``rows`` that are free; one every two cycles. Its
-    beats are passed on in the cycle in which they arrive. The first beat with an error, and all
-    that come after it, are not passed on, and no further burst is issued.
+    outstanding and a longest burst fits in the ``rows`` that are free; one every cycle, as long as
+    two would fit. Its beats are passed on in the cycle in which they arrive. The first beat with an
+    error, and all that come after it, are not passed on, and no further burst is issued.
 
     Parameters
     ----------
@@ -84,8 +84,10 @@ class ReadEngine(wiring.Component):
         may, offered = Signal(), Signal()
         dead = Signal()                     # an error came
         issue = self.bursts.valid & may & ~offered
-        m.d.sync += may.eq(~issue & pending.i.ready & (free > self._page_beats) &
-                           ~self.stop & ~dead)
+        longest, most = self._page_beats + 1, self._params.reads_in_flight
+        room = Mux(issue, (free >= 2 * longest) & (pending.level < most - 1),
+                   (free >= longest) & (pending.level != most))
+        m.d.sync += may.eq(room & ~self.stop & ~dead)
         m.d.comb += [
             ar.valid.eq(self.bursts.valid & (offered | may)),
             ar.p.addr.eq(Cat(C(0, low), burst.addr[low:])),

@@ -4,19 +4,26 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .planner import FillLayout
+
 __all__ = ["LanesLayout", "WriteData"]
 
 
 class LanesLayout(data.StructLayout):
-    """Data of a burst: ``len`` (beats - 1), ``head`` and ``tail`` (first and last lane in use)."""
+    """Data of a burst: ``len`` (beats - 1), ``head`` and ``tail`` (first and last lane in use).
 
-    def __init__(self, *, max_beats: int, bus_bytes: int):
+    Where there are fills: ``fill`` and ``pattern``, as in :class:`~.planner.FillLayout`, and
+    ``odd`` (the burst begins in the upper half of a pattern).
+    """
+
+    def __init__(self, *, max_beats: int, bus_bytes: int, fill: bool = False):
         super().__init__({
-            "len": range(max_beats), "head": range(bus_bytes), "tail": range(bus_bytes)})
+            "len": range(max_beats), "head": range(bus_bytes), "tail": range(bus_bytes),
+            **({**FillLayout().members, "odd": 1} if fill else {})})
 
 
 class WriteData(wiring.Component):
-    """Give rows their strobes, and mark the last of each burst.
+    """Give rows their strobes, and mark the last of each burst. Fills take no rows.
 
     Latency is one cycle; throughput is one beat a cycle, from burst to burst too.
 
@@ -26,6 +33,8 @@ class WriteData(wiring.Component):
         Longest burst, in beats.
     bus_bytes : int
         Width of the data bus, in bytes.
+    fill : bool
+        Whether there are fills.
 
     Members
     -------
@@ -37,10 +46,11 @@ class WriteData(wiring.Component):
         Beats: ``data``, ``strb``, ``last``.
     """
 
-    def __init__(self, *, max_beats: int, bus_bytes: int):
-        self.bus_bytes = bus_bytes
+    def __init__(self, *, max_beats: int, bus_bytes: int, fill: bool = False):
+        self.bus_bytes, self._fill = bus_bytes, fill
         super().__init__({
-            "bursts": In(stream.Signature(LanesLayout(max_beats=max_beats, bus_bytes=bus_bytes))),
+            "bursts": In(stream.Signature(LanesLayout(
+                max_beats=max_beats, bus_bytes=bus_bytes, fill=fill))),
             "rows":   In(stream.Signature(8 * bus_bytes)),
             "w":      Out(stream.Signature(data.StructLayout({
                 "data": 8 * bus_bytes, "strb": bus_bytes, "last": 1}))),
@@ -58,18 +68,28 @@ class WriteData(wiring.Component):
         m.d.comb += strobes.eq(
             Mux(first, ~0 << burst.head, ~0) & ~Mux(last, ~1 << burst.tail, 0))
 
+        word, is_fill = Signal.like(w.p.data), Signal()
+        m.d.comb += word.eq(self.rows.p)
+        if self._fill:
+            m.d.comb += is_fill.eq(burst.fill)
+            halves = max(8 // self.bus_bytes, 1)
+            pattern = burst.pattern.replicate(max(self.bus_bytes // 8, 1))
+            with m.If(is_fill):
+                m.d.comb += word.eq(pattern.word_select(
+                    (count[0] ^ burst.odd) & (halves > 1), len(word)))
+
         free = ~w.valid | w.ready
         take = Signal()
         m.d.comb += [
-            take.eq(free & self.bursts.valid & self.rows.valid),
-            self.rows.ready.eq(free & self.bursts.valid),
+            take.eq(free & self.bursts.valid & (self.rows.valid | is_fill)),
+            self.rows.ready.eq(free & self.bursts.valid & ~is_fill),
             self.bursts.ready.eq(take & last),
         ]
         with m.If(free):
             m.d.sync += w.valid.eq(take)
         with m.If(take):
             m.d.sync += [
-                w.p.data.eq(self.rows.p),
+                w.p.data.eq(word),
                 w.p.strb.eq(strobes),
                 w.p.last.eq(last),
                 count.eq(Mux(last, 0, count + 1)),

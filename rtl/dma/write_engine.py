@@ -10,6 +10,7 @@ from rtl.stream.queue import Queue
 
 from .burst_splitter import BurstLayout
 from .jobs import FaultLayout, WriteSignature
+from .planner import FillLayout
 from .write_data import LanesLayout, WriteData
 
 __all__ = ["WriteEngine"]
@@ -21,7 +22,8 @@ class WriteEngine(wiring.Component):
     A burst is issued once all its rows are complete, so its data never waits for anything: it can
     not hold up the bus for a read that needs the bus itself, such as the IOMMU's update of a page
     table on behalf of that read. Address and first beat come one and two cycles after the last row
-    was reported ``done``. Throughput is one beat a cycle, and one burst every two cycles.
+    was reported ``done``; those of a fill at once. Throughput is one beat and one burst a cycle.
+    ``bursts.ready`` comes from ``bus.aw.ready``.
 
     A copy is finished when all its bursts were acknowledged. One whose burst was answered with an
     error, or for which the rows end because a read failed, finishes with that fault after all
@@ -37,11 +39,13 @@ class WriteEngine(wiring.Component):
         Rows of the store before this.
     copies : int
         Copies that may be waiting for ``finished`` to be taken.
+    fill : bool
+        Whether there are fills.
 
     Members
     -------
     bursts : ``In(stream.Signature(BurstLayout(...)))``
-        Bursts to write.
+        Bursts to write; with ``fill`` tagged with :class:`FillLayout`.
     rows : ``In(stream.Signature(data_width))``
         Data.
     done : ``In(2)``
@@ -62,14 +66,16 @@ class WriteEngine(wiring.Component):
         A burst is outstanding.
     """
 
-    def __init__(self, params: DmaParams, *, page_bytes: int, rows: int, copies: int):
-        self._params, self._rows, self._copies = params, rows, copies
+    def __init__(self, params: DmaParams, *, page_bytes: int, rows: int, copies: int,
+                 fill: bool = False):
+        self._params, self._rows, self._copies, self._fill = params, rows, copies, fill
         self._bus_bytes = params.data_width // 8
         self._page_bytes = page_bytes
         fault = FaultLayout(params.addr_width)
         super().__init__({
             "bursts": In(stream.Signature(BurstLayout(
-                addr_width=params.addr_width, page_bytes=page_bytes, bus_bytes=self._bus_bytes))),
+                addr_width=params.addr_width, page_bytes=page_bytes, bus_bytes=self._bus_bytes,
+                tag=FillLayout() if fill else 0))),
             "rows":   In(stream.Signature(params.data_width)),
             "done":   In(2),
             "bus":    Out(WriteSignature(addr_width=params.addr_width,
@@ -89,11 +95,10 @@ class WriteEngine(wiring.Component):
 
         burst, aw, b = self.bursts.p, self.bus.aw, self.bus.b
         low, page_bits = exact_log2(self._bus_bytes), exact_log2(self._page_bytes)
-        lanes = LanesLayout(max_beats=self._page_bytes // self._bus_bytes,
-                            bus_bytes=self._bus_bytes)
-        m.submodules.issued = issued = Queue(lanes, 4)
-        m.submodules.data = beats = WriteData(
-            max_beats=self._page_bytes // self._bus_bytes, bus_bytes=self._bus_bytes)
+        lanes = {"max_beats": self._page_bytes // self._bus_bytes, "bus_bytes": self._bus_bytes,
+                 "fill": self._fill}
+        m.submodules.issued = issued = Queue(LanesLayout(**lanes), 4)
+        m.submodules.data = beats = WriteData(**lanes)
         m.submodules.pending = pending = Queue(data.StructLayout({
             "addr": self._params.addr_width, "span": range(self._page_bytes), "last": 1,
         }), self._params.reads_in_flight)
@@ -104,11 +109,18 @@ class WriteEngine(wiring.Component):
         ready = Signal(range(self._rows + 1))   # complete rows that no burst has claimed
         starved = Signal()                  # a read failed: no row will be added
         broken = Signal()                   # a write failed
-        enough = ready > burst.len
+        is_fill = Signal()
+        if self._fill:
+            m.d.comb += [
+                is_fill.eq(burst.tag.fill),
+                *(issued.i.p[name].eq(burst.tag[name]) for name in FillLayout().members),
+                issued.i.p.odd.eq(burst.addr[2]),
+            ]
+        enough = is_fill | (ready > burst.len)
         issue = Signal()
         m.d.comb += [
-            issue.eq(self.bursts.valid & enough & ~aw.valid & issued.i.ready & pending.i.ready &
-                     ~self.stop & ~broken),
+            issue.eq(self.bursts.valid & enough & (~aw.valid | aw.ready) & issued.i.ready &
+                     pending.i.ready & ~self.stop & ~broken),
             self.bursts.ready.eq(issue),
             issued.i.valid.eq(issue),
             issued.i.p.len.eq(burst.len),
@@ -120,7 +132,7 @@ class WriteEngine(wiring.Component):
             pending.i.p.last.eq(burst.last),
             self.busy.eq(pending.o.valid),
         ]
-        m.d.sync += ready.eq(ready + self.done - Mux(issue, burst.len + 1, 0))
+        m.d.sync += ready.eq(ready + self.done - Mux(issue & ~is_fill, burst.len + 1, 0))
         with m.If(issue):
             m.d.sync += [
                 aw.valid.eq(1),

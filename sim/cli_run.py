@@ -18,6 +18,7 @@ __all__ = ["map_benchmark", "run"]
 
 @click.command()
 @click.argument("program", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("arguments", nargs=-1)
 @click.option("--matrix", is_flag=True, help="All paths and caches, and not just one machine.")
 @click.option("--path", "paths", multiple=True, type=click.Choice(list(PATHS)),
               help="How devices reach memory. [dim]\\[default: strict][/dim]")
@@ -29,19 +30,21 @@ __all__ = ["map_benchmark", "run"]
 @click.option("--profile", type=click.Choice(["modern", "2.6"]), default="modern",
               show_default=True, help="Which kernel's API.")
 @click.option("--costs", is_flag=True, help="Print what the calls cost.")
-def run(program: Path, matrix: bool, paths: tuple[str, ...], caches: tuple[str, ...],
-        machines: tuple[str, ...], engine: str, profile: str, costs: bool) -> None:
+def run(program: Path, arguments: tuple[str, ...], matrix: bool, paths: tuple[str, ...],
+        caches: tuple[str, ...], machines: tuple[str, ...], engine: str, profile: str,
+        costs: bool) -> None:
     """Run the driver program PROGRAM: a Python file with a function [b]main(kernel)[/b].
 
-    What it returns is its image; a right program has the same one on every machine. The checkers
-    watch, and say which call is missing. Exit status: 0 if all images are the same and nothing was
-    reported, 1 if not, 2 for wrong arguments.
+    It is called with ARGUMENTS after the kernel, if there are any. What it returns is its image; a
+    right program has the same one on every machine. The checkers watch, and say which call is
+    missing. Exit status: 0 if all images are the same and nothing was reported, 1 if not, 2 for
+    wrong arguments.
     """
     from .matrix_report import run_program
 
     default = (list(PATHS), list(CACHES)) if matrix else (["strict"], ["64"])
     try:
-        ok = run_program(program, paths=list(paths) or default[0],
+        ok = run_program(program, arguments, paths=list(paths) or default[0],
                          caches=list(caches) or default[1], engines=list(machines) or ["golden"],
                          simulator=engine, costs=costs, profile=profile,
                          console=Console(highlight=False, soft_wrap=True))

@@ -6,16 +6,17 @@ bytes that CPU and device ended up with. A right program has the same image in e
 
 import dataclasses
 import runpy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kernel_api import BusError, KernelBug, Report, Stats, boot
 from rtl.spec.platform import MEMORY_BASE, Platform
 
+from .devices.bay import Bay
 from .golden.machine import GoldenMachine
 from .store_buffer import StoreBuffer
 
-__all__ = ["CACHES", "PATHS", "Cell", "Outcome", "cells", "load_program", "run_cell"]
+__all__ = ["CACHES", "PATHS", "Cell", "Machines", "Outcome", "cells", "load_program", "run_cell"]
 
 #: How devices reach memory: what the platform has, and what the kernel is told at boot.
 PATHS: dict[str, tuple[dict, dict]] = {
@@ -121,16 +122,46 @@ def load_program(path: Path) -> Callable:
     return main
 
 
-def _machine(cell: Cell, engine: str) -> object:
-    if cell.engine == "golden":
-        return GoldenMachine(cell.platform)
-    from .machine import RtlMachine  # Amaranth is slow to import
+class Machines:
+    """Machines of cells. RTL is built once for each platform, and reset before it is used again.
 
-    return RtlMachine(cell.platform, engine=engine)
+    Parameters
+    ----------
+    engine : str
+        Simulator of the RTL.
+    """
+
+    def __init__(self, engine: str = "auto"):
+        self._engine = engine
+        self._built: dict[Platform, object] = {}
+
+    def take(self, cell: Cell, platform: Platform) -> object:
+        """Machine in its first state. The one that was taken before must not be used any more."""
+        if cell.engine == "golden":
+            return GoldenMachine(platform)
+        if platform in self._built:
+            self._built[platform].reset()
+        else:
+            from .machine import RtlMachine  # Amaranth is slow to import
+
+            self._built[platform] = RtlMachine(platform, engine=self._engine)
+        return self._built[platform]
+
+    def close(self) -> None:
+        """End all simulations."""
+        while self._built:
+            self._built.popitem()[1].close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
 
 
-def run_cell(main: Callable, cell: Cell, *, check: str | None = "collect", engine: str = "auto",
-             **options: object) -> Outcome:
+def run_cell(main: Callable, cell: Cell, *, check: str | None = "collect",
+             machines: Machines | None = None, engine: str = "auto",
+             platform: Mapping[str, object] | None = None, **options: object) -> Outcome:
     """Run a program in a cell; misuse that stops it is its image.
 
     Parameters
@@ -141,20 +172,28 @@ def run_cell(main: Callable, cell: Cell, *, check: str | None = "collect", engin
         Where.
     check : str or None
         As of :class:`kernel_api.core.options.Options`.
+    machines : Machines or None
+        Where the machine comes from; by default, it is made for this run alone.
     engine : str
-        Simulator of the RTL.
+        Simulator of the RTL, if it is.
+    platform : mapping or None
+        What is not as the cell says it: parameters of the platform.
     options
-        More options of :func:`kernel_api.boot`.
+        The same of :func:`kernel_api.boot`.
     """
-    with _machine(cell, engine) as machine:
-        kernel = boot(StoreBuffer(machine), check=check, **PATHS[cell.path][1], **options)
-        with kernel:
-            start, before = kernel.machine.cycles, kernel.stats.snapshot()
-            try:
-                image = main(kernel)
-            except (BusError, KernelBug) as error:
-                image = type(error).__name__
-            cycles, costs = kernel.machine.cycles - start, kernel.stats - before
-        # Leaks show when the devices are gone.
-        return Outcome(cell, image, list(kernel.reports), cycles, costs,
-                       [str(record) for record in kernel.log.records])
+    if machines is None:
+        with Machines(engine) as machines:
+            return run_cell(main, cell, check=check, machines=machines, platform=platform,
+                            **options)
+    machine = machines.take(cell, dataclasses.replace(cell.platform, **platform or {}))
+    kernel = boot(StoreBuffer(Bay(machine)), check=check, **PATHS[cell.path][1] | options)
+    with kernel:
+        start, before = kernel.machine.cycles, kernel.stats.snapshot()
+        try:
+            image = main(kernel)
+        except (BusError, KernelBug) as error:
+            image = type(error).__name__
+        cycles, costs = kernel.machine.cycles - start, kernel.stats - before
+    # Leaks show when the devices are gone.
+    return Outcome(cell, image, list(kernel.reports), cycles, costs,
+                   [str(record) for record in kernel.log.records])

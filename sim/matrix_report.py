@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .matrix import Outcome, cells, load_program, run_cell
+from .matrix import Machines, Outcome, cells, load_program, run_cell
 
 __all__ = ["digest", "run_program"]
 
@@ -18,14 +18,17 @@ def digest(image: object) -> str:
     return hashlib.sha256(repr(image).encode()).hexdigest()[:8]
 
 
-def run_program(path: Path, *, paths: list[str], caches: list[str], engines: list[str],
-                simulator: str, costs: bool, profile: str, console: Console) -> bool:
+def run_program(path: Path, arguments: tuple[str, ...] = (), *, paths: list[str],
+                caches: list[str], engines: list[str], simulator: str, costs: bool, profile: str,
+                console: Console) -> bool:
     """Run a program in cells, and print what it did. Returns whether all was right.
 
     Parameters
     ----------
     path : Path
         The program.
+    arguments : tuple of str
+        What ``main`` is called with after the kernel.
     paths, caches, engines : list of str
         The cells.
     simulator : str
@@ -38,8 +41,9 @@ def run_program(path: Path, *, paths: list[str], caches: list[str], engines: lis
         Where to print.
     """
     main = load_program(path)
-    outcomes = [run_cell(main, cell, engine=simulator, profile=profile)
-                for cell in cells(paths, caches, engines)]
+    with Machines(simulator) as machines:
+        outcomes = [run_cell(lambda kernel: main(kernel, *arguments), cell, machines=machines,
+                             profile=profile) for cell in cells(paths, caches, engines)]
     common = Counter(digest(outcome.image) for outcome in outcomes).most_common(1)[0][0]
     table = Table("path", "cache", "machine", "image", "cycles", "reports", box=None)
     for outcome in outcomes:

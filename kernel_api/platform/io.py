@@ -1,4 +1,4 @@
-"""Memory of devices: reached by accessors, never by a pointer (R122).
+"""Registers and memory of devices: reached by accessors, never by a pointer (R122).
 
 Source: Linux ``include/asm-generic/io.h`` (names, arguments).
 """
@@ -37,9 +37,18 @@ def memset_io(addr: VirtAddr, value: int, size: int) -> None:
     memcpy_toio(addr, bytes([value]) * size)
 
 
+def _register(addr: VirtAddr, size: int) -> bool:
+    """Whether this is a register, and not memory of a device."""
+    platform, phys = current_kernel().platform, _phys(addr)
+    return size >= 4 and not 0 <= phys - platform.memory_base < platform.memory_size
+
+
 def _reader(size: int):
     def read(addr: VirtAddr) -> int:
         """Read a little-endian number."""
+        if _register(addr, size):
+            machine = current_kernel().machine
+            return (machine.readl if size == 4 else machine.readq)(_phys(addr))
         return int.from_bytes(memcpy_fromio(addr, size), "little")
 
     return read
@@ -47,8 +56,13 @@ def _reader(size: int):
 
 def _writer(size: int):
     def write(value: int, addr: VirtAddr) -> None:
-        """Write a little-endian number."""
-        memcpy_toio(addr, value.to_bytes(size, "little"))
+        """Write a little-endian number; a register, after all earlier stores."""
+        if _register(addr, size):
+            kernel = current_kernel()
+            kernel.cpu.wmb()
+            (kernel.machine.writel if size == 4 else kernel.machine.writeq)(value, _phys(addr))
+        else:
+            memcpy_toio(addr, value.to_bytes(size, "little"))
 
     return write
 

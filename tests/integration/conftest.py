@@ -7,6 +7,7 @@ from kernel_api import PAGE_SHIFT, boot
 from rtl.spec.queues import FAULT_BYTES
 from sim.golden.machine import GoldenMachine
 from sim.machine import RtlMachine
+from sim.matrix import Machines
 
 #: Enough of the fault queue to hold all records of a program.
 FAULT_QUEUE_BYTES = 64 * FAULT_BYTES
@@ -17,6 +18,13 @@ def rtl_machine():
     """The RTL, elaborated once; reset before each program."""
     with RtlMachine() as machine:
         yield machine
+
+
+@pytest.fixture(scope="session")
+def machines():
+    """Machines of cells, each RTL elaborated once."""
+    with Machines() as kept:
+        yield kept
 
 
 @pytest.fixture

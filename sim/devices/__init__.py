@@ -1,0 +1,1 @@
+"""Models of devices that driver programs are written for: registers, interrupts, DMA."""

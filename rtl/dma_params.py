@@ -25,6 +25,8 @@ class DmaParams:
         Longest burst, in beats.
     device_id : int, 24 bits
         Identity towards the IOMMU.
+    timer : bool
+        Delay timer of interrupts; not in the native ring.
     """
 
     addr_width: int = 64
@@ -33,6 +35,7 @@ class DmaParams:
     reads_in_flight: int = 4
     max_beats: int = 16
     device_id: int = 0x10
+    timer: bool = True
 
     def __post_init__(self):
         within("DMA address width", self.addr_width, 32, 64)
@@ -41,6 +44,7 @@ class DmaParams:
         one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
         one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
         within("Device ID", self.device_id, 0, 2**24 - 1)
+        flag("Timer", self.timer)
 
 
 @dataclass(frozen=True, kw_only=True)

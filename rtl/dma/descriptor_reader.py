@@ -20,6 +20,13 @@ class DescriptorReader(wiring.Component):
     ----------
     data_width : int
         Width of the data bus, in bits.
+    size : int
+        Bytes of a descriptor.
+
+    Attributes
+    ----------
+    beats : int
+        Beats of a descriptor.
 
     Members
     -------
@@ -27,19 +34,23 @@ class DescriptorReader(wiring.Component):
         Beats: ``data``, ``resp``, ``last``. Always ready.
     came : ``Out(1)``
         A descriptor is there, for one cycle.
-    words : ``Out(256)``
+    words : ``Out(8 * size)``
         The descriptor.
+    again : ``In(1)``
+        One that is complete already is as good as any.
     fault : ``Out(Fault)``
         ``SG_SLV`` or ``SG_DEC`` if a beat came with an error, ``SG_INT`` if it is complete already.
     """
 
-    def __init__(self, *, data_width: int):
+    def __init__(self, *, data_width: int, size: int = CDMA_BYTES):
         self._data_width = data_width
+        self.beats = -(-size * 8 // data_width)
         super().__init__({
             "r": In(stream.Signature(data.StructLayout({
                 "data": data_width, "resp": Resp, "last": 1}), always_ready=True)),
             "came":  Out(1),
-            "words": Out(CDMA_BYTES * 8),
+            "words": Out(size * 8),
+            "again": In(1),
             "fault": Out(Fault),
         })
 
@@ -49,13 +60,13 @@ class DescriptorReader(wiring.Component):
         r = self.r
         resp = Signal(2)
         m.d.comb += self.came.eq(r.valid & r.p.last)
-        earlier = CDMA_BYTES * 8 - self._data_width     # bits that come before the last beat
+        earlier = (self.beats - 1) * self._data_width   # bits that come before the last beat
         if earlier > 0:
             before, worst = Signal(earlier), Signal(2)
             m.d.comb += self.words.eq(Cat(before, r.p.data))
             m.d.comb += resp.eq(Mux(worst[1], worst, r.p.resp))
             with m.If(r.valid):
-                m.d.sync += before.eq(self.words[-earlier:])
+                m.d.sync += before.eq(Cat(before, r.p.data)[-earlier:])
                 m.d.sync += worst.eq(Mux(r.p.last, 0, resp))
         else:
             m.d.comb += [self.words.eq(r.p.data), resp.eq(r.p.resp)]
@@ -63,6 +74,6 @@ class DescriptorReader(wiring.Component):
         status = struct(CDMA_STATUS)(self.words[CdmaWord.STATUS * 8:][:32])
         with m.If(resp[1]):                             # SLVERR or DECERR
             m.d.comb += self.fault.eq(Cat(resp, 1))
-        with m.Elif(status.cmplt):
+        with m.Elif(status.cmplt & ~self.again):
             m.d.comb += self.fault.eq(Fault.SG_INT)
         return m

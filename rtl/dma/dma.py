@@ -10,6 +10,7 @@ from rtl.params import DmaParams
 
 from .completion import Completion
 from .jobs import ListLabel
+from .list_fetch import LIST_CONTROLS
 from .list_frontend import ListFrontend
 from .mover import Mover
 from .port import Port
@@ -97,7 +98,7 @@ class Dma(wiring.Component):
 
         # Start, stop and results.
         m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
-            "place", "mark", "word", "doorbell", "start", "forget", "simple", "src", "dst", "size")]
+            *LIST_CONTROLS, "simple", "src", "dst", "size")]
         m.d.comb += [getattr(completion, name).eq(getattr(registers, name)) for name in (
             "place", "word", "forget")]
         m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (

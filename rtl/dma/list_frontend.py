@@ -5,18 +5,17 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import DmaParams
-from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CdmaWord
+from rtl.spec.descriptor import CDMA_CONTROL, CdmaWord
 from rtl.stream.through import ThroughQueue
 
-from .descriptor_reader import DescriptorReader
 from .jobs import DESC_BITS, SPAN_BITS, Fault, JobLayout, ListLabel, ReadSignature
-from .list_walker import ListWalker
+from .list_fetch import LIST_CONTROLS, ListFetch
 
 __all__ = ["ListFrontend"]
 
 
 class ListFrontend(wiring.Component):
-    """Fetch descriptors ahead of their execution, as :class:`ListWalker` says.
+    """Make copies of descriptors, which are fetched as :class:`ListFetch` says.
 
     A descriptor that cannot be read, or is complete already, becomes a copy with that fault, and is
     the last one until reset. One without bytes, or whose addresses are wider than ``addr_width``,
@@ -32,8 +31,8 @@ class ListFrontend(wiring.Component):
 
     Members
     -------
-    place, mark, word, doorbell, start, forget, tail, stop, busy
-        See :class:`ListWalker`.
+    place, mark, word, doorbell, start, cyclic, forget, tail, stop, busy
+        See :class:`ListFetch`.
     simple : ``In(1)``, ``src``, ``dst`` : ``In(64)``, ``size`` : ``In(26)``
         A copy without descriptor; ``size`` in bytes. Only while not ``pending``.
     bus : ``Out(ReadSignature(...))``
@@ -52,6 +51,7 @@ class ListFrontend(wiring.Component):
             "word":     In(32),
             "doorbell": In(1),
             "start":    In(1),
+            "cyclic":   In(1),
             "forget":   In(1),
             "tail":     Out(params.addr_width - DESC_BITS),
             "stop":     In(1),
@@ -69,30 +69,22 @@ class ListFrontend(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        params, ar = self._params, self.bus.ar
-        m.submodules.walker = walker = ListWalker(addr_width=params.addr_width, depth=self._depth)
-        m.submodules.reader = reader = DescriptorReader(data_width=params.data_width)
+        params = self._params
+        m.submodules.fetch = fetch = ListFetch(params, depth=self._depth)
         m.submodules.queue = queue = ThroughQueue(self.jobs.p.shape(), self._depth)
-        connect(m, flipped(self.bus.r), reader.r)
+        connect(m, fetch.bus, flipped(self.bus))
         connect(m, queue.o, flipped(self.jobs))
-        m.d.comb += [getattr(walker, name).eq(getattr(self, name)) for name in (
-            "place", "mark", "word", "doorbell", "start", "forget", "stop")]
+        m.d.comb += [getattr(fetch, name).eq(getattr(self, name))
+                     for name in (*LIST_CONTROLS, "stop")]
         m.d.comb += [
-            ar.valid.eq(walker.ar.valid),
-            ar.p.addr.eq(walker.ar.payload << DESC_BITS),
-            ar.p.len.eq(max(CDMA_BYTES * 8 // params.data_width, 1) - 1),
-            walker.ar.ready.eq(ar.ready),
-            walker.came.eq(reader.came),
-            walker.faulty.eq(reader.fault != Fault.NONE),
-            walker.link.eq(reader.words[CdmaWord.NXTDESC * 8:][DESC_BITS:64]),
-            walker.level.eq(queue.level),
-            self.tail.eq(walker.tail),
-            self.busy.eq(walker.busy),
-            self.pending.eq(walker.pending | (queue.level != 0)),
+            fetch.level.eq(queue.level),
+            self.tail.eq(fetch.tail),
+            self.busy.eq(fetch.busy),
+            self.pending.eq(fetch.pending | (queue.level != 0)),
         ]
 
         def choose(register, word, bits=slice(None)):
-            return Mux(self.simple, register, reader.words[word * 8:][bits])
+            return Mux(self.simple, register, fetch.words[word * 8:][bits])
 
         src = choose(self.src, CdmaWord.SA, slice(64))
         dst = choose(self.dst, CdmaWord.DA, slice(64))
@@ -100,18 +92,16 @@ class ListFrontend(wiring.Component):
         size = choose(self.size, CdmaWord.CONTROL, slice(lsb, lsb + width))
         job = queue.i.p
         m.d.comb += [
-            queue.i.valid.eq(walker.arrives | walker.lost | self.simple),
+            queue.i.valid.eq(fetch.found | self.simple),
             job.src.eq(src),
             job.dst.eq(dst),
             job.span.eq(size - 1),
-            job.label.desc.eq(walker.current),
+            job.label.desc.eq(fetch.desc),
             job.label.sg.eq(~self.simple),
         ]
         beyond = (src[params.addr_width:] | dst[params.addr_width:]).any()
-        with m.If(walker.lost):
-            m.d.comb += job.fault.eq(Fault.SG_DEC)
-        with m.Elif(~self.simple & (reader.fault != Fault.NONE)):
-            m.d.comb += job.fault.eq(reader.fault)
+        with m.If(~self.simple & (fetch.fault != Fault.NONE)):
+            m.d.comb += job.fault.eq(fetch.fault)
         with m.Elif((size == 0) | beyond):
             m.d.comb += job.fault.eq(Fault.DMA_INT)
         return m

@@ -47,6 +47,10 @@ class ListWalker(wiring.Component):
         one is different.
     start : ``In(1)``
         Go on in any case. Only with ``doorbell``, while not ``pending``.
+    cyclic : ``In(1)``
+        With ``start``: do not stop at the tail.
+    endless : ``Out(1)``
+        The walk does not stop at the tail.
     forget : ``In(1)``
         Clear both addresses. Only while not ``pending``.
     tail : ``Out(addr_width - 6)``
@@ -80,6 +84,8 @@ class ListWalker(wiring.Component):
             "word":     In(32),
             "doorbell": In(1),
             "start":    In(1),
+            "cyclic":   In(1),
+            "endless":  Out(1),
             "forget":   In(1),
             "tail":     Out(desc_width),
             "ar":       Out(stream.Signature(desc_width)),
@@ -109,7 +115,7 @@ class ListWalker(wiring.Component):
         moved, torn = Signal(), Signal()
         differs = Signal()
         again = Signal()                    # go on in any case
-        more = (again | differs & ~torn) & ~dead
+        more = (again | (differs | self.endless) & ~torn) & ~dead
         m.d.sync += [
             moved.eq(self.mark.any()),
             differs.eq(asked != self.tail),
@@ -163,8 +169,11 @@ class ListWalker(wiring.Component):
                 m.d.sync += address[:32 - DESC_BITS].eq(self.word[DESC_BITS:])
             with m.If(halves[1]):
                 m.d.sync += address[32 - DESC_BITS:].eq(self.word)
+        with m.If(self.start):
+            m.d.sync += self.endless.eq(self.cyclic)
         with m.If(self.place.any()):
-            m.d.sync += astray.eq(0)
+            m.d.sync += [astray.eq(0), self.endless.eq(0)]
         with m.If(self.forget):
-            m.d.sync += [current.eq(0), asked.eq(0), self.tail.eq(0), astray.eq(0), torn.eq(0)]
+            m.d.sync += [current.eq(0), asked.eq(0), self.tail.eq(0), astray.eq(0), torn.eq(0),
+                         self.endless.eq(0)]
         return m

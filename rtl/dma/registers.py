@@ -10,16 +10,13 @@ from rtl.params import DmaParams
 from rtl.regs.regfile import RegisterFile
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 
-from .coalescer import Coalescer
-from .jobs import DESC_BITS, SPAN_BITS, Fault
+from .jobs import DESC_BITS, SPAN_BITS
+from .list_registers import interrupts, pointers, results
 
 __all__ = ["Registers"]
 
 #: Version of the extensions, in ``cap``.
 VERSION = 1
-_ERRORS = {"dma_int_err": Fault.DMA_INT, "dma_slv_err": Fault.DMA_SLV,
-           "dma_dec_err": Fault.DMA_DEC, "sg_int_err": Fault.SG_INT,
-           "sg_slv_err": Fault.SG_SLV, "sg_dec_err": Fault.SG_DEC}
 
 
 class Registers(wiring.Component):
@@ -41,7 +38,7 @@ class Registers(wiring.Component):
         Bus of the registers.
     irq : ``Out(1)``
         Interrupt, level.
-    place, mark, word, doorbell, start, forget, tail, simple, src, dst, size
+    place, mark, word, doorbell, start, cyclic, forget, tail, simple, src, dst, size
         Of the front end, see :class:`ListFrontend`.
     completed, faulty, faults, address, desc
         From :class:`Completion`.
@@ -72,6 +69,7 @@ class Registers(wiring.Component):
             "word":       Out(32),
             "doorbell":   Out(1),
             "start":      Out(1),
+            "cyclic":     Out(1),
             "forget":     Out(1),
             "tail":       In(desc_width),
             "simple":     Out(1),
@@ -113,83 +111,43 @@ class Registers(wiring.Component):
             sr.idle.eq(~self.busy & (halted | ~self.pending) & ~cr.reset),
         ]
         m.d.sync += [ready.eq(sr.idle & ~halted), self.stop.eq(halted | cr.reset)]
-        m.submodules.control = ResetInserter(self.clear)(self._control(fields, ready))
-        m.submodules.pointers = ResetInserter(self.clear)(self._pointers(fields, ready))
-        m.submodules.results = ResetInserter(self.clear)(self._results(fields, halted))
-        m.d.sync += self.irq.eq(sr.ioc_irq_q & cr.ioc_irq_en | sr.err_irq_q & cr.err_irq_en)
+        m.submodules.interrupts = ResetInserter(self.clear)(interrupts(
+            fields, told=self.completed, idle=ready, timer=self._params.timer))
+        m.submodules.starts = ResetInserter(self.clear)(self._starts(fields, ready))
+        m.submodules.results = ResetInserter(self.clear)(results(
+            fields, self, failed=halted, counted=self.completed & cr.sg_mode))
+        m.d.sync += self.irq.eq(sr.ioc_irq_q & cr.ioc_irq_en | sr.dly_irq_q & cr.dly_irq_en |
+                                sr.err_irq_q & cr.err_irq_en)
+        self._constants(m, fields)
         return m
 
-    def _control(self, fields, ready):
-        """Mode, and interrupt on completion."""
-        m = Module()
-        cr, sr, cap = fields.cr, fields.sr, fields.cap
-        m.submodules.coalescer = coalescer = Coalescer()
+    def _constants(self, m, fields):
+        """Tell what this build is."""
+        params, cap = self._params, fields.cap
         m.d.comb += [
-            cr.tail_pntr_en.eq(1),
-            cr.irq_threshold.eq(coalescer.threshold),
-            sr.irq_threshold_sts.eq(coalescer.left),
-            sr.ioc_irq.eq(coalescer.ioc),
-            coalescer.completed.eq(self.completed),
-            coalescer.idle.eq(ready),
-            fields.device_id.did.eq(self._params.device_id),
-            sr.sg_incld.eq(1),
+            fields.cr.tail_pntr_en.eq(1),
+            fields.sr.sg_incld.eq(1),
+            fields.device_id.did.eq(params.device_id),
             cap.version.eq(VERSION),
-            cap.data_bytes_log2.eq(exact_log2(self._params.data_width // 8)),
-            cap.reads_in_flight.eq(self._params.reads_in_flight),
-            cap.max_beats_log2.eq(exact_log2(self._params.max_beats)),
+            cap.data_bytes_log2.eq(exact_log2(params.data_width // 8)),
+            cap.cyclic.eq(1),
+            cap.timer.eq(params.timer),
+            cap.reads_in_flight.eq(params.reads_in_flight),
+            cap.max_beats_log2.eq(exact_log2(params.max_beats)),
         ]
+
+    def _starts(self, fields, ready):
+        """Mode, where copies and descriptors are, and the start of both."""
+        m = Module()
+        cr = fields.cr
         with m.If(cr.w_stb & ready):
             m.d.sync += cr.sg_mode.eq(cr.sg_mode_w)
-        with m.If(cr.w_stb & (cr.irq_threshold_w != 0)):
-            m.d.sync += coalescer.threshold.eq(cr.irq_threshold_w)
-        m.d.sync += coalescer.reload.eq(cr.w_stb)
-        return m
-
-    def _pointers(self, fields, ready):
-        """Where copies and descriptors are, and the start of both."""
-        m = Module()
-        cr, curdesc, curdesc_msb = fields.cr, fields.curdesc, fields.curdesc_msb
-        taildesc, taildesc_msb = fields.taildesc, fields.taildesc_msb
         m.d.comb += [
             self.src.eq(Cat(fields.sa.addr, fields.sa_msb.addr)),
             self.dst.eq(Cat(fields.da.addr, fields.da_msb.addr)),
             self.size.eq(fields.btt.bytes),
             self.simple.eq(fields.btt.w_stb & ready & ~cr.sg_mode),
-        ]
-
-        # The order in which the halves of the current descriptor's address were written tells which
-        # half of the tail's comes last.
-        low_first = Signal()
-        with m.If(curdesc.w_stb | curdesc_msb.w_stb):
-            m.d.sync += low_first.eq(curdesc_msb.w_stb)
-        m.d.comb += [
-            Cat(curdesc.addr, curdesc_msb.addr).eq(self.desc),
-            Cat(taildesc.addr, taildesc_msb.addr).eq(self.tail),
-            self.word.eq(curdesc_msb.addr_w),       # what was written, to any register
-            self.place.eq(Mux(ready, Cat(curdesc.w_stb, curdesc_msb.w_stb), 0)),
             self.forget.eq(ready & cr.w_stb & ~cr.sg_mode_w),
         ]
-        with m.If(cr.sg_mode & ~self.stop):
-            m.d.comb += [
-                self.mark.eq(Cat(taildesc.w_stb, taildesc_msb.w_stb)),
-                self.doorbell.eq(Mux(low_first, taildesc_msb.w_stb, taildesc.w_stb)),
-                self.start.eq(self.doorbell & ready),
-            ]
-        return m
-
-    def _results(self, fields, halted):
-        """Errors, and progress."""
-        m = Module()
-        address = Signal(64)
-        m.d.comb += fields.sr.err_irq.eq(self.faulty)
-        m.d.comb += Cat(fields.err_addr.addr, fields.err_addr_msb.addr).eq(address)
-        with m.If(self.faulty):
-            m.d.sync += [halted.eq(1), address.eq(self.address)]
-            for name, fault in _ERRORS.items():
-                m.d.sync += getattr(fields.sr, name).eq(self.faults[fault.value])
-        with m.If(self.completed & fields.cr.sg_mode):
-            m.d.sync += fields.done_descs.count.eq(fields.done_descs.count + 1)
-        with m.If(self.acked):
-            m.d.sync += fields.done_bytes.count.eq(
-                fields.done_bytes.count + self.acked_span + 1)
+        pointers(m, fields, self, movable=ready, listens=cr.sg_mode & ~self.stop, ready=ready)
         return m

@@ -5,9 +5,14 @@ halves first (Linux with ``xlnx,addrwidth`` above 32) is understood too: if ``cu
 written after ``curdesc``, then the write of ``taildesc_msb`` starts, and not that of ``taildesc``.
 
 Completion interrupts are coalesced: ``ioc_irq`` is set when ``irq_threshold`` descriptors have
-completed since the last one, and also when the engine becomes idle with fewer of them unreported,
-because there is no delay timer that would report those. A descriptor has completed when its status
-is in memory. An error sets ``err_irq`` alone and halts the engine until ``reset``.
+completed since the last one. Without ``irq_delay`` it is also set when the engine becomes idle with
+fewer of them unreported; with it ``dly_irq`` reports those instead, when nothing has completed for
+so long. A descriptor has completed when its status is in memory. An error sets ``err_irq`` alone
+and halts the engine until ``reset``.
+
+With ``cyclic_bd`` at the write of TAILDESC that starts, the engine goes round the list without end:
+it does not stop at the tail, which only starts it and may be no descriptor, nor does it mind a
+descriptor that is complete; it writes statuses all the same. It ends by ``reset``.
 
 A data burst begins at the bus word that holds its first byte, and ends before the next multiple of
 the longest burst (``cap``), or of 4 KiB if that is less. ``err_addr`` and fault records name that
@@ -30,12 +35,12 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("sg_mode", 3, 1, WARL, "1 scatter-gather; 0 simple, clears curdesc. Only if idle."),
         Field("key_hole_read", 4, 1, WARL, "Fixed source address; not in this build: 0."),
         Field("key_hole_write", 5, 1, WARL, "Fixed destination address; not in this build: 0."),
-        Field("cyclic_bd", 6, 1, WARL, "Cyclic descriptors; not in this build, keeps 0."),
+        Field("cyclic_bd", 6, 1, WARL, "Go round: no stop at the tail, no stale descriptor."),
         Field("ioc_irq_en", 12, 1, RW, "Interrupt on completion (threshold in scatter-gather)."),
-        Field("dly_irq_en", 13, 1, WARL, "Interrupt on delay timer; not in this build, keeps 0."),
+        Field("dly_irq_en", 13, 1, WARL, "Interrupt on delay timer; 0 in builds without."),
         Field("err_irq_en", 14, 1, RW, "Interrupt on error."),
         Field("irq_threshold", 16, 8, WARL, "Descriptors an interrupt; 1 at reset, 0 is not kept."),
-        Field("irq_delay", 24, 8, WARL, "Delay timer; not in this build, keeps 0."),
+        Field("irq_delay", 24, 8, WARL, "Delay in units of 125 cycles; 0 is none."),
     )),
     Register("sr", 0x04, "Status.", (
         Field("idle", 1, 1, RO, "Nothing is under way: done, at the tail, or halted."),
@@ -50,7 +55,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("dly_irq", 13, 1, W1C, "Delay interrupt."),
         Field("err_irq", 14, 1, W1C, "Error interrupt."),
         Field("irq_threshold_sts", 16, 8, RO, "Descriptors left until the next interrupt."),
-        Field("irq_delay_sts", 24, 8, RO, "Delay timer, not in this build."),
+        Field("irq_delay_sts", 24, 8, RO, "Delay timer: units since the last completion."),
     )),
     Register("curdesc", 0x08, "Current descriptor, low half; writable when idle.", (
         Field("addr", 6, 26, WARL, "Bits 31:6; the oldest descriptor under way, or the failed."),
@@ -82,6 +87,8 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
     Register("cap", 0x80, "Extension: what this build has.", (
         Field("version", 0, 8, RO, "Version of the extensions: 1."),
         Field("data_bytes_log2", 8, 4, RO, "Width of the data bus, log2 of bytes."),
+        Field("cyclic", 12, 1, RO, "Cyclic descriptors."),
+        Field("timer", 13, 1, RO, "Delay timer."),
         Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
         Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
     )),

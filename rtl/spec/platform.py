@@ -4,13 +4,14 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "RING_BASE", "SIMULATION_BASE",
-           "WINDOW_BYTES", "BusError", "BusEvent", "Irq", "Platform", "Seen"]
+__all__ = ["AXI_DMA_BASE", "CACHE_BASE", "CDMA_BASE", "IOMMU_BASE", "MEMORY_BASE", "RING_BASE",
+           "SIMULATION_BASE", "WINDOW_BYTES", "BusError", "BusEvent", "Irq", "Platform", "Seen"]
 
 #: Register windows, 4 KiB each.
 WINDOW_BYTES = 0x1000
 IOMMU_BASE = 0x1000_0000
 CDMA_BASE = 0x1001_0000
+AXI_DMA_BASE = 0x1002_0000              # a window for each pair of channels
 RING_BASE = 0x1003_0000                 # a window for each channel
 CACHE_BASE = 0x1004_0000
 SIMULATION_BASE = 0x1005_0000           # absent on an FPGA

@@ -8,6 +8,7 @@ from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CDMA_STATUS, CdmaWord
 from rtl.spec.platform import BusError
 
 from .bus import Bursts, DeviceBus
+from .coalescer import Coalescer
 
 __all__ = ["Dma"]
 
@@ -16,6 +17,7 @@ _VERSION = 1
 _ADDRESSES = 1 << 64
 _CR, _SR = CDMA_REGISTERS["cr"], CDMA_REGISTERS["sr"]
 _WORD = (1 << 32) - 1
+_ENABLES = ("ioc_irq_en", "dly_irq_en", "err_irq_en")
 #: 64-bit registers by the offset of each half: name, and shift of the half.
 _HALVES = {CDMA_REGISTERS[name + half].offset: (name, shift)
            for name in ("curdesc", "taildesc", "sa", "da", "err_addr")
@@ -62,13 +64,15 @@ class Dma:
         self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
         self._cap = CDMA_REGISTERS["cap"].pack({
             "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
+            "cyclic": 1, "timer": 1,
             "reads_in_flight": reads_in_flight, "max_beats_log2": max_beats.bit_length() - 1})
         self.reset()
 
     def reset(self) -> None:
         """Back to the state after power-on, as ``cr.reset`` does."""
-        self._control = {"sg_mode": 0, "ioc_irq_en": 0, "err_irq_en": 0}
-        self._threshold = self._left = 1
+        self._control = dict.fromkeys(("sg_mode", "cyclic_bd", *_ENABLES), 0)
+        self._coalescer = Coalescer()
+        self._endless = False           # the list is gone round
         self._errors: set[str] = set()
         self._irqs: set[str] = set()
         self._addrs = dict.fromkeys(("curdesc", "taildesc", "sa", "da", "err_addr"), 0)
@@ -87,6 +91,11 @@ class Dma:
         """Whether nothing is left to do."""
         return not self._running
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing will happen by itself."""
+        return self.idle and not self._coalescer.waits
+
     def read(self, offset: int) -> int:
         """Read the 32-bit register at ``offset``; zero where there is none."""
         if offset in _HALVES:
@@ -94,11 +103,13 @@ class Dma:
             return self._addrs[name] >> shift & _WORD
         match _OTHERS.get(offset):
             case "cr":
-                return _CR.pack({"tail_pntr_en": 1, "irq_threshold": self._threshold,
-                                 **self._control})
+                return _CR.pack({"tail_pntr_en": 1, "irq_threshold": self._coalescer.threshold,
+                                 "irq_delay": self._coalescer.delay, **self._control})
             case "sr":
                 return _SR.pack({
-                    "idle": int(self.idle), "sg_incld": 1, "irq_threshold_sts": self._left,
+                    "idle": int(self.idle), "sg_incld": 1,
+                    "irq_threshold_sts": self._coalescer.left,
+                    "irq_delay_sts": self._coalescer.units,
                     **dict.fromkeys(self._errors | self._irqs, 1)})
             case "btt":
                 return self._btt
@@ -130,6 +141,7 @@ class Dma:
 
     def step(self) -> bool:
         """Do one transfer, if there is one to do. Returns whether there was."""
+        self._irqs |= self._coalescer.tick()
         if not self._running:
             return False
         try:
@@ -138,7 +150,7 @@ class Dma:
             else:
                 self._copy(self._addrs["sa"], self._addrs["da"], self._btt)
                 self._running = False
-                self._irqs.add("ioc_irq")
+                self._irqs |= self._coalescer.completed() | self._coalescer.idle()
         except _Failed as failure:
             self._running = False
             self._errors.add(failure.bit)
@@ -152,10 +164,9 @@ class Dma:
             return
         if not self._running:
             self._control["sg_mode"] = _CR["sg_mode"].get(value)
-        for name in ("ioc_irq_en", "err_irq_en"):
+        for name in ("cyclic_bd", *_ENABLES):
             self._control[name] = _CR[name].get(value)
-        if _CR["irq_threshold"].get(value):
-            self._threshold = self._left = _CR["irq_threshold"].get(value)
+        self._coalescer.control(_CR["irq_threshold"].get(value), _CR["irq_delay"].get(value))
         if not self._control["sg_mode"]:
             self._addrs["curdesc"] = self._addrs["taildesc"] = 0
             self._next = None
@@ -176,7 +187,9 @@ class Dma:
                     self._start()
 
     def _start(self) -> None:
-        self._running = self._running or not self._errors
+        if not self._running and not self._errors:
+            self._running = True
+            self._endless = bool(self._control["sg_mode"] and self._control["cyclic_bd"])
 
     def _descriptor(self) -> None:
         """Fetch a descriptor, do what it says, and tell how it went."""
@@ -184,7 +197,7 @@ class Dma:
         self._addrs["curdesc"] = where
         words = self._access_descriptor(where, lambda: self._bus.read(where, CDMA_BYTES))
         word = {key: int.from_bytes(words[key:key + 4], "little") for key in CdmaWord}
-        if CDMA_STATUS.get(word[CdmaWord.STATUS], "cmplt"):
+        if CDMA_STATUS.get(word[CdmaWord.STATUS], "cmplt") and not self._endless:
             raise _Failed("sg_int_err", where)
         failure = None
         try:
@@ -200,12 +213,11 @@ class Dma:
         if failure:
             raise failure
         self._next = (word[CdmaWord.NXTDESC_MSB] << 32 | word[CdmaWord.NXTDESC]) & ~0x3F
-        self._running = where != self._addrs["taildesc"]
+        self._running = self._endless or where != self._addrs["taildesc"]
         self._done_descs += 1
-        self._left -= 1
-        if not self._left or not self._running:         # no delay timer would report the rest
-            self._left = self._threshold
-            self._irqs.add("ioc_irq")
+        self._irqs |= self._coalescer.completed()
+        if not self._running:
+            self._irqs |= self._coalescer.idle()
 
     @staticmethod
     def _access_descriptor(addr: int, access: Callable[[], _T]) -> _T:

@@ -201,7 +201,7 @@ class GoldenMachine:
             if self.lines & self._enabled or self._delivered != before:
                 return
             # If all are idle, then nothing else will ever happen.
-            if self.dma.idle and all(ring.idle for ring in self.rings):
+            if self.dma.settled and all(ring.idle for ring in self.rings):
                 self._cycles += cycles - done
                 return
             self._step()

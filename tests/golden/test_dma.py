@@ -60,7 +60,7 @@ def engine():
 def test_reset_values(engine):
     assert engine.read("cr") == 1 << 16 | 2
     assert engine.read("sr") == 1 << 16 | 0b1010
-    assert engine.read("cap") == 1 | 3 << 8 | 4 << 16 | 4 << 24
+    assert engine.read("cap") == 1 | 3 << 8 | 3 << 12 | 4 << 16 | 4 << 24
     assert engine.read("device_id") == 0x10
     for name in ("curdesc", "taildesc", "sa", "da", "btt", "err_addr", "done_descs", "done_bytes"):
         assert engine.read(name) == 0
@@ -69,13 +69,13 @@ def test_reset_values(engine):
 
 def test_parameters_show():
     engine = Engine(device_id=0xABCDEF, data_bytes=32, max_beats=256, reads_in_flight=8)
-    assert engine.read("cap") == 1 | 5 << 8 | 8 << 16 | 8 << 24
+    assert engine.read("cap") == 1 | 5 << 8 | 3 << 12 | 8 << 16 | 8 << 24
     assert engine.read("device_id") == 0xABCDEF
 
 
 def test_what_the_control_register_keeps(engine):
     engine.write("cr", 0xFFFF_FFFF & ~4)
-    assert engine.read("cr") == 0x00FF_500A             # no key hole, cyclic or delay
+    assert engine.read("cr") == 0xFFFF_704A             # no key hole
     engine.write("cr", 0x5008)
     assert engine.read("cr") == 0x00FF_500A             # threshold 0 is not kept
 
@@ -290,3 +290,37 @@ def test_bursts_are_legal(addr, size, data_bytes, beats):
         assert last // data_bytes - start // data_bytes < beats
         at += count
     assert at == addr + size
+
+
+def test_cyclic(engine):
+    """It goes round, whatever the statuses and the tail say, and counts."""
+    for n in range(3):
+        engine.descriptor(n, BASE + 64 * n, BASE + 0x1000 + 64 * n, 64, status=CMPLT,
+                          following=CHAIN + (n + 1) % 3 * 64)
+    engine.write("cr", 2 << 16 | 0x5048)
+    engine.writeq("curdesc", CHAIN)
+    engine.writeq("taildesc", 0x40)
+    for _ in range(10):
+        assert engine.dma.step()
+    assert engine.read("done_descs") == 10 and not engine.dma.idle
+    assert engine.status(0) == CMPLT and engine.dma.irq
+    engine.write("cr", 4)
+    assert engine.dma.idle and not engine.dma.step()
+
+
+def test_delay(engine):
+    """What the threshold leaves over is reported after the delay, and not when idle."""
+    for n in range(2):
+        engine.descriptor(n, BASE, BASE + 0x1000, 8)
+    engine.write("cr", 2 << 24 | 5 << 16 | 0x6008)
+    engine.writeq("curdesc", CHAIN)
+    engine.writeq("taildesc", CHAIN + 64)
+    assert engine.run() == 2
+    waited = 0
+    while not engine.dma.irq:
+        assert not engine.dma.settled
+        engine.dma.step()
+        waited += 1
+    assert 240 <= waited <= 252
+    assert engine.read("sr") >> 12 & 7 == 2
+    assert engine.read("sr") >> 16 & 0xFF == 5          # counts from the threshold again

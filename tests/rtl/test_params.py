@@ -176,6 +176,11 @@ def test_ring_width(width):
         RingParams(data_width=width)
 
 
+def test_timer():
+    with pytest.raises(TypeError, match=r"^Timer must be a bool, not 1$"):
+        DmaParams(timer=1)
+
+
 def test_own_port():
     with pytest.raises(TypeError, match=r"^Own port must be a bool, not 1$"):
         RingParams(own_port=1)

@@ -7,7 +7,15 @@ import pytest
 
 from rtl.spec import page_table
 from rtl.spec.cache_regs import CacheMode
-from rtl.spec.descriptor import CDMA_ALIGN, CDMA_BYTES, CDMA_MAX_BYTES, CdmaWord
+from rtl.spec.descriptor import (
+    AXI_DMA_APPS,
+    AXI_DMA_BYTES,
+    CDMA_ALIGN,
+    CDMA_BYTES,
+    CDMA_MAX_BYTES,
+    AxiDmaWord,
+    CdmaWord,
+)
 from rtl.spec.export import BASES, ENUMS, LAYOUTS, MAPS
 from rtl.spec.faults import Cause, TransactionType
 from rtl.spec.iommu_regs import CAPABILITIES, IOMMU_REGISTERS
@@ -78,6 +86,22 @@ da_msb 0x24     addr@31:0
 btt 0x28        bytes@25:0
 """
 
+#: AMD PG021, section "Register Space"; the second channel is 0x30 further up.
+AXI_DMA = "".join(f"""
+{channel}_cr {base}         run@0 tail_pntr_en@1 reset@2 key_hole@3 cyclic_bd@4
+    ioc_irq_en@12 dly_irq_en@13 err_irq_en@14 irq_threshold@23:16 irq_delay@31:24
+{channel}_sr {base + 4}     halted@0 idle@1 sg_incld@3 dma_int_err@4 dma_slv_err@5 dma_dec_err@6
+    sg_int_err@8 sg_slv_err@9 sg_dec_err@10 ioc_irq@12 dly_irq@13 err_irq@14
+    irq_threshold_sts@23:16 irq_delay_sts@31:24
+{channel}_curdesc {base + 8} addr@31:6
+{channel}_curdesc_msb {base + 12} addr@31:0
+{channel}_taildesc {base + 16} addr@31:6
+{channel}_taildesc_msb {base + 20} addr@31:0
+{channel}_{end}a {base + 24}  addr@31:0
+{channel}_{end}a_msb {base + 28} addr@31:0
+{channel}_length {base + 40} bytes@25:0
+""" for channel, base, end in (("mm2s", 0, "s"), ("s2mm", 0x30, "d")))
+
 #: Linux drivers/cache/starfive_starlink_cache.c.
 CACHE = """
 start 0x00      addr@31:0
@@ -88,7 +112,8 @@ ctl 0x10        enable@0 mode@2:1
 """
 
 #: RISC-V IOMMU, chapters "Data Structures" and "In-memory queue interface"; Privileged
-#: Architecture, "Sv39"; PG034, "Scatter Gather Transfer Descriptor Definition".
+#: Architecture, "Sv39"; PG034, "Scatter Gather Transfer Descriptor Definition"; PG021, "Scatter
+#: Gather Descriptor" (``eof`` and ``sof`` of MM2S_CONTROL and S2MM_STATUS).
 WORDS = """
 ddte            v@0 ppn@53:10
 dc_tc           v@0 en_ats@1 en_pri@2 t2gpa@3 dtf@4 pdtv@5 prpr@6 gade@7 sade@8 dpe@9 sbe@10 sxl@11
@@ -111,10 +136,13 @@ ring_word_2     size@31:0 dst_high@47:32 rows@63:48
 ring_word_3     src_stride@31:0 dst_stride@63:32
 ring_completion slot@15:0 fault@18:16 phase@31 bytes@63:32
 cdma_status     dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
+axi_dma_control length@25:0 eof@26 sof@27
+axi_dma_status  transferred@25:0 eof@26 sof@27 dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
 """
 
 #: Offsets from which everything is an extension of ours, and where it must end.
-EXTENSIONS = {"iommu": (688, 760), "cdma": (0x80, 0x1000), "cache": (0x20, 0x1000)}
+EXTENSIONS = {"iommu": (688, 760), "cdma": (0x80, 0x1000), "axi_dma": (0x80, 0x1000),
+              "cache": (0x20, 0x1000)}
 #: Bits within documented registers that are extensions of ours.
 OUR_BITS = {("cache", "ctl"): {"whole": (3, 1)}}
 #: Registers that stand for something that is reserved or absent.
@@ -139,7 +167,8 @@ def parse(text: str) -> dict[str, tuple[int | None, dict[str, tuple[int, int]]]]
 @pytest.mark.parametrize("regmap", [item for item in MAPS if item.name in EXTENSIONS],
                          ids=lambda regmap: regmap.name)
 def test_registers(regmap):
-    documented = parse({"iommu": IOMMU, "cdma": CDMA, "cache": CACHE}[regmap.name])
+    documented = parse({"iommu": IOMMU, "cdma": CDMA, "axi_dma": AXI_DMA,
+                        "cache": CACHE}[regmap.name])
     first, end = EXTENSIONS[regmap.name]
     for register in regmap:
         fields = {field.name: (field.lsb, field.width) for field in register}
@@ -166,8 +195,9 @@ def test_words():
     layouts = {layout.name: layout for layout in LAYOUTS if layout is not CAPABILITIES}
     assert {name: layout.fields for name, layout in layouts.items()} == \
         {name: fields for name, (_, fields) in documented.items()}
-    assert {layout.width for name, layout in layouts.items() if name.startswith("cdma")} == {32}
-    assert {layout.width for name, layout in layouts.items() if "cdma" not in name} == {64}
+    lists = {name for name in layouts if name.startswith(("cdma", "axi_dma"))}
+    assert {layouts[name].width for name in lists} == {32}
+    assert {layouts[name].width for name in layouts.keys() - lists} == {64}
 
 
 @pytest.mark.parametrize("codes, values", [
@@ -180,6 +210,8 @@ def test_words():
     (CacheMode, {"CLEAN_INVALIDATE": 0, "MAKE_INVALIDATE": 1, "CLEAN_SHARED": 2}),
     (CdmaWord, {"NXTDESC": 0x00, "NXTDESC_MSB": 0x04, "SA": 0x08, "SA_MSB": 0x0C, "DA": 0x10,
                 "DA_MSB": 0x14, "CONTROL": 0x18, "STATUS": 0x1C}),
+    (AxiDmaWord, {"NXTDESC": 0x00, "NXTDESC_MSB": 0x04, "BUFFER": 0x08, "BUFFER_MSB": 0x0C,
+                  "CONTROL": 0x18, "STATUS": 0x1C, "APP0": 0x20}),
     (TransactionType, {
         "NONE": 0, "UNTRANSLATED_EXEC": 1, "UNTRANSLATED_READ": 2, "UNTRANSLATED_WRITE": 3,
         "TRANSLATED_EXEC": 5, "TRANSLATED_READ": 6, "TRANSLATED_WRITE": 7, "ATS_REQUEST": 8,
@@ -205,6 +237,7 @@ def test_codes(codes, values):
 def test_sizes():
     assert (CDMA_ALIGN, CDMA_BYTES, CDMA_MAX_BYTES) == (64, 32, 67_108_863)
     assert max(CdmaWord) + 4 == CDMA_BYTES
+    assert AxiDmaWord.APP0 + 4 * AXI_DMA_APPS == AXI_DMA_BYTES <= CDMA_ALIGN
     assert (page_table.PTE_BYTES, page_table.DC_BYTES) == (8, 32)
     assert sum(page_table.DDI_BITS_BASE) == 24
     assert [level_bytes(level) for level in range(4)] == [4 << 10, 2 << 20, 1 << 30, 512 << 30]

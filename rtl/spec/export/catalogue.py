@@ -1,8 +1,16 @@
 """All that the contract has."""
 
+from ..axi_dma_regs import AXI_DMA_REGISTERS
 from ..cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
 from ..cdma_regs import CDMA_REGISTERS
-from ..descriptor import CDMA_CONTROL, CDMA_STATUS, CdmaWord
+from ..descriptor import (
+    AXI_DMA_CONTROL,
+    AXI_DMA_STATUS,
+    CDMA_CONTROL,
+    CDMA_STATUS,
+    AxiDmaWord,
+    CdmaWord,
+)
 from ..faults import Cause, TransactionType
 from ..iommu_regs import CAPABILITIES, IOMMU_REGISTERS
 from ..memory_regs import MEMORY_REGISTERS
@@ -20,7 +28,15 @@ from ..page_table import (
     MsiptpMode,
     PdtpMode,
 )
-from ..platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, RING_BASE, SIMULATION_BASE, Irq
+from ..platform import (
+    AXI_DMA_BASE,
+    CACHE_BASE,
+    CDMA_BASE,
+    IOMMU_BASE,
+    RING_BASE,
+    SIMULATION_BASE,
+    Irq,
+)
 from ..queues import (
     FAULT_DW0,
     IODIR_DW0,
@@ -39,15 +55,16 @@ from ..ring_regs import RING_REGISTERS
 __all__ = ["BASES", "ENUMS", "LAYOUTS", "MAPS"]
 
 #: Register maps.
-MAPS = (IOMMU_REGISTERS, CDMA_REGISTERS, RING_REGISTERS, CACHE_REGISTERS, MEMORY_REGISTERS)
+MAPS = (IOMMU_REGISTERS, CDMA_REGISTERS, AXI_DMA_REGISTERS, RING_REGISTERS, CACHE_REGISTERS,
+        MEMORY_REGISTERS)
 #: Byte address of each register map in the reference system.
-BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "ring": RING_BASE, "cache": CACHE_BASE,
-         "memory": SIMULATION_BASE}
+BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "axi_dma": AXI_DMA_BASE, "ring": RING_BASE,
+         "cache": CACHE_BASE, "memory": SIMULATION_BASE}
 #: Words in memory, and registers of 64 bits as one word.
 LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, PC_TA, IOSATP, PTE, MSI_PTE, IOTINVAL_DW0,
            IOTINVAL_DW1, IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS,
-           WORD_0, WORD_1, WORD_2, WORD_3, COMPLETION)
+           AXI_DMA_CONTROL, AXI_DMA_STATUS, WORD_0, WORD_1, WORD_2, WORD_3, COMPLETION)
 #: Codes.
 ENUMS = (DdtpMode, IosatpMode, PdtpMode, MsiptpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3,
-         IODIR_FUNC3, Cause, TransactionType, CdmaWord, RingOp, RingFault,
+         IODIR_FUNC3, Cause, TransactionType, CdmaWord, AxiDmaWord, RingOp, RingFault,
          CacheEdge, CacheMode, Irq)

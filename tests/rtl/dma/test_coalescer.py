@@ -1,42 +1,51 @@
-"""Coalescer: an interrupt for every so many completions, and for the rest when idle."""
+"""Coalescer: an interrupt for every so many completions, and for the rest when idle or later."""
 
 from amaranth.back import rtlil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtl.dma.coalescer import Coalescer
+from rtl.dma.coalescer import DELAY_CYCLES, Coalescer
 
-EVENT = st.sampled_from(["", "", "completed", "completed", "idle", "reload"])
+EVENT = st.sampled_from(["", "", "completed", "completed", "idle", "reload", "wait"])
+#: Cycles of the event of that name.
+WAIT = 90
 
 
 @given(threshold=st.sampled_from([1, 2, 3, 255]), events=st.lists(EVENT, max_size=60),
-       after=st.integers(1, 4))
-def test_matches_model(bench, threshold, events, after):
+       after=st.integers(1, 4), delay=st.sampled_from([0, 0, 1, 3]))
+def test_matches_model(bench, threshold, events, after, delay):
     dut = Coalescer()
     this = bench(dut)
+    cycles = [name for event in events for name in (
+        [""] * WAIT if event == "wait" else [event])]
 
     @this.testbench
     async def driver(ctx):
         ctx.set(dut.threshold, threshold)
+        ctx.set(dut.delay, delay)
         ctx.set(dut.reload, 1)
         await ctx.tick()
-        left, untold = threshold, 0
-        for k, event in enumerate(events):
-            if k == len(events) // 2:           # takes effect with the next count
+        left, untold, quiet = threshold, False, 0
+        for k, event in enumerate(cycles):
+            if k == len(cycles) // 2:           # takes effect with the next count
                 ctx.set(dut.threshold, after)
-            now = after if k >= len(events) // 2 else threshold
+            now = after if k >= len(cycles) // 2 else threshold
             for name in ("completed", "idle", "reload"):
                 ctx.set(getattr(dut, name), name == event)
             assert ctx.get(dut.left) == left
-            untold += event == "completed"
-            due = (event == "completed" and left == 1) or (event == "idle" and untold > 0)
-            assert ctx.get(dut.ioc) == due
+            done = event == "completed"
+            untold = untold or done
+            ioc = (done and left == 1) or (event == "idle" and untold and not delay)
+            dly = untold and delay and not done and quiet >= delay * DELAY_CYCLES
+            assert (ctx.get(dut.ioc), ctx.get(dut.dly)) == (ioc, dly)
+            assert ctx.get(dut.waited) == quiet // DELAY_CYCLES
             await ctx.tick()
-            if due:
-                untold = 0
-            if due or event == "reload":
+            quiet = quiet + 1 if untold and delay and not done and not dly else 0
+            if ioc or dly:
+                untold = False
+            if ioc or dly or event == "reload":
                 left = now
-            elif event == "completed":
+            elif done:
                 left -= 1
 
     this.run()

@@ -184,6 +184,61 @@ def test_stop_and_forget(bench):
     this.run()
 
 
+@pytest.mark.parametrize("depth, latency", [(1, 1), (4, 1), (4, 20)])
+def test_endless(bench, depth, latency):
+    """Round and round the same three, past the tail, until it is told to forget."""
+    dut = ListWalker(addr_width=40, depth=depth)
+    this = bench(dut)
+    ring = {7: 8, 8: 9, 9: 7}
+    arrived = []
+
+    @this.background
+    async def memory(ctx):
+        due = deque()
+        cycle = 0
+        arrived.clear()
+        ctx.set(dut.ar.ready, 1)
+        while True:
+            came = bool(due) and due[0][0] <= cycle
+            slot = due.popleft()[1] if came else 0
+            ctx.set(dut.came, came)
+            ctx.set(dut.link, ring.get(slot, 0xBEEF))
+            _, _, valid, asked, arrives = await ctx.tick().sample(
+                dut.ar.valid, dut.ar.payload, dut.arrives)
+            cycle += 1
+            if valid:
+                due.append((cycle + latency - 1, asked))
+            if came and arrives:
+                arrived.append(slot)
+
+    @this.testbench
+    async def software(ctx):
+        ctx.set(dut.cyclic, 1)
+        await ctx.tick().repeat(20)
+        assert not ctx.get(dut.pending), "it must wait for its start"
+        for strobe, word, rings in ((dut.place, 7 * 64, 0), (dut.mark, 9 * 64, 1)):
+            ctx.set(strobe, 1)
+            ctx.set(dut.word, word)
+            ctx.set(dut.doorbell, rings)
+            ctx.set(dut.start, rings)
+            await ctx.tick()
+            ctx.set(strobe, 0)
+        ctx.set(dut.doorbell, 0)
+        ctx.set(dut.start, 0)
+        ctx.set(dut.cyclic, 0)              # what counts is the start
+        while len(arrived) < 20:
+            await ctx.tick()
+            assert ctx.get(dut.pending) and ctx.get(dut.endless)
+        assert arrived == ([7, 8, 9] * 8)[:len(arrived)]
+        ctx.set(dut.stop, 1)
+        await ctx.tick().repeat(100)
+        count = len(arrived)
+        await ctx.tick().repeat(50)
+        assert len(arrived) == count
+
+    this.run()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_netlist(shape):
     addr_width, depth = SHAPES[shape]

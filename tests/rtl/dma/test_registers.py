@@ -10,7 +10,7 @@ from sim.axi_lite import Manager
 
 from .parts import netlist
 
-SHAPES = {"smallest": {"data_width": 32, "addr_width": 32}, "default": {},
+SHAPES = {"smallest": {"data_width": 32, "addr_width": 32, "timer": False}, "default": {},
           "odd": {"data_width": 512, "addr_width": 57, "reads_in_flight": 64, "max_beats": 256}}
 #: Outputs that are high for one cycle.
 STROBES = ("place", "mark", "doorbell", "start", "forget", "simple", "clear")
@@ -72,7 +72,7 @@ def test_capabilities(play, shape):
     async def test(ctx, dut, cpu):
         params = DmaParams(**SHAPES[shape])
         cap = {"version": 1, "data_bytes_log2": (params.data_width // 8).bit_length() - 1,
-               "reads_in_flight": params.reads_in_flight,
+               "cyclic": 1, "timer": params.timer, "reads_in_flight": params.reads_in_flight,
                "max_beats_log2": params.max_beats.bit_length() - 1}
         assert await cpu.read("cap") == {name: value for name, value in cap.items() if value}
         assert await cpu.read("device_id") == {"did": 0x10}
@@ -195,6 +195,38 @@ def test_progress(play):
         await cpu.write("cr", sg_mode=1)
         await ctx.tick().repeat(2)
         assert not ctx.get(dut.irq)                             # not enabled
+
+    play(test)
+
+
+@pytest.mark.parametrize("shape", ["smallest", "default"])
+def test_delay(play, shape):
+    """What the threshold leaves over is reported after the delay; at once without a timer."""
+    async def test(ctx, dut, cpu):
+        await cpu.write("cr", sg_mode=1, irq_threshold=3, irq_delay=2, dly_irq_en=1)
+        timer = DmaParams(**SHAPES[shape]).timer
+        assert (await cpu.read("cr")).get("dly_irq_en", 0) == timer
+        assert (await cpu.read("cr")).get("irq_delay", 0) == 2 * timer
+        await cpu.pulse(completed=1)
+        await ctx.tick().repeat(200)
+        assert (await cpu.read("sr")).get("ioc_irq", 0) == (not timer)
+        assert (await cpu.read("sr")).get("irq_delay_sts", 0) == timer
+        assert not ctx.get(dut.irq)
+        await ctx.tick().repeat(100)
+        assert (await cpu.read("sr")).get("dly_irq", 0) == ctx.get(dut.irq) == timer
+        await cpu.write("sr", dly_irq=1)
+        assert not ctx.get(dut.irq)
+
+    play(test, shape)
+
+
+def test_cyclic(play):
+    async def test(ctx, dut, cpu):
+        await cpu.write("cr", sg_mode=1, cyclic_bd=1)
+        assert ctx.get(dut.cyclic) and "cyclic_bd" in await cpu.read("cr")
+        await cpu.write("cr", reset=1)
+        await ctx.tick().repeat(6)
+        assert not ctx.get(dut.cyclic)
 
     play(test)
 

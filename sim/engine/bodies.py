@@ -149,7 +149,8 @@ class Bodies:
             cell = self.cells.cells[i]
             words = f.words(self.cells.data[i]) if self.cells.width[i] else []
             if cell.arst >= 2:
-                reset = f.bit(cell.arst)
+                early = self.cells.resets.get(cell.arst)
+                reset = f.bit(cell.arst) if early is None else f.words(early)[0]
                 held = b.or_(held, reset)
                 words = [b.select(reset, b.const(cell.init >> 64 * at), word)
                          for at, word in enumerate(words)]

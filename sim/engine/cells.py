@@ -1,7 +1,9 @@
 """Cells of a netlist by kind, what each depends on, and where bits come from.
 
 Keys of values: a cell index; ``("top", first)`` for a port of the top; ``("d", i)`` for the data
-of flip-flop ``i`` where that is not exactly one cell; ``("event", i)`` for a print or assertion.
+of flip-flop ``i`` where that is not exactly one cell; ``("addr" | "data" | "en", i)`` and
+``("reset", i)`` for copies that hold until the next edge is over; ``("event", i)`` for a print or
+assertion.
 """
 
 from amaranth.hdl import _nir
@@ -36,6 +38,10 @@ class Cells:
         Cells by kind.
     data : dict
         Flip-flop to the key of its data.
+    pinned : dict
+        Write port to ``{"addr" | "data" | "en": key of a copy}``.
+    resets : dict
+        Net of an asynchronous reset to the key of a copy.
     decoders : dict
         `PriorityMatch` cell that decodes one value, to ``(value, patterns)``.
     sources : dict
@@ -59,6 +65,7 @@ class Cells:
         for i in self.flipflops:
             self.data[i] = self._data_of(i)
         self.pinned = {i: self._pinned(i) for i in self.writes}
+        self.resets = self._early_resets()
         for i in self.comb_events:
             self._value(("event", i), 0, "comb")
         self.sources = {key: self._sources(key) for key, kind in self.kind.items()
@@ -66,7 +73,7 @@ class Cells:
 
     def __getstate__(self):
         """Leave out the netlist, and what is needed only to compile."""
-        dropped = ("netlist", "cells", "decoders", "data", "buffers", "pinned", "sources")
+        dropped = ("netlist", "cells", "decoders", "data", "buffers", "pinned", "resets", "sources")
         return {name: value for name, value in self.__dict__.items() if name not in dropped}
 
     def attach(self, netlist):
@@ -155,22 +162,39 @@ class Cells:
             key, bit, width = pieces[0]
             if self.kind.get(key) == "comb" and bit == 0 and width == self.width[key]:
                 return key
-        self.buffers["d", index] = value
-        self._value(("d", index), len(value), "comb")
-        return "d", index
+        return self._copy(("d", index), value)
+
+    def _copy(self, key, value):
+        """Give a value a place of its own, which changes only when logic settles."""
+        self.buffers[key] = value
+        self._value(key, len(value), "comb")
+        return key
 
     def _pinned(self, index):
-        """Give inputs of a write port that show a read port a value of their own.
+        """Return copies of inputs of a write port that may be overwritten before they are used.
 
-        Read ports change before memories are written; what is written is what was there before.
+        Read ports change before memories are written, and so may the registers of another clock
+        whose edge is at the same time.
         """
         cell, found = self.cells[index], {}
         for name in ("addr", "data", "en"):
             value = getattr(cell, name)
-            if any(self.kind.get(key) == "rd" for key in self.keys(value)):
-                key = found[name] = name, index
-                self.buffers[key] = value
-                self._value(key, len(value), "comb")
+            for key in self.keys(value):
+                if self.kind[key] == "rd" or (self.kind[key] == "ff"
+                                              and self.cells[key].clk != cell.clk):
+                    found[name] = self._copy((name, index), value)
+        return found
+
+    def _early_resets(self):
+        """Return copies of asynchronous resets that are registers: one may end at an edge.
+
+        Registers that it resets see it as it was before, in whatever order they are updated.
+        """
+        found = {}
+        for i in self.flipflops:
+            net = self.cells[i].arst
+            if net >= 2 and net not in found and self.kind[self.key(net)[0]] in ("ff", "rd"):
+                found[net] = self._copy(("reset", i), (net,))
         return found
 
     def _decoded(self, cell):

@@ -135,6 +135,7 @@ class Layout:
         self._next = CONTROL_BYTES
         self.dirty = self._take(8 * self.part_words)
         self.waiting = self._take(8 * self.group_words)
+        self.sampled = self._take(8 * self.group_words)
         self.ran = self._take(8 * (self.part_words + self.group_words + self.root_words))
         self.clock_of = {net: n for n, net in enumerate(sorted(partition.clocks))}
         self.previous = self._take(8 * len(self.clock_of))

@@ -77,7 +77,9 @@ class Partition:
 
     def _sinks(self):
         cells = self.cells
-        sinks = {("f", i): {cells.data[i]} for i in cells.flipflops}
+        sinks = {("f", i): {cells.data[i]} | {
+            cells.resets[net] for net in (cells.cells[i].arst,) if net in cells.resets}
+            for i in cells.flipflops}
         for kind, indices, values in (
                 ("r", cells.reads, cells.read_inputs),
                 ("e", cells.sync_events, cells.event_values)):

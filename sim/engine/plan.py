@@ -121,6 +121,7 @@ class Plan:
         stage = array("I", [bodies.stage.get(n, 0) for n in range(len(layout.groups) or 1)])
         return constants | {
             "PART_WORDS": layout.part_words, "DIRTY": layout.dirty, "WAITING": layout.waiting,
+            "SAMPLED": layout.sampled,
             "RAN": layout.ran, "RAN_GROUPS": layout.ran + 8 * layout.part_words,
             "RAN_WORDS": layout.part_words + layout.group_words + layout.root_words,
             "GROUP_BASE": bodies.group_base, "STACK": layout.stack, "QUEUE": layout.queue,

@@ -74,20 +74,22 @@ def settle():
 
 
 def stage(word, last):
-    """Sample the read ports that are due."""
+    """Sample the read ports that are due. What makes one due from here on is for its next edge."""
     while word < last:
         due = u64[WAITING + word]
+        u64[WAITING + word] = 0
+        u64[SAMPLED + word] = due
         while due != 0:
             call(u32[STAGE + 4 * (8 * word + ctz(due))])
             due &= due - 1
         word += 8
 
 
-def commit(word, last):
+def commit(due_set, word, last):
     """Run the groups of clocked cells that are due."""
     while word < last:
-        due = u64[WAITING + word]
-        u64[WAITING + word] = 0
+        due = u64[due_set + word]
+        u64[due_set + word] = 0
         u64[RAN_GROUPS + word] |= due
         while due != 0:
             call(GROUP_BASE + 8 * word + ctz(due))
@@ -130,7 +132,9 @@ def step():
                     call(domain.events)
         for domain in DOMAINS:
             if fired & domain.mask != 0:
-                commit(domain.first, domain.last)
+                if domain.has_reads:
+                    commit(SAMPLED, domain.first, domain.reads)
+                commit(WAITING, domain.reads, domain.last)
         settle()
         settled = 1
     return 0

@@ -25,7 +25,18 @@ class RandomDesign:
         Decides everything.
     size : int
         Number of combinational signals, and of registers.
+
+    Attributes
+    ----------
+    clocks : dict
+        Domain to the period and the phase of its clock, in periods of ``sync``.
+    domains : tuple
+        Domains that a testbench may wait for.
+    steady : list
+        Registers that change once at a time, at most: the engine does not see glitches.
     """
+
+    clocks, domains = {"sync": (1, 0.5)}, ("sync",)
 
     def __init__(self, seed, size=8):
         self.random = r = random.Random(seed)
@@ -33,15 +44,19 @@ class RandomDesign:
         self.inputs = [self._signal(f"i{n}", 3) for n in range(6)]
         self.registers = [self._signal(f"r{n}", 8, reset_less=r.random() < 0.3)
                           for n in range(size)]
-        self.combinational = []
+        self.combinational, self.memories, self.steady = [], [], []
+        self._build(m, size)
+        self.turn = Signal(3, reset_less=True)      # so that every wait has an end
+        m.d.sync += self.turn.eq(self.turn + 1)
+
+    def _build(self, m, size):
         for n in range(size + 2):
             self._logic(m, n)
         self._chain(m)
         self._memory(m)
         for register in self.registers:
             self._register(m, register)
-        self.turn = Signal(3, reset_less=True)      # so that every wait has an end
-        m.d.sync += self.turn.eq(self.turn + 1)
+        self.steady += self.registers
 
     @property
     def signals(self):
@@ -172,37 +187,37 @@ class RandomDesign:
     def _memory(self, m):
         r = self.random
         width, depth = r.choice([1, 8, 17, 32, 64, 72]), r.choice([1, 4, 8, 10])
-        m.submodules.memory = self.memory = memory.Memory(
+        m.submodules.memory = store = memory.Memory(
             shape=unsigned(width), depth=depth, init=[r.getrandbits(width) for _ in range(depth)])
-        write = self.memory.write_port(
-            granularity=r.choice([None, 8]) if width % 8 == 0 else None)
-        read = self.memory.read_port(transparent_for=(write,) if r.random() < 0.5 else ())
-        now = self.memory.read_port(domain="comb")
+        write = store.write_port(granularity=r.choice([None, 8]) if width % 8 == 0 else None)
+        read = store.read_port(transparent_for=(write,) if r.random() < 0.5 else ())
+        now = store.read_port(domain="comb")
         # Amaranth's simulator resets a read port that is not enabled; hardware does not.
         m.d.comb += [write.addr.eq(self._any()), write.data.eq(self.expression(2)),
                      write.en.eq(self._any()), read.addr.eq(self._any()),
                      read.en.eq(self._any().any() | ResetSignal()),
                      now.addr.eq(r.choice(self.inputs + self.registers))]
         self.combinational += [read.data, now.data]
+        self.memories.append(store)
 
-    def _register(self, m, register):
+    def _register(self, m, register, domain="sync"):
         r = self.random
         how = r.random()
         if how < 0.4:
-            m.d.sync += register.eq(self.expression(3))
+            m.d[domain] += register.eq(self.expression(3))
         elif how < 0.7:
             with m.If(self._condition(1)):
-                m.d.sync += register.eq(self.expression(2))
+                m.d[domain] += register.eq(self.expression(2))
             with m.Else():
-                m.d.sync += register[r.randrange(len(register) or 1):].eq(self.expression(2))
+                m.d[domain] += register[r.randrange(len(register) or 1):].eq(self.expression(2))
         else:
-            m.d.sync += register.bit_select(
+            m.d[domain] += register.bit_select(
                 _cut(self._any(), 5).as_unsigned(), min(len(register), 3)).eq(self.expression(2))
             with m.Switch(self._any().any()):
                 with m.Case(1):
-                    m.d.sync += register.eq(self.registers[0])
+                    m.d[domain] += register.eq(self.registers[0])
                 with m.Default():
-                    m.d.sync += register.eq(register + 1)
+                    m.d[domain] += register.eq(register + 1)
 
 
 def _binary(kind, a, b):

@@ -254,27 +254,3 @@ def test_clocks_that_chase_each_other(make):
     simulator.add_testbench(testbench)
     with pytest.raises(EngineError, match=r"^Clocks derived from each other do not settle$"):
         simulator.run()
-
-
-@pytest.mark.parametrize("shown", ["data", "addr", "en"])
-def test_memory_writes_what_another_showed(shown):
-    """A write port that is wired to a read port sees what that showed before the edge."""
-    m = Module()
-    m.domains.sync = ClockDomain()
-    first = memory.Memory(shape=3, depth=8, init=[5, 2, 7, 1, 6, 3, 0, 4])
-    second = memory.Memory(shape=3, depth=8, init=[0] * 8)
-    m.submodules.first, m.submodules.second = first, second
-    read, write = first.read_port(), second.write_port(granularity=1)
-    count = Signal(3)
-    m.d.sync += count.eq(count + 1)
-    m.d.comb += [read.addr.eq(count), write.addr.eq(count), write.data.eq(~count), write.en.eq(~0),
-                 getattr(write, shown).eq(read.data)]
-
-    async def testbench(ctx, seen):
-        await ctx.tick().repeat(11)
-        seen += [ctx.get(second.data[k]) for k in range(8)]
-
-    def scenario(make):
-        return clocked(make, m, testbench)
-
-    assert len(set(same(scenario))) > 2

@@ -3,6 +3,7 @@
 Source: Linux ``Documentation/core-api/dma-api.rst``; ``kernel/dma/mapping.c`` (behaviour).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..core.addresses import PAGE_SHIFT, PAGE_SIZE, DmaAddr, PhysAddr, VirtAddr, page_align
@@ -12,12 +13,13 @@ from ..core.errno import ENXIO
 from ..core.gfp import GFP_KERNEL
 from ..device.device import Device
 from ..device.devres import devm_add, devm_forget
-from ..memory.pages import phys_to_page
+from ..memory.pages import Page, phys_to_page
 from ..sg.scatterlist import SgTable, sg_alloc_table, sg_set_page
 from .coherent import dma_alloc_attrs, dma_free_attrs
 
 __all__ = ["VmArea", "dma_can_mmap", "dma_get_sgtable", "dma_get_sgtable_attrs", "dma_mmap_attrs",
-           "dma_mmap_coherent", "dma_mmap_wc", "dmam_alloc_attrs", "dmam_alloc_coherent",
+           "dma_mmap_coherent", "dma_mmap_pages", "dma_mmap_wc", "dma_mmap_writecombine",
+           "dmam_alloc_attrs", "dmam_alloc_coherent",
            "dmam_free_coherent"]
 
 
@@ -39,6 +41,13 @@ class VmArea:
     pgoff: int = 0
     frames: list[int] = field(default_factory=list)
 
+    def map(self, frames: Sequence[int]) -> int:
+        """Map its part of a buffer's page frames. 0; ``-ENXIO`` if it reaches beyond them."""
+        if self.pgoff >= len(frames) or self.pages > len(frames) - self.pgoff:
+            return -ENXIO
+        self.frames = list(frames[self.pgoff:self.pgoff + self.pages])
+        return 0
+
 
 def _behind(dev: Device, va: VirtAddr, size: int) -> list[PhysAddr]:
     return [dev.kernel.cpu.behind(va + at) for at in range(0, page_align(size), PAGE_SIZE)]
@@ -52,11 +61,12 @@ def dma_can_mmap(dev: Device) -> bool:
 def dma_mmap_attrs(dev: Device, vma: VmArea, va: VirtAddr, dma: DmaAddr, size: int,
                    attrs: DmaAttrs | int | None) -> int:
     """Map a coherent buffer, or a part of it. 0; ``-ENXIO`` if it is not that long (R38)."""
-    pages = _behind(dev, va, size)
-    if vma.pgoff >= len(pages) or vma.pages > len(pages) - vma.pgoff:
-        return -ENXIO
-    vma.frames = [int(page) >> PAGE_SHIFT for page in pages[vma.pgoff:vma.pgoff + vma.pages]]
-    return 0
+    return vma.map([int(page) >> PAGE_SHIFT for page in _behind(dev, va, size)])
+
+
+def dma_mmap_pages(dev: Device, vma: VmArea, size: int, page: Page) -> int:
+    """Map pages of :func:`dma_alloc_pages`. 0; ``-ENXIO`` if they are not as many."""
+    return vma.map([page.pfn + index for index in range(page_align(size) // PAGE_SIZE)])
 
 
 def dma_mmap_coherent(dev: Device, vma: VmArea, va: VirtAddr, dma: DmaAddr, size: int) -> int:
@@ -64,7 +74,7 @@ def dma_mmap_coherent(dev: Device, vma: VmArea, va: VirtAddr, dma: DmaAddr, size
     return dma_mmap_attrs(dev, vma, va, dma, size, 0)
 
 
-dma_mmap_wc = dma_mmap_coherent
+dma_mmap_wc = dma_mmap_writecombine = dma_mmap_coherent
 
 
 def dma_get_sgtable_attrs(dev: Device, va: VirtAddr, dma: DmaAddr, size: int,

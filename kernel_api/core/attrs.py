@@ -15,8 +15,8 @@ __all__ = ["DMA_24BIT_MASK", "DMA_28BIT_MASK", "DMA_29BIT_MASK", "DMA_30BIT_MASK
            "DMA_48BIT_MASK", "DMA_64BIT_MASK", "DMA_ATTR_ALLOC_SINGLE_PAGES", "DMA_ATTR_CC_SHARED",
            "DMA_ATTR_DEBUGGING_IGNORE_CACHELINES", "DMA_ATTR_FORCE_CONTIGUOUS", "DMA_ATTR_MMIO",
            "DMA_ATTR_NON_CONSISTENT", "DMA_ATTR_NO_KERNEL_MAPPING", "DMA_ATTR_NO_WARN",
-           "DMA_ATTR_PRIVILEGED", "DMA_ATTR_REQUIRE_COHERENT",
-           "DMA_ATTR_SKIP_CPU_SYNC", "DMA_ATTR_WEAK_ORDERING", "DMA_ATTR_WRITE_COMBINE",
+           "DMA_ATTR_PRIVILEGED", "DMA_ATTR_REQUIRE_COHERENT", "DMA_ATTR_SKIP_CPU_SYNC",
+           "DMA_ATTR_WEAK_ORDERING", "DMA_ATTR_WRITE_BARRIER", "DMA_ATTR_WRITE_COMBINE",
            "DMA_BIDIRECTIONAL", "DMA_BIT_MASK", "DMA_FROM_DEVICE", "DMA_MAPPING_ERROR", "DMA_NONE",
            "DMA_TO_DEVICE", "SIZE_MAX", "Dir", "check_direction"]
 
@@ -37,6 +37,8 @@ DMA_MAPPING_ERROR = DmaAddr((1 << 64) - 1)
 #: No limit, where a size is asked for.
 SIZE_MAX = (1 << 64) - 1
 
+#: Of old: a write to this mapping pushes earlier ones out. Here writes never pass each other.
+DMA_ATTR_WRITE_BARRIER = 1 << 0
 DMA_ATTR_WEAK_ORDERING = 1 << 1
 DMA_ATTR_WRITE_COMBINE = 1 << 2
 #: Of old: cached memory will do. Memory is coherent all the same.

@@ -4,8 +4,9 @@ import enum
 
 from .bug import WARN
 
-__all__ = ["GFP_ATOMIC", "GFP_DMA", "GFP_DMA32", "GFP_KERNEL", "GFP_NOWAIT", "__GFP_COMP",
-           "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "Gfp", "might_sleep_if"]
+__all__ = ["GFP_ATOMIC", "GFP_DMA", "GFP_DMA32", "GFP_KERNEL", "GFP_NOWAIT", "SLAB_ATOMIC",
+           "SLAB_KERNEL", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "Gfp",
+           "might_sleep_if"]
 
 
 class Gfp(enum.IntFlag):
@@ -29,6 +30,7 @@ class Gfp(enum.IntFlag):
 GFP_NOWAIT = Gfp.NOWAIT
 GFP_KERNEL = Gfp.RECLAIM
 GFP_ATOMIC = Gfp.HIGH
+SLAB_KERNEL, SLAB_ATOMIC = GFP_KERNEL, GFP_ATOMIC
 GFP_DMA = Gfp.DMA
 GFP_DMA32 = Gfp.DMA32
 __GFP_HIGHMEM = Gfp.HIGHMEM

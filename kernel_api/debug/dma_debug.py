@@ -80,13 +80,13 @@ class DmaDebug(Checker):
         found = [entry for entries in self._entries.values() for entry in entries]
         return sorted(found, key=lambda entry: entry.made_at)
 
-    def dump(self) -> str:
-        """List live mappings, one a line."""
+    def dump(self, dev: Device | None = None) -> str:
+        """List live mappings, of one device or of all, one a line."""
         return "\n".join(
             f"{entry.dev.name} {entry.kind.value} idx {index} D={int(entry.dma):#x} "
             f"L={entry.size:#x} {entry.direction.name} "
             f"{'dma map error checked' if entry.checked else 'dma map error not checked'}"
-            for index, entry in enumerate(self.entries))
+            for index, entry in enumerate(self.entries) if dev in (None, entry.dev))
 
     # Mapping
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..core.attrs import Dir, check_direction
 from ..core.bug import WARN_ON
-from ..core.dma_attrs import attr_mask
+from ..core.dma_attrs import DmaAttrs, attr_mask
 from ..core.errno import EINVAL, EIO, ENOMEM, EOPNOTSUPP, EREMOTEIO
 from ..core.tell import tell
 from ..device.device import Device
@@ -36,10 +36,7 @@ def _map(dev: Device, sgl: Sgl, nents: int, direction: int, attrs: int) -> int:
         return rc
     dev.kernel.stats.maps += 1
     if dev.kernel.checkers:
-        group = list(_entries(dev, entries, direction, attr_mask(attrs), rc))
-        for mapping in group:
-            mapping.group = group
-            tell(dev.kernel, "mapped", mapping)
+        tell_mapped(dev, entries, direction, attr_mask(attrs), rc)
     return rc
 
 
@@ -62,7 +59,24 @@ def _entries(dev: Device, entries: list[Scatterlist], direction: Dir, attrs: int
             del at[0]
 
 
-def dma_map_sg_attrs(dev: Device, sgl: Sgl, nents: int, direction: int, attrs: int) -> int:
+def tell_mapped(dev: Device, entries: list[Scatterlist], direction: Dir, attrs: int,
+                count: int) -> None:
+    """Tell those who watch of a list that was mapped in ``count`` segments."""
+    group = list(_entries(dev, entries, direction, attrs, count))
+    for mapping in group:
+        mapping.group = group
+        tell(dev.kernel, "mapped", mapping)
+
+
+def tell_unmapping(dev: Device, entries: list[Scatterlist], direction: Dir, attrs: int) -> None:
+    """Tell those who watch that a list is about to be unmapped."""
+    for sg in entries[:1]:
+        tell(dev.kernel, "unmapping", dev, Mapping(dev, Kind.SG, sg.dma_address, sg.phys, sg.length,
+                                                   direction, attrs, len(entries)))
+
+
+def dma_map_sg_attrs(dev: Device, sgl: Sgl, nents: int, direction: int,
+                     attrs: DmaAttrs | int | None) -> int:
     """Map the first ``nents`` entries of a list.
 
     Returns
@@ -78,12 +92,11 @@ def dma_map_sg_attrs(dev: Device, sgl: Sgl, nents: int, direction: int, attrs: i
     return max(0, _map(dev, sgl, nents, direction, attrs))
 
 
-def dma_unmap_sg_attrs(dev: Device, sgl: Sgl, nents: int, direction: int, attrs: int) -> None:
+def dma_unmap_sg_attrs(dev: Device, sgl: Sgl, nents: int, direction: int,
+                       attrs: DmaAttrs | int | None) -> None:
     """Undo :func:`dma_map_sg_attrs`; ``nents`` as given there, not as returned."""
     direction, entries = check_direction(direction), entries_of(sgl, nents)
-    for sg in entries[:1]:
-        tell(dev.kernel, "unmapping", dev, Mapping(dev, Kind.SG, sg.dma_address, sg.phys, sg.length,
-                                                   direction, attr_mask(attrs), nents))
+    tell_unmapping(dev, entries, direction, attr_mask(attrs))
     dev.dma_ops.unmap_sg(dev, entries, direction, attr_mask(attrs))
     dev.kernel.stats.unmaps += 1
     for sg in entries[:1]:
@@ -100,7 +113,8 @@ def dma_unmap_sg(dev: Device, sgl: Sgl, nents: int, direction: int) -> None:
     dma_unmap_sg_attrs(dev, sgl, nents, direction, 0)
 
 
-def dma_map_sgtable(dev: Device, sgt: SgTable, direction: int, attrs: int) -> int:
+def dma_map_sgtable(dev: Device, sgt: SgTable, direction: int,
+                    attrs: DmaAttrs | int | None) -> int:
     """Map a table and set its ``nents``.
 
     Returns
@@ -116,7 +130,8 @@ def dma_map_sgtable(dev: Device, sgt: SgTable, direction: int, attrs: int) -> in
     return 0
 
 
-def dma_unmap_sgtable(dev: Device, sgt: SgTable, direction: int, attrs: int) -> None:
+def dma_unmap_sgtable(dev: Device, sgt: SgTable, direction: int,
+                      attrs: DmaAttrs | int | None) -> None:
     """Undo :func:`dma_map_sgtable`."""
     dma_unmap_sg_attrs(dev, sgt.sgl, sgt.orig_nents, direction, attrs)
 

@@ -268,15 +268,16 @@ class IommuOps:
         """Map for reading and writing, within the coherent mask."""
         return self._map(dev, phys, size, IOMMU_READ | IOMMU_WRITE, dev.coherent_dma_mask)
 
-    def map_pages(self, dev: Device, pages: list[Page]) -> DmaAddr:
-        """Map single pages in a row, for reading and writing, within the coherent mask."""
+    def map_pages(self, dev: Device, pages: list[Page],
+                  direction: Dir = DMA_BIDIRECTIONAL) -> DmaAddr:
+        """Map single pages in a row, within the coherent mask."""
         size = len(pages) * PAGE_SIZE
         iova = self.alloc_iova(dev, size, dev.coherent_dma_mask)
         if iova is None:
             return DMA_MAPPING_ERROR
         entries = [Scatterlist.of(page) for page in pages]
         spans = [PAGE_SIZE] * len(pages)
-        if self._map_entries(dev, iova, entries, spans, IOMMU_READ | IOMMU_WRITE):
+        if self._map_entries(dev, iova, entries, spans, PROT[direction]):
             self.free_iova(dev, iova, size)
             return DMA_MAPPING_ERROR
         return DmaAddr(iova)

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from ..core.addresses import PAGE_SIZE, DmaAddr, PhysAddr, VirtAddr, offset_in_page, phys_to_virt
 from ..core.attrs import DMA_MAPPING_ERROR
 from ..core.bug import BUG_ON
-from ..core.current import current_kernel, kernel_or_none
+from ..core.current import kernel_or_none
 from ..core.errno import EINVAL
 from ..core.tell import tell
 from ..memory.pages import Page, page_to_phys, virt_to_page
 
-__all__ = ["Scatterlist", "SgTable", "Sgl", "entries_of", "for_each_sg", "sg_alloc_table",
-           "sg_chain", "sg_copy_from_buffer", "sg_copy_to_buffer", "sg_dma_address", "sg_dma_len",
-           "sg_free_table", "sg_init_one", "sg_init_table", "sg_is_last", "sg_last", "sg_mark_end",
-           "sg_nents", "sg_nents_for_len", "sg_next", "sg_page", "sg_pcopy_from_buffer",
-           "sg_pcopy_to_buffer", "sg_phys", "sg_set_buf", "sg_set_page", "sg_virt"]
+__all__ = ["Scatterlist", "SgTable", "Sgl", "entries_of", "first_of", "for_each_sg",
+           "sg_alloc_table", "sg_chain", "sg_dma_address", "sg_dma_len", "sg_free_table",
+           "sg_init_one", "sg_init_table", "sg_is_chain", "sg_is_last", "sg_last", "sg_mark_end",
+           "sg_nents", "sg_nents_for_len", "sg_next", "sg_page", "sg_phys", "sg_set_buf",
+           "sg_set_folio", "sg_set_page", "sg_unmark_end", "sg_virt"]
 
 
 class Scatterlist:
@@ -36,12 +36,17 @@ class Scatterlist:
         DMA side: it is the address of another device's memory; it was bounced on its own.
     """
 
-    __slots__ = ("bus_address", "dma_address", "dma_length", "following", "length", "offset",
-                 "page", "swiotlb")
+    __slots__ = ("_beside", "_chain", "_end", "bus_address", "dma_address", "dma_length", "length",
+                 "offset", "page", "swiotlb")
 
     def __init__(self):
-        self.following: Scatterlist | None = None
+        self.link(None, end=True)
         self.clear()
+
+    def link(self, beside: "Scatterlist | None", *, end: bool) -> None:
+        """Say which entry comes after this one in memory, and whether the list ends here."""
+        self._beside, self._end = beside, end
+        self._chain: Scatterlist | None = None
 
     @classmethod
     def of(cls, page: Page, length: int = PAGE_SIZE, offset: int = 0) -> "Scatterlist":
@@ -62,6 +67,13 @@ class Scatterlist:
         self.bus_address = self.swiotlb = False
 
     @property
+    def following(self) -> "Scatterlist | None":
+        """Entry after this one in the list, past links to other arrays; None at its end."""
+        if self._end or self._beside is None:
+            return None
+        return self._beside._chain or self._beside
+
+    @property
     def phys(self) -> PhysAddr:
         """Physical address of the piece."""
         return page_to_phys(self.page) + self.offset
@@ -74,13 +86,14 @@ class Scatterlist:
 Sgl = Scatterlist | Sequence[Scatterlist]
 
 
-def _first(sgl: Sgl) -> Scatterlist:
+def first_of(sgl: Sgl) -> Scatterlist:
+    """Entry that a list begins with."""
     return sgl if isinstance(sgl, Scatterlist) else sgl[0]
 
 
 def entries_of(sgl: Sgl, nents: int) -> list[Scatterlist]:
     """List the first ``nents`` entries. Raises :exc:`KernelBug` if the list ends before."""
-    entries, sg = [], _first(sgl)
+    entries, sg = [], first_of(sgl)
     for _ in range(nents):
         BUG_ON(sg is None, f"scatterlist ends before entry {nents}")
         entries.append(sg)
@@ -90,14 +103,14 @@ def entries_of(sgl: Sgl, nents: int) -> list[Scatterlist]:
 
 def sg_init_table(sgl: Sequence[Scatterlist], nents: int) -> None:
     """Empty the first ``nents`` entries of an array, link them, and mark the last as such."""
-    for sg, following in zip(sgl[:nents], [*sgl[1:nents], None], strict=True):
+    for sg, beside in zip(sgl[:nents], [*sgl[1:nents], None], strict=True):
         sg.clear()
-        sg.following = following
+        sg.link(beside, end=beside is None)
 
 
 def sg_init_one(sgl: Sgl, buf: VirtAddr, length: int) -> None:
     """Make a list of one entry for ``length`` bytes at a linear address."""
-    sg = _first(sgl)
+    sg = first_of(sgl)
     sg_init_table([sg], 1)
     sg_set_buf(sg, buf, length)
 
@@ -112,14 +125,31 @@ def sg_set_buf(sg: Scatterlist, buf: VirtAddr, length: int) -> None:
     sg_set_page(sg, virt_to_page(buf), length, offset_in_page(buf))
 
 
+def sg_set_folio(sg: Scatterlist, folio: Page, length: int, offset: int) -> None:
+    """Let an entry describe ``length`` bytes of a folio: pages that were allocated as one."""
+    sg_set_page(sg, folio, length, offset)
+
+
 def sg_mark_end(sg: Scatterlist) -> None:
     """End the list at this entry."""
-    sg.following = None
+    sg._end = True
+
+
+def sg_unmark_end(sg: Scatterlist) -> None:
+    """Let the list go on behind this entry, with the next in memory."""
+    sg._end = False
 
 
 def sg_chain(prv: Sequence[Scatterlist], prv_nents: int, sgl: Sgl) -> None:
     """Go on with ``sgl`` where the last entry of ``prv`` would be: that entry is used up."""
-    prv[prv_nents - 2].following = _first(sgl)
+    link = prv[prv_nents - 1]
+    link.clear()
+    link._chain, link._end = first_of(sgl), False
+
+
+def sg_is_chain(sg: Scatterlist) -> bool:
+    """Whether this entry is a link to another array, and describes nothing."""
+    return sg._chain is not None
 
 
 def sg_next(sg: Scatterlist) -> Scatterlist | None:
@@ -129,7 +159,7 @@ def sg_next(sg: Scatterlist) -> Scatterlist | None:
 
 def sg_is_last(sg: Scatterlist) -> bool:
     """Whether this is the last entry."""
-    return sg.following is None
+    return sg._end
 
 
 def sg_last(sgl: Sgl, nents: int) -> Scatterlist:
@@ -139,7 +169,7 @@ def sg_last(sgl: Sgl, nents: int) -> Scatterlist:
 
 def sg_nents(sgl: Sgl) -> int:
     """Entries in the list."""
-    count, sg = 0, _first(sgl)
+    count, sg = 0, first_of(sgl)
     while sg is not None:
         count, sg = count + 1, sg.following
     return count
@@ -149,7 +179,7 @@ def sg_nents_for_len(sgl: Sgl, length: int) -> int:
     """Entries that hold the first ``length`` bytes; ``-EINVAL`` if the list is shorter."""
     if length == 0:
         return 0
-    total, sg, count = 0, _first(sgl), 0
+    total, sg, count = 0, first_of(sgl), 0
     while sg is not None:
         total, count = total + sg.length, count + 1
         if total >= length:
@@ -225,39 +255,3 @@ def sg_alloc_table(table: SgTable, nents: int, gfp: int) -> int:
 def sg_free_table(table: SgTable) -> None:
     """Leave a table without entries."""
     table.sgl, table.nents, table.orig_nents = [], 0, 0
-
-
-def _pieces(sgl: Sgl, nents: int, length: int, skip: int) -> Iterator[tuple[VirtAddr, int]]:
-    """Linear addresses and lengths of ``length`` bytes from byte ``skip`` on."""
-    for sg in entries_of(sgl, nents):
-        start = min(skip, sg.length)
-        size = min(sg.length - start, length)
-        if size:
-            yield sg_virt(sg) + start, size
-        skip, length = skip - start, length - size
-
-
-def sg_pcopy_from_buffer(sgl: Sgl, nents: int, buf: bytes, length: int, skip: int) -> int:
-    """Store ``length`` bytes of ``buf`` into the list from byte ``skip`` on. Returns how many."""
-    done = 0
-    for va, size in _pieces(sgl, nents, min(length, len(buf)), skip):
-        current_kernel().cpu.store(va, buf[done:done + size])
-        done += size
-    return done
-
-
-def sg_pcopy_to_buffer(sgl: Sgl, nents: int, length: int, skip: int) -> tuple[int, bytes]:
-    """Load ``length`` bytes of the list from byte ``skip`` on. Returns how many, and the bytes."""
-    data = b"".join(current_kernel().cpu.load(va, size)
-                    for va, size in _pieces(sgl, nents, length, skip))
-    return len(data), data
-
-
-def sg_copy_from_buffer(sgl: Sgl, nents: int, buf: bytes, length: int) -> int:
-    """Store the first ``length`` bytes of ``buf`` into the list. Returns bytes stored."""
-    return sg_pcopy_from_buffer(sgl, nents, buf, length, 0)
-
-
-def sg_copy_to_buffer(sgl: Sgl, nents: int, length: int) -> tuple[int, bytes]:
-    """Load the first ``length`` bytes of the list. Returns how many, and the bytes."""
-    return sg_pcopy_to_buffer(sgl, nents, length, 0)

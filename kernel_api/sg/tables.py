@@ -3,17 +3,15 @@
 Source: Linux ``lib/scatterlist.c`` (behaviour); cases of section 5.3 of the DMA API study.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from ..core.addresses import PAGE_MASK, PAGE_SIZE, DmaAddr
+from ..core.addresses import PAGE_MASK, PAGE_SIZE
 from ..core.errno import EINVAL
 from ..memory.buddy import Page
-from ..memory.pages import pfn_to_page
-from .scatterlist import Scatterlist, SgTable, entries_of, sg_init_table
+from .scatterlist import Scatterlist, SgTable, sg_free_table, sg_init_table
 
-__all__ = ["for_each_sg_page", "for_each_sgtable_dma_sg", "for_each_sgtable_sg",
-           "sg_alloc_append_table_from_pages", "sg_alloc_table_from_pages",
-           "sg_alloc_table_from_pages_segment"]
+__all__ = ["sg_alloc_append_table_from_pages", "sg_alloc_table_from_pages",
+           "sg_alloc_table_from_pages_segment", "sg_free_append_table"]
 
 
 def sg_alloc_table_from_pages_segment(table: SgTable, pages: Sequence[Page], n_pages: int,
@@ -64,18 +62,6 @@ def sg_alloc_append_table_from_pages(table: SgTable, pages: Sequence[Page], n_pa
     return 0
 
 
-def for_each_sgtable_sg(table: SgTable) -> Iterator[tuple[Scatterlist, int]]:
-    """Walk the entries of a table: the CPU's side."""
-    return ((sg, i) for i, sg in enumerate(entries_of(table.sgl, table.orig_nents)))
-
-
-def for_each_sgtable_dma_sg(table: SgTable) -> Iterator[tuple[DmaAddr, int]]:
-    """Walk the segments of a mapped table: the device's side, address and length."""
-    return ((sg.dma_address, sg.dma_length) for sg in entries_of(table.sgl, table.nents))
-
-
-def for_each_sg_page(table: SgTable) -> Iterator[Page]:
-    """Walk the pages that the entries touch."""
-    for sg in entries_of(table.sgl, table.orig_nents):
-        for index in range(-(-(sg.offset + sg.length) // PAGE_SIZE)):
-            yield pfn_to_page(sg.page.pfn + index)
+def sg_free_append_table(table: SgTable) -> None:
+    """Leave a table that was appended to without entries."""
+    sg_free_table(table)

@@ -31,6 +31,8 @@ class IommuParams:
         Width of AXI IDs on the device port and on the translated port.
     tlb_entries : int, 1 to 64
         Entries of the TLB, each for a page of any size.
+    walks : int, 1 to 8
+        Page walks that may be under way, and for each of AR and AW misses that may wait.
     context_entries : int, 1 to 16
         Device contexts kept.
     in_flight : int, power of two, 2 to 64
@@ -63,6 +65,7 @@ class IommuParams:
     data_width: int = 64
     id_width: int = 4
     tlb_entries: int = 16
+    walks: int = 4
     context_entries: int = 4
     in_flight: int = 16
     vectors: int = 4
@@ -89,6 +92,7 @@ class IommuParams:
         one_of("Data width", self.data_width, (64, 128, 256, 512))
         within("ID width", self.id_width, 1, 16)
         within("TLB entries", self.tlb_entries, 1, 64)
+        within("Page walks", self.walks, 1, 8)
         within("Context entries", self.context_entries, 1, 16)
         one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
         one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))

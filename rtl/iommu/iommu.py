@@ -20,12 +20,13 @@ from .directory_walker import DirectoryWalker, directory_signature
 from .drain import Drain
 from .fault_queue import FaultQueue
 from .interrupts import Interrupts
-from .page_walker import PageWalker, walk_signature
 from .registers import Registers
 from .service import Share
 from .tables import TableReads, TableWrites
 from .tlb import Tlb
 from .translator import Translator
+from .walk_client import WalkClient
+from .walk_pool import WalkPool
 
 __all__ = ["Iommu"]
 
@@ -33,10 +34,10 @@ __all__ = ["Iommu"]
 class Iommu(wiring.Component):
     """RISC-V IOMMU: device and process directories, both stages of translation, MSI page tables.
 
-    Reads and writes of devices are translated independently. A hit costs two cycles from a device's
-    AR or AW to memory's, at one burst a cycle on each; R, W and B pass in the same cycle. A miss
-    holds up its channel, not the other one. What must not pass is answered with SLVERR, in order,
-    and recorded in the fault queue.
+    Reads and writes of devices are translated independently. A hit costs a cycle from a device's AR
+    or AW to memory's, at one burst a cycle on each; R, W and B pass in the same cycle. Reads of
+    other AXI IDs pass a miss, and several walks are under way at once. What must not pass is
+    answered with SLVERR, in order, and recorded in the fault queue.
 
     Parameters
     ----------
@@ -90,16 +91,16 @@ class Iommu(wiring.Component):
         m.submodules.directory = directory = DirectoryWalker(params)
         m.submodules.directory_share = searches = Share(directory_signature(params))
         m.submodules.tlb = tlb = Tlb(params)
-        m.submodules.walker = walker = PageWalker(params)
-        m.submodules.walker_share = walks = Share(walk_signature(params), 3)
+        m.submodules.walks = walks = WalkPool(params, 3)
+        m.submodules.guest_walks = guest = WalkClient(params)
         m.submodules.drain = drain = Drain()
         m.submodules.commands = commands = CommandQueue(params)
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(
-            **phys, **bus, **ids, n=3, poison=params.poison)
+            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison)
         m.submodules.table_writes = writes = TableWrites(
-            **phys, **bus, **ids, n=3 + params.amo_hwad)
+            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
@@ -109,7 +110,7 @@ class Iommu(wiring.Component):
         m.d.comb += self.irq.eq(interrupts.irq)
         for count in ("tlb_hits", "tlb_misses", "walks"):
             m.d.comb += getattr(registers, count).eq(getattr(counters, count))
-        m.d.comb += counters.walk.eq(walker.started)
+        m.d.comb += counters.walk.eq(walks.started)
 
         # The device's channels.
         if params.dbg:
@@ -134,7 +135,8 @@ class Iommu(wiring.Component):
             connect(m, translator.contexts, contexts.lookup[k])
             connect(m, translator.directory, searches.clients[k])
             connect(m, translator.tlb, tlb.lookup[k])
-            connect(m, translator.walk, walks.clients[k])
+            connect(m, translator.ask, walks.asks[k])
+            connect(m, walks.answer, translator.answer)
             m.d.comb += [
                 translator.mode.eq(registers.mode), translator.room.eq(bridge.room),
                 translator.flush.eq(drain.flush),
@@ -153,13 +155,14 @@ class Iommu(wiring.Component):
         # Walkers and their caches.
         connect(m, searches.server, directory.service)
         connect(m, directory.fill, contexts.fill)
-        connect(m, directory.guest, walks.clients[2])
-        connect(m, walks.server, walker.service)
-        connect(m, walker.fill, tlb.fill)
+        connect(m, directory.guest, guest.service)
+        connect(m, guest.ask, walks.asks[2])
+        connect(m, walks.answer, guest.answer)
+        connect(m, walks.fill, tlb.fill)
         m.d.comb += [
             directory.mode.eq(registers.mode), directory.root.eq(registers.root),
             directory.flush.eq(drain.flush), tlb.flush.eq(drain.flush),
-            walker.flush.eq(drain.flush),
+            walks.flush.eq(drain.flush),
             drain.stale[4].eq(directory.stale),
             drain.reads.eq(read_bridge.marked), drain.writes.eq(write_bridge.marked),
         ]
@@ -179,9 +182,9 @@ class Iommu(wiring.Component):
             m.d.comb += [getattr(queue, name).eq(getattr(engine, name)) for name in strobes]
 
         # Own accesses.
-        for k, reader in enumerate((walker.table, directory.table, commands.fetch)):
+        for k, reader in enumerate((directory.table, commands.fetch, *walks.table)):
             connect(m, reader, reads.readers[k])
-        writers = [faults.store, commands.store, interrupts.store, walker.store]
+        writers = [faults.store, commands.store, interrupts.store, *walks.store]
         for k, writer in enumerate(writers[:len(writes.writers)]):
             connect(m, writer, writes.writers[k])
         tables = flipped(self.tables)

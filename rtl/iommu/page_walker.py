@@ -24,7 +24,6 @@ from .records import (
 )
 from .service import ServiceSignature
 from .tables import ReadSignature, WriteSignature
-from .tlb_entry import KeyLayout
 from .walk_cache import WalkCache
 
 __all__ = ["PageWalker", "walk_signature"]
@@ -38,7 +37,7 @@ def walk_signature(params: IommuParams) -> ServiceSignature:
     ``implicit`` for a read of a process directory, which is not cached.
 
     Reply: ``cause``, with ``guest_fault``; or if that is :attr:`Cause.NONE` the ``page``, whose
-    ``ppn`` is that of the page asked for.
+    ``ppn`` is that of the page asked for, and ``flags`` of all leaves together.
     """
     leaf = leaf_layout(params)
     return ServiceSignature(
@@ -46,7 +45,8 @@ def walk_signature(params: IommuParams) -> ServiceSignature:
             "page": PAGE_NUMBER_BITS, "canonical": 1, "kind": Kind, "privileged": 1,
             "context": context_layout(params), "bypass": 1, "implicit": params.two_stage}),
         data.StructLayout({
-            "cause": 12, "guest_fault": guest_fault_layout(params), "page": leaf["page"].shape}))
+            "cause": 12, "guest_fault": guest_fault_layout(params),
+            "page": leaf["page"].shape, "flags": leaf["flags"].shape}))
 
 
 class PageWalker(wiring.Component):
@@ -76,8 +76,8 @@ class PageWalker(wiring.Component):
         An invalidation is in progress: what was read so far must not be used by later walks.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
-    fill : ``Out(...)``
-        ``valid``, ``key`` and ``leaf``, the cycle after an answer was taken that may be kept.
+    locks, may_lock : ``Out(1)``, ``In(1)``
+        The walker updates an entry; it may. One of all walkers may at a time.
 
     Source
     ------
@@ -92,9 +92,7 @@ class PageWalker(wiring.Component):
             "service": In(walk_signature(params)),
             "table": Out(ReadSignature(params.phys_bits)),
             "store": Out(WriteSignature(params.phys_bits)),
-            "flush": In(1), "started": Out(1),
-            "fill": Out(wiring.Signature({
-                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
+            "flush": In(1), "started": Out(1), "locks": Out(1), "may_lock": In(1),
         })
 
     def elaborate(self, platform):
@@ -111,12 +109,12 @@ class PageWalker(wiring.Component):
         base = Signal(table_bits(params))
         gpn = Signal(PAGE_NUMBER_BITS) if two else Const(0)
         reply = Signal.like(service.reply)
-        flags = Signal(self.fill.leaf.flags.shape())
-        m.d.comb += service.reply.eq(reply)
+        flags = reply.flags
 
         # The entry of either stage is being updated: it is read again, exclusively.
         locked = Signal(2) if params.amo_hwad else Const(0, 2)
         update = Mux(second, context.gade, context.sade)
+        locks = locked.bit_select(second, 1)
         m.submodules.entry = entry = Entry(params)
         page = Mux(second, gpn, request.page)
         guest_on = context.guest.any()  # `~` of what has no bits would not be true
@@ -129,8 +127,9 @@ class PageWalker(wiring.Component):
             entry.access.privileged.eq(request.privileged & ~second), entry.sum.eq(context.sum),
             table.request.p.addr.eq(Cat(
                 Const(0, 3), page.word_select(here, VPN_BITS)[:VPN_BITS], base)),
-            table.request.p.lock.eq(locked.bit_select(second, 1)),
+            table.request.p.lock.eq(locks),
         ]
+        m.d.comb += [service.reply.eq(reply), self.locks.eq(locked.any())]
         m.submodules.cache = cache = WalkCache(params)
         m.d.comb += [
             cache.entry.eq(request.kind == Kind.WRITE), cache.page.eq(request.page),
@@ -166,7 +165,7 @@ class PageWalker(wiring.Component):
                 ]
                 m.d.sync += [
                     level.eq(first_top), base.eq(context.root), reply.eq(0),
-                    reply.page.covers.eq(-1), flags.eq(0), flags.r.eq(1), flags.w.eq(1),
+                    reply.page.covers.eq(-1), flags.r.eq(1), flags.w.eq(1),
                     flags.x.eq(1), flags.u.eq(1),
                 ]
                 if two:
@@ -195,10 +194,10 @@ class PageWalker(wiring.Component):
                     m.d.sync += [second.eq(1), guest_level.eq(2 + context.guest_levels)]
 
             with m.State("READ"):
-                m.d.comb += table.request.valid.eq(~wide)
+                m.d.comb += table.request.valid.eq(~wide & (~locks | self.may_lock))
                 with m.If(wide):
                     end(access_fault(request.kind))
-                with m.Elif(table.request.ready):
+                with m.Elif(table.request.valid & table.request.ready):
                     m.next = "WAIT"
 
             with m.State("WAIT"):
@@ -242,20 +241,8 @@ class PageWalker(wiring.Component):
 
             with m.State("DONE"):
                 m.d.comb += service.valid.eq(1)
-                key = self.fill.key.shape().of(request.page, context)
-                m.d.sync += [self.fill.key[name].eq(value) for name, value in key.items()]
                 with m.If(service.take):
-                    m.d.sync += self.fill.valid.eq(service.keep)
-                    m.next = "FILL"
-
-            # The next walk starts after the entry can be found.
-            with m.State("FILL"):
-                m.d.sync += self.fill.valid.eq(0)
-                m.next = "IDLE"
-        m.d.comb += [
-            self.fill.leaf.page.eq(reply.page), self.fill.leaf.flags.eq(flags),
-            self.fill.key.covers.eq(reply.page.covers), self.fill.key.g.eq(flags.g),
-        ]
+                    m.next = "IDLE"
         return m
 
     def _guest(self, m, gpn, final, update, base, reply, end):

@@ -33,15 +33,13 @@ class ServiceSignature(wiring.Signature):
         The answer.
     take : ``Out(1)``
         The client takes it; only while ``valid``.
-    keep : ``Out(1)``
-        With ``take``: the answer may be cached.
     """
 
     def __init__(self, request: ShapeLike, reply: ShapeLike):
         self.request_shape, self.reply_shape = request, reply
         super().__init__({
             "want": Out(1), "request": Out(request), "start": In(1),
-            "valid": In(1), "reply": In(reply), "take": Out(1), "keep": Out(1)})
+            "valid": In(1), "reply": In(reply), "take": Out(1)})
 
     def __eq__(self, other):
         return (isinstance(other, ServiceSignature) and
@@ -102,7 +100,6 @@ class Share(wiring.Component):
                     m.d.comb += [
                         client.valid.eq(server.valid & busy),
                         server.take.eq(client.take & busy),
-                        server.keep.eq(client.keep),
                     ]
         for client in self.clients:
             m.d.comb += client.reply.eq(server.reply)

@@ -11,19 +11,20 @@ from .context_cache import ContextLookupSignature
 from .context_stage import ContextStage
 from .directory_walker import directory_signature
 from .issue_stage import IssueStage
-from .page_walker import walk_signature
+from .parking import Parking
 from .records import address_layout, fault_layout, refused_layout
 from .tlb import LookupSignature
 from .tlb_stage import TlbStage
+from .walk_pool import AnswerSignature, AskSignature
 
 __all__ = ["Translator"]
 
 
 class Translator(wiring.Component):
-    """Context, then TLB, then walk or refusal: the path of AR or of AW.
+    """Context, then TLB, then perhaps a walk, then memory or refusal: the path of AR or of AW.
 
-    An access that hits is at ``o`` two cycles after it is at ``i``, one each cycle. Accesses stay
-    in order; a miss or a refusal holds up those behind it.
+    An access that hits is at ``o`` one cycle after it is at ``i``, one each cycle. Accesses of one
+    AXI ID stay in order, and so do all writes; a refusal holds up those behind it.
 
     Parameters
     ----------
@@ -40,7 +41,9 @@ class Translator(wiring.Component):
         As in :class:`~rtl.iommu.context_stage.ContextStage`.
     tlb, hit, miss
         As in :class:`~rtl.iommu.tlb_stage.TlbStage`.
-    room, passed, refused, fault, walk
+    ask, answer
+        As in :class:`~rtl.iommu.parking.Parking`.
+    room, passed, refused, fault
         As in :class:`~rtl.iommu.issue_stage.IssueStage`.
     flush : ``In(1)``
         An invalidation is in progress.
@@ -62,7 +65,7 @@ class Translator(wiring.Component):
             "contexts": Out(ContextLookupSignature(params)),
             "directory": Out(directory_signature(params)),
             "tlb": Out(LookupSignature(params)),
-            "walk": Out(walk_signature(params)),
+            "ask": Out(AskSignature(params)), "answer": In(AnswerSignature(params)),
             "flush": In(1), "stale": Out(1).array(2), "hit": Out(1), "miss": Out(1),
         })
 
@@ -70,10 +73,12 @@ class Translator(wiring.Component):
         m = Module()
         m.submodules.context = context = ContextStage(self._params, writes=self._writes)
         m.submodules.lookup = lookup = TlbStage(self._params)
+        m.submodules.parking = parking = Parking(self._params, in_order=self._writes)
         m.submodules.issue = issue = IssueStage(self._params)
         connect(m, flipped(self.i), context.i)
         connect(m, context.o, lookup.i)
-        connect(m, lookup.o, issue.i)
+        connect(m, lookup.o, parking.i)
+        connect(m, parking.o, issue.i)
         connect(m, issue.o, flipped(self.o))
         connect(m, issue.passed, flipped(self.passed))
         connect(m, issue.refused, flipped(self.refused))
@@ -81,11 +86,12 @@ class Translator(wiring.Component):
         connect(m, context.lookup, flipped(self.contexts))
         connect(m, context.directory, flipped(self.directory))
         connect(m, lookup.lookup, flipped(self.tlb))
-        connect(m, issue.walk, flipped(self.walk))
+        connect(m, parking.ask, flipped(self.ask))
+        connect(m, flipped(self.answer), parking.answer)
         m.d.comb += [
             context.mode.eq(self.mode), issue.room.eq(self.room),
-            lookup.flush.eq(self.flush), issue.flush.eq(self.flush),
-            self.stale[0].eq(lookup.stale), self.stale[1].eq(issue.stale),
+            lookup.flush.eq(self.flush), parking.flush.eq(self.flush),
+            self.stale[0].eq(lookup.stale), self.stale[1].eq(parking.stale),
             self.hit.eq(lookup.hit), self.miss.eq(lookup.miss),
         ]
         return m

@@ -12,6 +12,7 @@ RANGES = [
     (IommuParams, "phys_bits", "Physical address width", 32, 56),
     (IommuParams, "id_width", "ID width", 1, 16),
     (IommuParams, "tlb_entries", "TLB entries", 1, 64),
+    (IommuParams, "walks", "Page walks", 1, 8),
     (IommuParams, "context_entries", "Context entries", 1, 16),
     (DmaParams, "addr_width", "DMA address width", 32, 64),
     (DmaParams, "id_width", "ID width", 1, 16),

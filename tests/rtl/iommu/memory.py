@@ -30,7 +30,7 @@ async def serve_reads(ctx, port, words, *, latency: int = 1, stall: float = 0.0,
             ctx.set(port.reply.valid, 0)
 
 
-async def ask(ctx, service, request, *, keep: int = 0, patience: int = 0):
+async def ask(ctx, service, request, *, patience: int = 0):
     """Ask a service; its reply, and the cycles from ``start`` to ``valid``."""
     ctx.set(service.request, request)
     ctx.set(service.want, 1)
@@ -45,7 +45,6 @@ async def ask(ctx, service, request, *, keep: int = 0, patience: int = 0):
     for _ in range(patience):
         await ctx.tick()
     ctx.set(service.take, 1)
-    ctx.set(service.keep, keep)
     await ctx.tick()
     ctx.set(service.take, 0)
     return reply, cycles

@@ -19,7 +19,7 @@ DID, IOVA = 5, 0x40_0000_0000 - 0x20_0000       # the upper end of the lower hal
 
 
 @pytest.mark.parametrize("latency, hit, near, miss, cold", [
-    (1, 2, 4, 8, 14), (20, 2, 23, 65, 90)])
+    (1, 1, 4, 8, 14), (20, 1, 23, 65, 90)])
 def test_latency_and_throughput(bench, latency, hit, near, miss, cold):
     """Cycles from the device's ARVALID to memory's, and hits a cycle on both channels at once."""
     scene = Scene(bench, latency=latency, in_flight=64)

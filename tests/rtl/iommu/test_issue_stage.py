@@ -1,4 +1,4 @@
-"""IssueStage: what is passed on, walked for, refused, recorded and kept."""
+"""IssueStage: what is passed on, refused and recorded."""
 
 import pytest
 from amaranth.back import rtlil
@@ -10,15 +10,15 @@ from rtl.iommu.records import Kind
 from rtl.params import IommuParams
 from rtl.spec.faults import DTF_KEEPS, Cause
 from sim.checked import Checked
-from sim.streams import collect, get, send
+from sim.streams import collect, send
 from tests.rtl.iommu.model import PAGE_FAULT
 from tests.rtl.iommu.world import user
 
 PARAMS = IommuParams(sv39x4=True, svpbmt=True, pd8=True)
 KINDS = {"r": Kind.READ, "w": Kind.WRITE, "x": Kind.EXECUTE}
 VPN = 0b101_010101010_000000001
-#: What the TLB or the context said, or what a walk will find; and a memory type.
-FATES = st.sampled_from(["passes", "passes", "context", "silent", "guest context", "leaf", "leaf",
+#: What is known of an access.
+FATES = st.sampled_from(["passes", "passes", "passes", "context", "silent", "guest context",
                          "page fault", "guest fault", "implicit guest fault"])
 ACCESSES = st.lists(st.tuples(st.sampled_from("rwx"), FATES, st.none() | st.just(0xABCDE),
                               st.booleans(), st.booleans()), min_size=1, max_size=10)
@@ -43,17 +43,16 @@ def iotval2_of(number, fate):
 
 
 def payload(number, kind, fate, pid, privileged, translated):
-    found = "context" in fate or fate == "silent"
+    guest = {"gpn": 0x5000 + number, "implicit": "implicit" in fate}
+    if "context" in fate:
+        guest = {"gpn": 0x6000 + number, "implicit": 1}
     return {
-        "known": {"access": {"id": number % 16, "addr": VPN << 12 | number, "len": number,
-                             "cache": 0b1111, "user": user(0xD0 + number, pid, translated)},
-                  "wants": {"kind": KINDS[kind], "privileged": privileged and pid is not None},
-                  "context": {"pscid": number, "root": 7, "dtf": fate == "silent"},
-                  "bypass": number & 1,
-                  "guest_fault": {"gpn": 0x6000 + number, "implicit": 1},
-                  "cause": cause_of(kind, fate) if found else 0},
-        "passes": fate == "passes", "canonical": number % 3 == 0, "ppn": 0x1000 + number,
-        "pbmt": number % 3}
+        "access": {"id": number % 16, "addr": VPN << 12 | number, "len": number,
+                   "cache": 0b1111, "user": user(0xD0 + number, pid, translated)},
+        "wants": {"kind": KINDS[kind], "privileged": privileged and pid is not None},
+        "dtf": fate == "silent",
+        "fate": {"guest_fault": guest, "cause": cause_of(kind, fate) or 0,
+                 "ppn": 0x1000 + number, "pbmt": number % 3}}
 
 
 @given(accesses=ACCESSES, stalls=st.tuples(*[st.sampled_from([0.0, 0.5])] * 4),
@@ -80,28 +79,6 @@ def test_matches_model(bench, accesses, stalls, room):
             if valid:
                 assert has_room
                 passed.append(axid)
-
-    @this.background
-    async def walker(ctx):
-        walks = [(n, *access) for n, access in enumerate(accesses) if access[1] in
-                 ("leaf", "page fault", "guest fault", "implicit guest fault")]
-        for number, kind, fate, pid, privileged, _ in walks:
-            (request,) = await ctx.tick().sample(dut.walk.request).until(dut.walk.want)
-            assert (request.page, request.context.pscid, request.context.root) == (VPN, number, 7)
-            assert (request.kind, request.privileged, request.canonical, request.bypass) == (
-                KINDS[kind], privileged and pid is not None, number % 3 == 0, number & 1)
-            ctx.set(dut.walk.start, 1)
-            await ctx.tick()
-            ctx.set(dut.walk.start, 0)
-            await ctx.tick()
-            ctx.set(dut.walk.reply, {
-                "cause": cause_of(kind, fate) or 0,
-                "guest_fault": {"gpn": 0x5000 + number, "implicit": "implicit" in fate},
-                "page": {"ppn": 0x1000 + number, "pbmt": number % 3}})
-            ctx.set(dut.walk.valid, 1)
-            (keep,) = await ctx.tick().sample(dut.walk.keep).until(dut.walk.take)
-            assert keep == (fate == "leaf")
-            ctx.set(dut.walk.valid, 0)
 
     @this.testbench
     async def source(ctx):
@@ -135,56 +112,23 @@ def test_matches_model(bench, accesses, stalls, room):
     this.run()
 
 
-@pytest.mark.parametrize("flush", ["before", "walking", "taking", None])
-def test_stale_is_not_kept(bench, flush):
-    """A leaf whose walk an invalidation has met is used, and not cached."""
+def test_same_cycle(bench):
+    """An access is there at once; one that waits stays, whatever comes behind it."""
     dut = IssueStage(PARAMS)
     this = bench(dut)
 
     @this.testbench
     async def testbench(ctx):
         ctx.set(dut.room, 1)
-        ctx.set(dut.i.payload, payload(1, "r", "leaf", None, False, False))
-        ctx.set(dut.i.payload.known.stale, flush == "before")
         ctx.set(dut.i.valid, 1)
-        await ctx.tick()
-        ctx.set(dut.i.valid, 0)
-        ctx.set(dut.walk.start, 1)
-        await ctx.tick()
-        ctx.set(dut.walk.start, 0)
-        ctx.set(dut.flush, flush == "walking")
-        await ctx.tick()
-        ctx.set(dut.flush, flush == "taking")
-        assert ctx.get(dut.stale) == (flush in ("before", "walking"))
-        ctx.set(dut.walk.valid, 1)
-        ctx.set(dut.o.ready, 1)
-        *_, valid, take, keep = await ctx.tick().sample(dut.o.valid, dut.walk.take, dut.walk.keep)
-        assert (valid, take, keep) == (1, 1, flush is None)
-        ctx.set(dut.flush, 0)
-        assert not ctx.get(dut.stale)
-
-    this.run()
-
-
-def test_refused_is_not_stale(bench):
-    """A device that does not take its error does not hold up a fence."""
-    dut = IssueStage(PARAMS)
-    this = bench(dut)
-
-    @this.testbench
-    async def testbench(ctx):
-        ctx.set(dut.flush, 1)
-        ctx.set(dut.i.payload, payload(1, "r", "context", None, False, False))
-        ctx.set(dut.i.valid, 1)
-        await ctx.tick()
-        ctx.set(dut.i.valid, 0)
-        await ctx.tick()
-        assert (await get(ctx, dut.fault)).iotval == VPN << 12 | 1
-        for _ in range(5):
-            assert not ctx.get(dut.stale)
-            assert not ctx.get(dut.i.ready)
-            assert not ctx.get(dut.fault.valid)
+        for number in (1, 2):
+            ctx.set(dut.i.payload, payload(number, "r", "passes", None, False, False))
+            assert (ctx.get(dut.o.valid), ctx.get(dut.o.p.id)) == (1, 1)
+            assert ctx.get(dut.passed.valid) == ctx.get(dut.i.ready) == (number == 1)
             await ctx.tick()
+        ctx.set(dut.o.ready, 1)
+        await ctx.tick()
+        assert (ctx.get(dut.o.valid), ctx.get(dut.o.p.id), ctx.get(dut.passed.valid)) == (1, 2, 1)
 
     this.run()
 

@@ -1,0 +1,175 @@
+"""WalkPool: questions that meet a walk under way join it, and none gets what was true before."""
+
+from random import Random
+
+import pytest
+from amaranth.back import rtlil
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtl.iommu.records import Kind
+from rtl.iommu.walk_pool import WalkPool
+from rtl.params import IommuParams
+from rtl.spec.faults import Cause
+from rtl.spec.page_table import PTE
+from tests.rtl.iommu.memory import serve_reads
+
+ROOT = 0x8_0000
+GOOD = {"v": 1, "r": 1, "w": 1, "x": 1, "u": 1, "a": 1, "d": 1}
+
+
+class Tables:
+    """Three levels of tables of any page, which change with each generation."""
+
+    def __init__(self):
+        self.generation = self.flushed = 0
+
+    def get(self, addr):
+        if addr >> 12 != ROOT + 2:
+            return PTE.pack(v=1, ppn=min(addr >> 12, ROOT + 1) + 1)
+        page = addr >> 3 & 511
+        return PTE.pack(**GOOD, ppn=self.generation << 9 | page) if page % 4 else 0
+
+
+def question(page, kind=Kind.READ, stale=0):
+    return {"walk": {"page": page, "canonical": 1, "kind": kind,
+                     "context": {"paged": 1, "root": ROOT, "pscid": 3}}, "stale": stale}
+
+
+async def put(ctx, ask, asked):
+    """Ask; the walker that does it."""
+    ctx.set(ask.likely, 1)
+    ctx.set(ask.request.valid, 1)
+    ctx.set(ask.request.payload, asked)
+    (walker,) = await ctx.tick().sample(ask.walker).until(ask.request.ready)
+    ctx.set(ask.likely, 0)
+    ctx.set(ask.request.valid, 0)
+    return walker
+
+
+@pytest.mark.parametrize("walks", [1, 4])
+@given(seed=st.integers(0, 999), latency=st.integers(1, 9))
+@settings(max_examples=12)
+def test_matches_model(bench, walks, seed, latency):
+    """Each gets an answer that was true at some time since it asked; stale ones are not cached."""
+    dut = WalkPool(IommuParams(walks=walks), 2)
+    this, random, tables = bench(dut), Random(seed), Tables()
+    running, filled = [2], []
+
+    for port in dut.table:
+        @this.background
+        async def memory(ctx, port=port):
+            tables.generation = tables.flushed = 0
+            await serve_reads(ctx, port, tables, latency=latency)
+
+    @this.background
+    async def software(ctx):
+        """Changes tables, then invalidates."""
+        while True:
+            await ctx.tick().repeat(random.randrange(5, 60))
+            tables.generation += 1
+            ctx.set(dut.flush, 1)
+            await ctx.tick()
+            ctx.set(dut.flush, 0)
+            tables.flushed = tables.generation
+
+    @this.background
+    async def cache(ctx):
+        """What is filled is as the tables are since the last flush."""
+        filled.clear()
+        async for *_, valid, flush, leaf, key in ctx.tick().sample(
+                dut.fill.valid, dut.flush, dut.fill.leaf, dut.fill.key):
+            if valid and not flush:
+                filled.append(key.vpn)
+                assert tables.flushed <= leaf.page.ppn >> 9 <= tables.generation
+                assert (leaf.page.ppn & 511, key.pscid) == (key.vpn, 3)
+
+    for number, client in enumerate(dut.asks):
+        @this.testbench
+        async def testbench(ctx, number=number, client=client):
+            running[0] = 2
+            own = Random(seed + number)
+            for _ in range(15):
+                page, begun = own.randrange(8), tables.generation
+                walker = await put(ctx, client, question(page))
+                (reply,) = await ctx.tick().sample(dut.answer.reply).until(
+                    dut.answer.valid & (dut.answer.walker == walker))
+                if page % 4:
+                    assert begun <= reply.page.ppn >> 9 <= tables.generation
+                    assert (reply.cause, reply.page.ppn & 511) == (Cause.NONE, page)
+                else:
+                    assert reply.cause == Cause.READ_PAGE_FAULT
+            running[0] -= 1
+
+    this.run()
+
+
+def test_join(bench):
+    """The same page is walked for once, unless the kind of access or an invalidation differs."""
+    dut = WalkPool(IommuParams(walks=4), 2)
+    this, reads = bench(dut), []
+
+    for port in dut.table:
+        @this.background
+        async def memory(ctx, port=port):
+            await serve_reads(ctx, port, Tables(), latency=5, log=reads)
+
+    @this.testbench
+    async def testbench(ctx):
+        first, second = dut.asks
+        reads.clear()
+        walker = await put(ctx, first, question(1))
+        assert await put(ctx, second, question(1)) == walker
+        other = await put(ctx, second, question(2))
+        written = await put(ctx, first, question(1, Kind.WRITE))
+        assert len({walker, other, written}) == 3
+        ctx.set(dut.flush, 1)
+        await ctx.tick()
+        ctx.set(dut.flush, 0)
+        fresh = await put(ctx, first, question(1))
+        assert len({walker, other, written, fresh}) == 4
+        order = []
+        while len(order) < 4:
+            *_, valid, who, fill = await ctx.tick().sample(
+                dut.answer.valid, dut.answer.walker, dut.fill.valid)
+            assert not fill
+            if valid:
+                order.append(who)
+        assert order == [walker, other, written, fresh]
+        *_, fill, key = await ctx.tick().sample(dut.fill.valid, dut.fill.key)
+        assert fill and key.vpn == 1
+        assert len(reads) == 12
+
+    this.run()
+
+
+def test_waits_for_the_fill(bench):
+    """Who comes while the answer is on its way to the TLB does not walk again."""
+    dut = WalkPool(IommuParams(walks=2), 2)
+    this, reads = bench(dut), []
+
+    for port in dut.table:
+        @this.background
+        async def memory(ctx, port=port):
+            await serve_reads(ctx, port, Tables(), log=reads)
+
+    @this.testbench
+    async def testbench(ctx):
+        ask = dut.asks[1]
+        await put(ctx, dut.asks[0], question(1))
+        ctx.set(ask.request.payload, question(1))
+        ctx.set(ask.likely, 1)
+        while not ctx.get(dut.answer.valid):
+            await ctx.tick()
+        for _ in range(2):              # the answer, and the fill
+            ctx.set(ask.request.valid, 1)
+            assert not ctx.get(ask.request.ready)
+            await ctx.tick()
+        assert ctx.get(ask.request.ready)
+
+    this.run()
+
+
+@pytest.mark.parametrize("build", [{"walks": 1}, {"walks": 8, "sv39x4": True, "amo_hwad": True}])
+def test_netlist(build):
+    rtlil.convert(WalkPool(IommuParams(**build), 3))

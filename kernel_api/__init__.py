@@ -26,6 +26,7 @@ Layers, lowest first; a file imports from its own layer and those below (a test 
 ``mapping``    the streaming API: ``dma_map_single`` and ``_page``, ``dma_map_sg``, syncs, IOVA
 ``coherent``   ``dma_alloc_coherent``, pools, declared and noncoherent memory, mmap
 ``legacy``     names that the kernel had once
+``pythonic``   the same with context managers and exceptions: ``dev.dma``
 ``debug``      dma-debug and the ownership checker
 ``dmaengine``  channels of DMA engines, dmatest
 ``drivers``    cache, IOMMU, DMA engines
@@ -90,6 +91,11 @@ from .platform.context import *
 from .platform.cpu import dma_mb, dma_rmb, dma_wmb, mb, memcpy, memset, rmb, wmb
 from .platform.io import *
 from .platform.irq import *
+from .pythonic.device import *
+from .pythonic.errors import *
+from .pythonic.mapped import *
+from .pythonic.shared import *
+from .pythonic.view import *
 from .sg.copy import *
 from .sg.extract import *
 from .sg.miter import *
@@ -119,14 +125,16 @@ __all__ = [
     "PCI_DMA_BIDIRECTIONAL", "PCI_DMA_FROMDEVICE", "PCI_DMA_NONE", "PCI_DMA_TODEVICE",
     "SG_MITER_ATOMIC", "SG_MITER_FROM_SG", "SG_MITER_LOCAL", "SG_MITER_TO_SG", "SIZE_MAX",
     "SLAB_ATOMIC", "SLAB_KERNEL", "UNCACHED_OFFSET", "VMALLOC_START", "WARN", "WARN_ON",
-    "ZERO_SIZE_PTR", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "BioVec",
-    "BusError", "CheckError", "Completion", "DeclaredMemory", "DeprecatedAPI", "Device", "Dir",
-    "DmaAddr", "DmaAttr", "DmaAttrs", "DmaIovaState", "DmaPool", "Gfp", "IovIter", "IrqReturn",
-    "Kernel", "KernelBug", "Machine", "Options", "P2pMemory", "P2pPage", "PhysAddr", "Report",
+    "ZERO_SIZE_PTR", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "AllocationError",
+    "BioVec", "Block", "Buffer", "BusError", "CheckError", "CoherentBuffer", "Completion",
+    "Declared", "DeclaredMemory", "DeprecatedAPI", "Device", "DeviceDma", "Dir", "DmaAddr",
+    "DmaAttr", "DmaAttrs", "DmaError", "DmaIovaState", "DmaPool", "Gfp", "IovIter", "IovaError",
+    "IovaRange", "IrqReturn", "Kernel", "KernelBug", "Machine", "MappedBuffer", "MappedList",
+    "MappingError", "MaskError", "Options", "P2pMemory", "P2pPage", "PhysAddr", "Pool", "Report",
     "Scatterlist", "SgMappingIter", "SgTable", "SkbFrag", "Stats", "StructLayout", "Swiotlb",
-    "VirtAddr", "VmArea", "__dma_from_device_group_begin", "__dma_from_device_group_end",
-    "__free_page", "__free_pages", "__get_free_pages", "alloc_page", "alloc_pages",
-    "arch_dma_clear_uncached", "arch_dma_mark_clean", "arch_dma_prep_coherent",
+    "UnmapAddr", "UnmapLen", "View", "VirtAddr", "VmArea", "__dma_from_device_group_begin",
+    "__dma_from_device_group_end", "__free_page", "__free_pages", "__get_free_pages", "alloc_page",
+    "alloc_pages", "arch_dma_clear_uncached", "arch_dma_mark_clean", "arch_dma_prep_coherent",
     "arch_dma_set_uncached", "arch_sync_dma_flush", "arch_sync_dma_for_cpu",
     "arch_sync_dma_for_cpu_all", "arch_sync_dma_for_device", "atomic_context", "boot",
     "bus_to_virt", "complete", "complete_all", "completion_done", "cpu", "current_kernel",

@@ -26,6 +26,7 @@ from .ops.swiotlb import Swiotlb
 from .platform.cpu import Cpu
 from .platform.irq import IrqController
 from .platform.watched import Watched
+from .pythonic.device import DeviceDma
 
 __all__ = ["boot"]
 
@@ -104,6 +105,7 @@ def _ops(kernel: Kernel) -> None:
             force=options.swiotlb == "force", dynamic=options.swiotlb_dynamic)
         kernel.on_shutdown.append(kernel.swiotlb.release)
     kernel.direct_ops, kernel.iommu_ops = DirectOps(kernel), IommuOps(kernel)
+    kernel.pythonic = DeviceDma
 
 
 def _drivers(kernel: Kernel) -> None:

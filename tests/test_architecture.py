@@ -20,7 +20,7 @@ MAY_IMPORT = {
 MAY_USE_AMARANTH = {"rtl", "sim", "sim/engine", "tests"}
 #: Layers of ``kernel_api``, lowest first: a file imports from its own layer and those below.
 LAYERS = ("core", "platform", "memory", "sg", "device", "iommu", "ops", "mapping", "coherent",
-          "legacy", "debug", "dmaengine", "drivers", "boot.py", "__init__.py")
+          "legacy", "pythonic", "debug", "dmaengine", "drivers", "boot.py", "__init__.py")
 MAX_LINES = 350
 
 SOURCES = sorted(path.relative_to(ROOT).as_posix()

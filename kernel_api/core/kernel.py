@@ -49,6 +49,8 @@ class Kernel:
         Layer ``ops``: the ways to map; bounce memory, or None.
     reporter, debug, ownership
         Layer ``debug``, with option ``check``: what keeps reports, and the two checkers. Or None.
+    pythonic : callable
+        Layer ``pythonic``: makes ``dev.dma`` of a device.
     cache, iommu, cdma
         Layer ``drivers``: those that were found and work, or None.
     """
@@ -69,6 +71,7 @@ class Kernel:
     cache: Any = None
     iommu: Any = None
     cdma: Any = None
+    pythonic: Callable[[Any], Any]
 
     def __init__(self, machine: Machine, options: Options):
         self.machine: Machine = machine

@@ -4,6 +4,7 @@
 ``"collect"`` only keeps them in ``kernel.reports``.
 """
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ class Reporter:
 def caller() -> str:
     """File and line of the innermost code that is not the kernel's."""
     frame = sys._getframe(1)
-    while frame and _HERE in Path(frame.f_code.co_filename).parents:
+    while frame and (frame.f_code.co_filename == contextlib.__file__
+                     or _HERE in Path(frame.f_code.co_filename).parents):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame else ""

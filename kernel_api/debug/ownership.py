@@ -6,7 +6,6 @@ accesses, and so sees calls that were not made at all.
 Source: checks X1 to X15 of the DMA API study.
 """
 
-
 from rtl.spec.platform import CACHE_BASE, WINDOW_BYTES
 
 from ..core.addresses import DmaAddr, PhysAddr, VirtAddr
@@ -20,8 +19,9 @@ from .owned import Owned
 
 __all__ = ["Ownership"]
 
+
 class Ownership(BusWatch):
-    """The checker. Parameters as of :class:`kernel_api.bus_watch.BusWatch`."""
+    """The checker. Parameters as of :class:`kernel_api.debug.bus_watch.BusWatch`."""
 
     # What the CPU does
 
@@ -204,7 +204,7 @@ class Ownership(BusWatch):
 
     def _lost(self, owned: Owned, phys: int, size: int, by: str) -> None:
         """X11: stores of the CPU in lines that were just dropped."""
-        if owned.coherent or owned.mapping.direction == DMA_TO_DEVICE \
+        if not self.sees_buses or owned.coherent or owned.mapping.direction == DMA_TO_DEVICE \
                 or owned.mapping.kind not in STREAMING or owned.mapping.bounced is not None \
                 or owned.mapping.attrs & DMA_ATTR_SKIP_CPU_SYNC:
             return

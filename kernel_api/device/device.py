@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..core.addresses import DmaAddr, PhysAddr
 from ..core.attrs import DMA_BIT_MASK, Dir
@@ -215,6 +215,11 @@ class Device:
     def dma_offset(self) -> int:
         """Physical address less bus address, where one number says it."""
         return 0 if self.dma_range_map else self.kernel.platform.dma_offset
+
+    @property
+    def dma(self) -> Any:
+        """The API with context managers and exceptions: a ``pythonic.device.DeviceDma``."""
+        return self.kernel.pythonic(self)
 
     def __repr__(self):
         return f"Device({self.name!r}, {self.device_id:#x})"

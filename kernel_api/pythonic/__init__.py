@@ -1,0 +1,1 @@
+"""The same API as Python would have it: context managers, exceptions, views of memory."""

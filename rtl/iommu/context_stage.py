@@ -102,6 +102,11 @@ class ContextStage(wiring.Component):
             directory.request.source.eq(source), directory.request.kind.eq(o.wants.kind),
         ]
 
+        # Search only if the answer can be taken at once: the other channel may need a search, too.
+        # What was ready and got nothing still is.
+        room = Signal()
+        m.d.sync += room.eq(self.o.ready & ~self.o.valid)
+
         with m.FSM(name="context"):
             with m.State("LOOKUP"):
                 m.d.comb += [known.eq(1), o.context.eq(lookup.context)]
@@ -114,8 +119,8 @@ class ContextStage(wiring.Component):
                 with m.Elif(too_wide(self._params, self.mode, user.device_id)):
                     m.d.comb += [o.cause.eq(Cause.TYPE_DISALLOWED), o.context.dtf.eq(0)]
                 with m.Elif(~lookup.hit):
-                    m.d.comb += [known.eq(0), directory.want.eq(skid.o.valid)]
-                    with m.If(skid.o.valid & directory.start):
+                    m.d.comb += [known.eq(0), directory.want.eq(skid.o.valid & room)]
+                    with m.If(directory.want & directory.start):
                         m.next = "WALK"
 
             with m.State("WALK"):

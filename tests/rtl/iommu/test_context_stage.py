@@ -150,12 +150,18 @@ def test_a_search_ends_although_the_mode_changes(bench):
         ctx.set(dut.mode, DdtpMode.LVL1)
         ctx.set(dut.i.p.user, user(5))
         ctx.set(dut.i.valid, 1)
+        for _ in range(3):              # an answer could not be taken
+            *_, want = await ctx.tick().sample(dut.directory.want)
+            assert not want
+            ctx.set(dut.i.valid, 0)
+        ctx.set(dut.o.ready, 1)
+        *_, want = await ctx.tick().sample(dut.directory.want)
+        assert not want
         ctx.set(dut.directory.start, 1)
-        await ctx.tick()
-        ctx.set(dut.i.valid, 0)
+        *_, want = await ctx.tick().sample(dut.directory.want)
+        assert want
         ctx.set(dut.directory.start, 0)
         ctx.set(dut.mode, DdtpMode.OFF)
-        ctx.set(dut.o.ready, 1)
         *_, valid = await ctx.tick().sample(dut.o.valid)
         assert not valid
         ctx.set(dut.directory.valid, 1)

@@ -12,7 +12,7 @@ from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, SystemPa
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.page_table import DdtpMode
-from rtl.spec.platform import IOMMU_BASE, SIMULATION_BASE, BusError, Platform
+from rtl.spec.platform import IOMMU_BASE, SIMULATION_BASE, BusError, BusEvent, Platform
 
 from .dram import PAGE_BYTES
 from .engine import choose
@@ -51,6 +51,8 @@ class RtlMachine:
         Simulator: one of :data:`sim.engine.ENGINES`; ``"auto"`` is the fastest that is installed.
     vcd : Path or None
         Waveform to write.
+    watched : bool
+        Tell what happens on the buses, by :meth:`watch` and :meth:`events`.
 
     Attributes
     ----------
@@ -71,12 +73,13 @@ class RtlMachine:
     """
 
     def __init__(self, platform: Platform | None = None, *, params: SystemParams | None = None,
-                 engine: str = "auto", vcd: Path | None = None):
+                 engine: str = "auto", vcd: Path | None = None, watched: bool = False):
         self.platform = platform or Platform()
         if self.platform.coherent:
             raise ValueError(f"Platform must not be coherent in this build, not {self.platform!r}")
         self.top = Top(params or params_for(self.platform), memory_base=self.platform.memory_base,
-                       memory_size=self.platform.memory_size)
+                       memory_size=self.platform.memory_size, watched=watched)
+        self._watching = False
         self._word = self.top.host.word_bytes
         self._ctx = self._coroutine = None
         self._stack = ExitStack()
@@ -95,6 +98,8 @@ class RtlMachine:
 
     def _start(self):
         self._handler, self._in_handler, self._enabled, self._program = None, False, 0, None
+        if self.top.log:
+            self.top.log.reset()
         while self._ctx is None:
             self._simulator.advance()
         if not self.platform.has_iommu:         # it is there, and lets everything pass
@@ -135,6 +140,8 @@ class RtlMachine:
         self._program = (op, addr, size, cached)
         while self._program is not None:
             self._simulator.run()
+        if self._watching:
+            self.top.log.collect(self._ctx)
         if self._done.resp is not Resp.OKAY:
             raise BusError(addr if op in (Op.READ, Op.WRITE) else self._done.addr,
                            self._done.resp.name)
@@ -289,6 +296,18 @@ class RtlMachine:
             raise ValueError(f"Range must lie in memory at {self.platform.memory_base:#x}, not "
                              f"{addr:#x} with {size} bytes")
         return offset // self._word, -(-(offset + size) // self._word)
+
+    # What happens on the buses
+
+    def watch(self, *, on: bool) -> None:
+        """Keep note of what happens on the buses, or not; a machine that is not watched, cannot."""
+        self._watching = on and self.top.log is not None
+        if self._watching:
+            self.top.log.collect(self._ctx, keep=False)
+
+    def events(self) -> list[BusEvent]:
+        """Take what happened since the last call, in order."""
+        return self.top.log.take() if self._watching else []
 
     # Controls of the simulated memory
 

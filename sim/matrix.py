@@ -144,7 +144,7 @@ class Machines:
         else:
             from .machine import RtlMachine  # Amaranth is slow to import
 
-            self._built[platform] = RtlMachine(platform, engine=self._engine)
+            self._built[platform] = RtlMachine(platform, engine=self._engine, watched=True)
         return self._built[platform]
 
     def close(self) -> None:

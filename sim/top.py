@@ -10,6 +10,7 @@ from rtl.params import SystemParams
 from rtl.spec.platform import Irq
 from rtl.system import System
 
+from .bus_log import BusLog
 from .checked import Checked
 from .dram import Dram
 from .host_port import HostPort
@@ -18,10 +19,6 @@ __all__ = ["HANG_CYCLES", "Top"]
 
 #: A command that takes longer has hung.
 HANG_CYCLES = 100_000
-
-
-def _checked(block: wiring.Component, name: str) -> Checked:
-    return Checked(block, depth=64)
 
 
 class Top(wiring.Component):
@@ -33,6 +30,8 @@ class Top(wiring.Component):
         Parameters of the blocks.
     memory_base, memory_size : int
         Range of memory, in bytes.
+    watched : bool
+        Log what happens on the buses.
 
     Members
     -------
@@ -45,20 +44,28 @@ class Top(wiring.Component):
     ----------
     system, dram, host
         What is inside.
+    log : BusLog or None
+        What happened on the buses.
     """
 
-    def __init__(self, params: SystemParams, *, memory_base: int, memory_size: int):
+    def __init__(self, params: SystemParams, *, memory_base: int, memory_size: int,
+                 watched: bool = False):
         cache = params.cache
-        self.system = System(params, wrap=_checked)
+        self.system = System(params, wrap=self._wrap)
         self.dram = Dram(self.system.memory.signature, base=memory_base, size=memory_size)
         self.host = HostPort(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
                                            id_width=cache.id_width),
                              line_bytes=cache.line_bytes, irqs=len(Irq))
+        self.log = BusLog(self.host.cycles) if watched else None
         host = self.host.signature.members
         super().__init__({
             "command": host["command"], "done": host["done"], "enabled": host["enabled"],
             "cycles": host["cycles"], "irqs": Out(len(Irq)),
         })
+
+    def _wrap(self, block: wiring.Component, name: str) -> Elaboratable:
+        checked = Checked(block, depth=64)
+        return self.log.wrap(checked, name) if self.log else checked
 
     def elaborate(self, platform):
         m = Module()

@@ -101,10 +101,12 @@ class BusLog:
     ----------
     cycles : Signal
         The clock cycle.
+    bus_offset : int
+        Added to the addresses of devices before they reach the IOMMU; taken off again.
     """
 
-    def __init__(self, cycles: Signal):
-        self._cycles = cycles
+    def __init__(self, cycles: Signal, bus_offset: int = 0):
+        self._cycles, self._offset = cycles, bus_offset
         self._logs: dict[Seen, ChannelLog] = {}
         self._taken: dict[Seen, int] = {}
         self._events: list[BusEvent] = []
@@ -136,9 +138,11 @@ class BusLog:
             if end - first > log.depth:
                 raise RuntimeError(f"Log of {kind.value} must hold {end - first} accesses of one "
                                    f"command, and has room for {log.depth}")
+            offset = self._offset if kind in (Seen.DMA_READ, Seen.DMA_WRITE) else 0
             for number in range(first, end):
                 entry = log.LAYOUT.from_bits(ctx.get(log.entries[number % log.depth]))
-                new.append(BusEvent(entry.cycle, kind, entry.addr, entry.bytes))
+                addr = entry.addr - offset & 0xFFFF_FFFF_FFFF_FFFF
+                new.append(BusEvent(entry.cycle, kind, addr, entry.bytes))
         self._events += sorted(new, key=lambda event: event.cycle)
 
     def reset(self) -> None:

@@ -56,7 +56,7 @@ class Top(wiring.Component):
         self.host = HostPort(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
                                            id_width=cache.id_width),
                              line_bytes=cache.line_bytes, irqs=len(Irq))
-        self.log = BusLog(self.host.cycles) if watched else None
+        self.log = BusLog(self.host.cycles, params.bus_offset) if watched else None
         host = self.host.signature.members
         super().__init__({
             "command": host["command"], "done": host["done"], "enabled": host["enabled"],

@@ -8,7 +8,8 @@ from kernel_api import GFP_KERNEL, DmaAddr, Kernel, dma_alloc_coherent, dma_free
 
 __all__ = ["DeviceEnd"]
 
-_BYTES = 64 << 10
+#: Memory of its own; what is longer goes through it piece by piece.
+_BYTES = 8 << 10
 
 
 class DeviceEnd:
@@ -25,16 +26,24 @@ class DeviceEnd:
         self._va, self._dma = dma_alloc_coherent(self.dev, _BYTES, GFP_KERNEL)
 
     def read(self, dma: DmaAddr, size: int) -> bytes | str:
-        """Read ``size`` bytes, up to 64 KiB; ``"refused"`` if the bus does not answer."""
-        if self._kernel.cdma.copy([(dma, self._dma, size)]):
-            return "refused"
-        return self._kernel.cpu.load(self._va, size)
+        """Read ``size`` bytes; ``"refused"`` if the bus does not answer."""
+        data = b""
+        for at in range(0, size, _BYTES):
+            part = min(_BYTES, size - at)
+            if self._kernel.cdma.copy([(dma + at, self._dma, part)]):
+                return "refused"
+            data += self._kernel.cpu.load(self._va, part)
+        return data
 
     def write(self, dma: DmaAddr, data: bytes) -> bool:
-        """Write ``data``, up to 64 KiB. False if the bus refuses."""
-        self._kernel.cpu.store(self._va, data)
-        wmb()
-        return not self._kernel.cdma.copy([(self._dma, dma, len(data))])
+        """Write ``data``. False if the bus refuses; what was written before that, is."""
+        for at in range(0, len(data), _BYTES):
+            part = data[at:at + _BYTES]
+            self._kernel.cpu.store(self._va, part)
+            wmb()
+            if self._kernel.cdma.copy([(self._dma, dma + at, len(part))]):
+                return False
+        return True
 
     def release(self) -> None:
         """Give the memory back."""

@@ -15,8 +15,9 @@ def main(kernel):
     with DeviceEnd(kernel) as device:
         sgl = [Scatterlist() for _ in range(2)]
         sg_init_table(sgl, 2)
-        pages = [get_zeroed_page(GFP_KERNEL) for _ in range(3)]
-        for sg, page, text in zip(sgl, pages[::2], (b"one.", b"two."), strict=True):
+        block = __get_free_pages(GFP_KERNEL, 2)
+        for sg, page, text in zip(sgl, (block, block + 2 * PAGE_SIZE), (b"one.", b"two."),
+                                  strict=True):
             cpu.store(page, text * 1024)
             sg_set_buf(sg, page, PAGE_SIZE)
         count = dma_map_sg(device.dev, sgl, 2, DMA_TO_DEVICE)

@@ -6,8 +6,8 @@ It shows on: machines that bounce: the map fails.
 from kernel_api import *
 
 #: Which checks report it, and what they say is missing.
-CHECKS = ()
-MISSING = ""
+CHECKS = ("X16",)
+MISSING = "dma_max_mapping_size"
 
 
 SIZE = 300 << 10

@@ -196,9 +196,10 @@ class LineHistory:
         """Note a fill or a write-back."""
         self._clock += 1
         for line in self._lines(event.addr, event.size):
-            if event.kind is Seen.FILL:
+            if event.kind is Seen.FILL:         # perhaps for a store that is already noted
                 self._filled[line] = self._clock, event.cycle
-            self._dirty.pop(line, None)
+            else:
+                self._dirty.pop(line, None)
 
     def device_wrote(self, event: BusEvent) -> None:
         """Note a write of a device to memory."""

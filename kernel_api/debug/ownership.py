@@ -231,6 +231,12 @@ class Ownership(BusWatch):
         self.reporter.report("X9", None, f"{what} called where nothing may sleep",
                               "process context")
 
+    def too_long(self, dev: Device, size: int, limit: int) -> None:
+        """X16."""
+        self.reporter.report("X16", dev, f"map of {size} bytes, of which bounce memory holds "
+                             f"{limit} at once: it fails here, whatever is free",
+                             "dma_max_mapping_size")
+
     def pool_block(self, phys: PhysAddr, size: int, *, free: bool) -> None:
         """Remember free blocks, for X15."""
         self.drain()

@@ -66,5 +66,8 @@ class Checker:
     def tainted(self, what: str) -> None:
         """Learn that a number that a device can change is used unchecked."""
 
+    def too_long(self, dev: Device, size: int, limit: int) -> None:
+        """Learn that more was to be bounced at once than can ever be."""
+
     def cannot_sleep(self, what: str) -> None:
         """Learn that a function that may sleep was called where nothing may."""

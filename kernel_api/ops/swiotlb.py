@@ -15,6 +15,7 @@ from ..core.attrs import DMA_ATTR_NO_WARN, DMA_FROM_DEVICE, DMA_TO_DEVICE, Dir
 from ..core.bug import WARN
 from ..core.gfp import Gfp
 from ..core.kernel import Kernel
+from ..core.tell import tell
 from ..device.device import Device
 from ..device.messages import dev_warn
 from ..memory.buddy import MAX_ORDER
@@ -94,6 +95,8 @@ class Swiotlb:
         self.grow()
         slots = self._take_slots(dev, phys, size, alloc_mask)
         if slots is None:
+            if size > swiotlb_max_mapping_size(dev):
+                tell(self.kernel, "too_long", dev, size, swiotlb_max_mapping_size(dev))
             if not attrs & DMA_ATTR_NO_WARN:
                 dev_warn(dev, "swiotlb buffer is full (sz: %d bytes), total %d (slots), used %d "
                          "(slots)", size, self.slots, self.used_slots)

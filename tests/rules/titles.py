@@ -183,6 +183,7 @@ list used with nents instead of the count
 size from a field that the device can write
 list mapped twice
 freed pool block written by the device
+map longer than bounce memory can ever hold
 """
 
 _MISTAKES = """
@@ -212,7 +213,7 @@ bytes around the buffer exposed to the device
 virtual or physical address used as handle
 """
 
-#: ``{"R1": "virtual, physical ...", ...}``: 131 rules, 28 and 15 checks, 24 mistakes.
+#: ``{"R1": "virtual, physical ...", ...}``: 131 rules, 28 and 16 checks, 24 mistakes.
 TITLES: dict[str, str] = {
     f"{letter}{number}": title
     for letter, text in {"R": _RULES, "D": _DEBUG, "X": _OWNERSHIP, "M": _MISTAKES}.items()

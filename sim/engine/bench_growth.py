@@ -20,7 +20,7 @@ from .simulator import NativeEngine, Simulator, WasmEngine
 
 __all__ = ["GROWTH", "growth"]
 
-GROWTH = (0, 2, 8, 32, 64)      # lanes: 2k to 100k flip-flops
+GROWTH = (0, 2, 8, 32, 72)      # lanes: 1.6k to 101k flip-flops
 PERIOD = 1e-8
 CYCLES = 400
 _ENGINES = {"pysim": "pysim", "wasm": WasmEngine, "native": NativeEngine}

@@ -75,6 +75,9 @@ def uncollected():
         yield
     finally:
         if collects:
+            if not gc.get_freeze_count():       # all of it becomes old, without a look at it
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

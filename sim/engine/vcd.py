@@ -22,8 +22,9 @@ MAX_ROWS = 256
 
 _BITS, _TEXT, _RAW = range(3)
 _TABLE_BITS = 8         # text of up to this many bits is looked up by compiled code
-_VARIABLE = 96          # bytes, see runtime_vcd.py
+_ENTRY, _PIECE = struct.Struct("<12Q"), struct.Struct("<5Q")        # see runtime_vcd.py
 _BUFFER = 1 << 20
+_CHUNK = 1 << 16        # bytes that are taken at a time for what describes variables
 
 
 def _binary(file):
@@ -104,6 +105,7 @@ class Waveform:
         self._raw = {}                          # identifier to function and known texts
         self._room = 64
         self._taken = []                        # memory to give back
+        self._free = self._limit = 0            # what is left of the last chunk
         if self._writer.vcd_writer is not None:
             self._writer.vcd_writer.flush()
             self._start(list(self._variables()))
@@ -153,27 +155,42 @@ class Waveform:
         for address, size, bit, count, shift in found:
             start, stop = max(low, shift), min(low + width, shift + count)
             if start < stop:
-                packed.append(struct.pack("<5Q", address, size, bit + start - shift,
+                packed.append(_PIECE.pack(address, size, bit + start - shift,
                                           (1 << stop - start) - 1, start - low))
         return constant >> low & (1 << width) - 1, packed
 
+    def _take(self, length):
+        address = self._model.allocate(length)
+        self._taken.append((address, length))
+        return address
+
     def _put(self, data):
-        address = self._model.put(data)
-        self._taken.append((address, len(data)))
+        """Place bytes, and return their address."""
+        length = -(-len(data) // 8) * 8
+        if self._free + length > self._limit:
+            size = max(length, _CHUNK)
+            self._free = self._take(size)
+            self._limit = self._free + size
+        address = self._free
+        self._free += length
+        self._model.memory[address:address + len(data)] = data
         return address
 
     def _variable(self, variable, what, whole):
         """Return the packed table entry of one variable, or None when it is constant."""
-        whole, low, width = (_looked_at(what, whole) if not isinstance(what, Value)
-                             else _part_of(what) or (whole, 0, len(whole)))
+        bits = _part_of(what) if isinstance(what, Value) else None
+        if bits:
+            whole, low, width = bits
+        elif isinstance(what, Value):
+            low, width = 0, len(whole)
+        else:
+            whole, low, width = _looked_at(what, whole)
         constant, pieces = self._pieces(whole, low, width)
         if not pieces:
             return None
         count = words_of(width)
-        kind, strings = _BITS, 0
-        end = (" " + variable.ident + "\n").encode()
-        longest = width
-        if not (isinstance(what, Value) and _part_of(what)):
+        kind, strings, longest = _BITS, 0, width
+        if not bits:
             function = _text_of(what, whole, low)
 
             def text(bits):
@@ -197,10 +214,13 @@ class Waveform:
             else:
                 kind = _RAW
                 self._raw[variable.ident] = function, variable, {}
+        end = f" {variable.ident}\n".encode()
         self._room += longest + len(end) + 24
-        words = b"\0" * 16 * count + constant.to_bytes(8 * count, "little")
-        return struct.pack("<12Q", 0, kind, width, len(pieces), self._put(b"".join(pieces)), count,
-                           self._put(words), self._put(end + b" " * 8), len(end), strings, 0, 0)
+        at = self._put(b"".join((*pieces, bytes(16 * count), constant.to_bytes(8 * count, "little"),
+                                 end, b" " * 8)))
+        values = at + _PIECE.size * len(pieces)
+        return _ENTRY.pack(0, kind, width, len(pieces), at, count, values, values + 24 * count,
+                           len(end), strings, 0, 0)
 
     def _start(self, variables):
         words, layout = self._words, self._model.layout
@@ -214,11 +234,10 @@ class Waveform:
         table = self._put(b"".join(entries) or b" ")
         first, members = array("I", [0]), array("I")
         for carrier in range(64 * (layout.part_words + layout.group_words + layout.root_words)):
-            members.extend(table + _VARIABLE * n for n in lists[carrier])
+            members.extend(table + _ENTRY.size * n for n in lists[carrier])
             first.append(len(members))
         length = max(_BUFFER, 3 * self._room)
-        self._buffer = self._model.allocate(length)
-        self._taken.append((self._buffer, length))
+        self._buffer = self._take(length)
         words[Control.VCD_FIRST] = self._put(first.tobytes())
         words[Control.VCD_LIST] = self._put(members.tobytes() or b" ")
         words[Control.VCD_BUFFER] = self._buffer

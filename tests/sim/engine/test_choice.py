@@ -1,5 +1,6 @@
 """Which engine is taken, and what is said when it cannot be."""
 
+import gc
 import sys
 
 import pytest
@@ -179,3 +180,19 @@ def test_too_wide(wide):
     m.d.comb += Signal().eq(wide(Const(1) << Cat(count, C(0, 9))))
     with pytest.raises(OverflowError, match=r"131072 bits wide, which is unlikely to simulate"):
         Simulator(m)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_collection_is_as_before(collects):
+    """Construction does without it, and what somebody froze stays frozen."""
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        Simulator(counter()[0])
+        assert gc.isenabled() == collects and gc.get_freeze_count() == 0
+        gc.freeze()
+        Simulator(counter()[0])
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        (gc.enable if before else gc.disable)()

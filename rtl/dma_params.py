@@ -61,15 +61,26 @@ class RingParams(DmaParams):
         Slots of descriptors that are fetched ahead at most.
     own_port : bool
         Whether the rings have a port of their own.
+    fill : bool
+        Whether memory can be filled with a pattern.
+    strided : bool
+        Whether a descriptor can have rows, each at a stride from the one before.
+    cyclic : bool
+        Whether a ring can be repeated without end.
     """
 
     reads_in_flight: int = 16
     device_id: int = 0x11
     depth: int = 32
     own_port: bool = False
+    fill: bool = False
+    strided: bool = False
+    cyclic: bool = False
 
     def __post_init__(self):
         super().__post_init__()
         one_of("Data width of a ring", self.data_width, (32, 64, 128))
         one_of("Ring depth", self.depth, (8, 16, 32, 64, 128, 256))
-        flag("Own port", self.own_port)
+        for what, value in (("Own port", self.own_port), ("Fill", self.fill),
+                            ("Strided", self.strided), ("Cyclic", self.cyclic)):
+            flag(what, value)

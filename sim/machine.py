@@ -31,7 +31,8 @@ def params_for(platform: Platform) -> SystemParams:
         iommu=IommuParams(phys_bits=platform.phys_bits),
         dma=DmaParams(device_id=platform.cdma_device_id),
         bus_offset=platform.dma_offset,
-        ring=RingParams(device_id=platform.ring_device_id), channels=platform.channels,
+        ring=RingParams(device_id=platform.ring_device_id, fill=True, strided=True, cyclic=True),
+        channels=platform.channels,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes))
 
 

@@ -108,7 +108,7 @@ class Dma(wiring.Component):
             registers.acked.eq(mover.acked),
             registers.acked_span.eq(mover.acked_span),
             registers.busy.eq(frontend.busy | mover.busy | completion.busy),
-            registers.pending.eq(frontend.pending | completion.pending),
+            registers.pending.eq(frontend.pending | mover.pending | completion.pending),
             frontend.stop.eq(registers.stop),
             mover.stop.eq(registers.stop),
             completion.stop.eq(registers.stop),

@@ -55,6 +55,8 @@ class Mover(wiring.Component):
         Issue no further burst.
     busy : ``Out(1)``
         Bursts are outstanding.
+    pending : ``Out(1)``
+        A copy was taken whose entry is still to come.
     """
 
     def __init__(self, params: DmaParams, *, label: ShapeLike, fill: bool = False):
@@ -70,6 +72,7 @@ class Mover(wiring.Component):
             "acked_span": Out(12),
             "stop":       In(1),
             "busy":       Out(1),
+            "pending":    Out(1),
         })
 
     def elaborate(self, platform):
@@ -82,8 +85,9 @@ class Mover(wiring.Component):
         m.submodules.planner = planner = Planner(
             addr_width=params.addr_width, bus_bytes=bus_bytes, page_bytes=to_read.page_bytes,
             label=self._label, fill=self._fill)
-        m.submodules.waiting = waiting = Queue(planner.writes.p.shape(), in_flight)
         m.submodules.to_write = to_write = BurstSplitter(**cut, tag=planner.writes.p.tag.shape())
+        # Bursts wait here for their rows, and copies behind them may be read meanwhile.
+        m.submodules.waiting = waiting = Queue(to_write.bursts.p.shape(), 2 * in_flight)
         sizes = {"page_bytes": to_read.page_bytes,
                  "rows": 2 * in_flight * to_read.page_bytes // bus_bytes}
         m.submodules.reader = reader = ReadEngine(params, **sizes)
@@ -93,13 +97,13 @@ class Mover(wiring.Component):
 
         connect(m, flipped(self.jobs), planner.jobs)
         connect(m, planner.reads, to_read.runs)
-        connect(m, planner.writes, waiting.i)
+        connect(m, planner.writes, to_write.runs)
         connect(m, planner.entries, flipped(self.entries))
         connect(m, to_read.bursts, reader.bursts)
         connect(m, reader.beats, realigner.beats)
         connect(m, realigner.rows, writer.rows)
-        connect(m, waiting.o, to_write.runs)
-        connect(m, to_write.bursts, writer.bursts)
+        connect(m, to_write.bursts, waiting.i)
+        connect(m, waiting.o, writer.bursts)
         connect(m, writer.finished, flipped(self.finished))
         connect(m, reader.bus, flipped(self.reads))
         connect(m, writer.bus, flipped(self.writes))
@@ -114,6 +118,7 @@ class Mover(wiring.Component):
             self.acked.eq(writer.acked),
             self.acked_span.eq(writer.acked_span),
             self.busy.eq(reader.busy | writer.busy),
+            self.pending.eq(planner.pending),
             reader.stop.eq(self.stop | writer.failed),
             writer.stop.eq(self.stop),
         ]

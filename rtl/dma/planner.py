@@ -66,6 +66,8 @@ class Planner(wiring.Component):
         Bytes to write; with ``fill`` tagged with :class:`FillLayout`.
     entries : ``Out(stream.Signature(EntryLayout(label)))``
         Every copy, in order.
+    pending : ``Out(1)``
+        A copy was taken and not yet handed over.
     """
 
     def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int, label: ShapeLike,
@@ -78,6 +80,7 @@ class Planner(wiring.Component):
             "reads":   Out(stream.Signature(RunLayout(**run, tag=PlaceLayout(bus_bytes)))),
             "writes":  Out(stream.Signature(RunLayout(**run, tag=FillLayout() if fill else 0))),
             "entries": Out(stream.Signature(EntryLayout(label))),
+            "pending": Out(1),
         })
 
     def elaborate(self, platform):
@@ -135,6 +138,7 @@ class Planner(wiring.Component):
             self.writes.valid.eq(valid & ~faulty & (self.reads.ready | is_fill) &
                                  self.entries.ready),
             self.jobs.ready.eq(~halted & (~held | taken & ~faulty)),
+            self.pending.eq(valid),
         ]
         with m.If(taken & faulty):
             m.d.sync += halted.eq(1)

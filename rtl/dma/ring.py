@@ -13,18 +13,19 @@ from .port import Port
 from .ring_completion import RingCompletion
 from .ring_frontend import RingFrontend, RingLabel
 from .ring_registers import RingRegisters
+from .rows import Rows
 
 __all__ = ["Ring"]
 
 
 class Ring(wiring.Component):
-    """Copy memory by a ring of descriptors; wiring only.
+    """Copy and fill memory by a ring of descriptors; wiring only.
 
     ::
 
-        registers -> frontend -> mover -> completion
-            ^                                  |
-            +----------------------------------+
+        registers -> frontend -> (rows) -> mover -> completion
+            ^                                           |
+            +-------------------------------------------+
 
     Descriptors are read and never written; completions go to a ring of their own. The mover is that
     of :class:`~rtl.dma.dma.Dma`, and so are its promises: room is reserved before a read is issued,
@@ -75,9 +76,14 @@ class Ring(wiring.Component):
             return component
 
         frontend = add("frontend", RingFrontend(params))
-        mover = add("mover", Mover(params, label=RingLabel()))
+        mover = add("mover", Mover(params, label=RingLabel(params), fill=params.fill))
         completion = add("completion", RingCompletion(params))
-        connect(m, frontend.jobs, mover.jobs)
+        if params.strided:
+            rows = add("rows", Rows(mover.jobs.p.shape()))
+            connect(m, frontend.jobs, rows.work)
+            connect(m, rows.jobs, mover.jobs)
+        else:
+            connect(m, frontend.jobs, mover.jobs)
         connect(m, mover.entries, completion.entries)
         connect(m, mover.finished, completion.finished)
 
@@ -96,7 +102,7 @@ class Ring(wiring.Component):
         connect(m, mover.writes, port.writes[0])
 
         m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
-            "base", "size_log2", "tail", "place", "number")]
+            "base", "size_log2", "tail", "place", "number", "cyclic")]
         m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
             "completed", "faulty", "fault", "address", "label")]
         m.d.comb += [
@@ -110,6 +116,6 @@ class Ring(wiring.Component):
             registers.acked.eq(mover.acked),
             registers.acked_span.eq(mover.acked_span),
             registers.busy.eq(frontend.busy | mover.busy | completion.busy),
-            registers.pending.eq(frontend.pending | completion.pending),
+            registers.pending.eq(frontend.pending | mover.pending | completion.pending),
         ]
         return m

@@ -21,8 +21,8 @@ class RingCompletion(wiring.Component):
 
     When a copy has finished, its completion is written, and when that is acknowledged, the copy is
     ``completed``, or it is ``faulty``; then nothing else is written or reported until reset.
-    Several may be outstanding. A completion is on the bus two cycles after the copy finished;
-    throughput is one every two cycles.
+    Several may be outstanding. A row of which more follow leaves no completion. A completion is on
+    the bus one cycle after the copy finished; throughput is one a cycle.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RingCompletion(wiring.Component):
     faulty : ``Out(1)``, ``fault`` : ``Out(Fault)``, ``address`` : ``Out(addr_width)``
         High when a copy ends with a fault, or its completion could not be written; the burst that
         failed.
-    label : ``Out(RingLabel())``
+    label : ``Out(RingLabel(...))``
         Of the copy.
     stop : ``In(1)``
         Start no further write.
@@ -59,7 +59,7 @@ class RingCompletion(wiring.Component):
     def __init__(self, params: RingParams):
         self._params = params
         super().__init__({
-            "entries":    In(stream.Signature(EntryLayout(RingLabel()))),
+            "entries":    In(stream.Signature(EntryLayout(RingLabel(params)))),
             "finished":   In(stream.Signature(FaultLayout(params.addr_width))),
             "base":       In(params.addr_width),
             "size_log2":  In(4),
@@ -70,7 +70,7 @@ class RingCompletion(wiring.Component):
             "faulty":     Out(1),
             "fault":      Out(Fault),
             "address":    Out(params.addr_width),
-            "label":      Out(RingLabel()),
+            "label":      Out(RingLabel(params)),
             "stop":       In(1),
             "busy":       Out(1),
             "pending":    Out(1),
@@ -81,48 +81,49 @@ class RingCompletion(wiring.Component):
         params = self._params
         aw, w, b = self.bus.aw, self.bus.w, self.bus.b
         m.submodules.started = started = Queue(self.entries.p.shape(), 2 * params.reads_in_flight)
-        m.submodules.written = written = Queue(RingLabel(), params.reads_in_flight)
+        m.submodules.written = written = Queue(RingLabel(params), params.reads_in_flight)
         m.submodules.places = places = Queue(params.addr_width, 2)
         m.submodules.said = entries = Queue(data.StructLayout({
             "said": struct(COMPLETION), "upper": 1}), 2)
         connect(m, flipped(self.entries), started.i)
 
-        # What allows a copy to be taken stays until one is taken.
         entry = started.o.p
         planned = Signal()
         fault, last = Signal(Fault), Signal(Fault)      # `last` stays once it is not `NONE`
-        take, due = Signal(), Signal()
+        take, write = Signal(), Signal()
         m.d.comb += planned.eq(entry.fault != Fault.NONE)
         with m.If(planned):
             m.d.comb += fault.eq(entry.fault)
         with m.Else():
             m.d.comb += fault.eq(self.finished.p.fault)
-        m.d.sync += due.eq(~take & started.o.valid & (planned | self.finished.valid) &
-                           written.i.ready & places.i.ready & entries.i.ready &
-                           (last == Fault.NONE))
         m.d.comb += [
-            take.eq(due & ~self.stop),
+            take.eq(started.o.valid & (planned | self.finished.valid) & written.i.ready &
+                    places.i.ready & entries.i.ready & (last == Fault.NONE) & ~self.stop),
+            write.eq(take),
             started.o.ready.eq(take),
             self.finished.ready.eq(take & ~planned),
-            written.i.valid.eq(take),
+            written.i.valid.eq(write),
             written.i.p.eq(entry.label),
         ]
+        if params.strided:
+            with m.If(entry.label.more & (fault == Fault.NONE)):
+                m.d.comb += write.eq(0)
 
         count = Signal(17)                              # completions so far
         inside = Signal(16)
         m.d.comb += inside.eq(count & ~(~C(0, 17) << self.size_log2))
         said = entries.i.p.said
         m.d.comb += [
-            places.i.valid.eq(take),
+            places.i.valid.eq(write),
             places.i.p.eq(self.base | inside << exact_log2(COMPLETION_BYTES)),
-            entries.i.valid.eq(take),
+            entries.i.valid.eq(write),
             entries.i.p.upper.eq(inside[0]),
             said.slot.eq(entry.label.slot),
             said.fault.eq(fault),
             said.phase.eq(~(count >> self.size_log2)[0]),
             said.bytes.eq(self.done_bytes),
         ]
-        with m.If(take):
+        with m.If(write):
             m.d.sync += [count.eq(count + 1), last.eq(fault)]
 
         # An entry goes out in one or two beats. Where a beat has room for more, lanes choose.

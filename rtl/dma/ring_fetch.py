@@ -49,6 +49,8 @@ class RingFetch(wiring.Component):
         Next slot to ask for.
     place : ``In(1)``, ``number`` : ``In(16)``
         Set ``head``. Only while nothing is under way.
+    cyclic : ``In(1)``
+        Behind the slot before ``tail`` comes slot 0.
     run : ``In(1)``
         Ask for more.
     freed : ``In(2)``
@@ -74,6 +76,7 @@ class RingFetch(wiring.Component):
             "head":      Out(16),
             "place":     In(1),
             "number":    In(16),
+            "cyclic":    In(1),
             "run":       In(1),
             "freed":     In(2),
             "bus":       Out(ReadSignature(addr_width=addr_width, data_width=data_width)),
@@ -87,17 +90,24 @@ class RingFetch(wiring.Component):
         beats = SLOT_BYTES * 8 // self._data_width      # of a slot
         slot_bits, group_bits = exact_log2(SLOT_BYTES), exact_log2(BURST_SLOTS)
 
-        # Slots to the tail, or to the end of the group if that is nearer. Room is counted in whole
-        # groups, a cycle ahead.
+        # Slots to the tail, or to the end of the group if that is nearer. The tail is never a whole
+        # counter's range ahead, so that comparing groups tells. Room is counted in whole groups, a
+        # cycle ahead.
         free = Signal(range(self._depth + 1), init=self._depth)
         may, ask = Signal(), Signal()
-        left, group, count = Signal(16), Signal(group_bits + 1), Signal(group_bits + 1)
+        near, count = Signal(), Signal(group_bits + 1)
+        group_end, after = Signal(16), Signal(16)
         m.d.comb += [
-            left.eq(self.tail - head),
-            group.eq(BURST_SLOTS - head[:group_bits]),
-            count.eq(Mux(left < group, left, group)),
-            ask.eq(may & self.run & (left != 0)),
+            near.eq(self.tail[group_bits:] == head[group_bits:]),
+            ask.eq(may & self.run & (self.tail != head)),
+            count.eq(BURST_SLOTS - head[:group_bits]),
+            group_end.eq(Cat(C(0, group_bits), head[group_bits:] + 1)),
+            after.eq(group_end),
         ]
+        with m.If(near):
+            m.d.comb += [count.eq((self.tail - head)[:group_bits]), after.eq(self.tail)]
+        with m.If(self.cyclic & (near | (group_end == self.tail))):
+            m.d.comb += after.eq(0)
         m.d.sync += [
             may.eq(~ask & (~ar.valid | ar.ready) & (free >= BURST_SLOTS)),
             free.eq(free + self.freed - Mux(ask, count, 0)),
@@ -109,7 +119,7 @@ class RingFetch(wiring.Component):
                 ar.valid.eq(1),
                 ar.p.addr.eq(self.base | inside << slot_bits),
                 ar.p.len.eq(count * beats - 1),
-                head.eq(head + count),
+                head.eq(after),
             ]
         with m.Elif(ar.ready):
             m.d.sync += ar.valid.eq(0)
@@ -117,7 +127,8 @@ class RingFetch(wiring.Component):
             m.d.sync += head.eq(self.number)
 
         # Beats into slots.
-        slot, number = self.slots.p, Signal(16)
+        slot, number, following = self.slots.p, Signal(16), Signal(16)
+        m.d.comb += following.eq(number + 1)
         resp = Signal(2)
         if beats > 1:
             beat = Signal(range(beats))
@@ -144,7 +155,7 @@ class RingFetch(wiring.Component):
             with m.If(resp[0]):
                 m.d.comb += slot.fault.eq(Fault.SG_DEC)
         with m.If(self.slots.valid):
-            m.d.sync += number.eq(number + 1)
+            m.d.sync += number.eq(Mux(self.cyclic & (following == self.tail), 0, following))
         with m.If(self.place):
             m.d.sync += number.eq(self.number)
         return m

@@ -6,24 +6,30 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.layouts import struct
 from rtl.params import RingParams
-from rtl.spec.ring_formats import SLOT_BYTES, WORD_0, WORD_1, WORD_2, RingOp
+from rtl.spec.ring_formats import SLOT_BYTES, WORD_1
 from rtl.stream.through import ThroughQueue
 
-from .jobs import SPAN_BITS, Fault, JobLayout, ReadSignature
+from .jobs import Fault, JobLayout, ReadSignature
+from .ring_decoder import RingDecoder
 from .ring_fetch import RingFetch
+from .rows import RowsLayout
 
 __all__ = ["RingFrontend", "RingLabel"]
 
 
 class RingLabel(data.StructLayout):
-    """What a copy from the ring is known by: ``slot``, and whether it asks for an interrupt."""
+    """What a copy from the ring is known by.
 
-    def __init__(self):
-        super().__init__({"slot": 16, "irq": 1})
+    ``slot``; ``irq`` (it asks for an interrupt); where descriptors have rows, ``more`` (it is one
+    of them, and not the last).
+    """
+
+    def __init__(self, params: RingParams):
+        super().__init__({"slot": 16, "irq": 1, **({"more": 1} if params.strided else {})})
 
 
 class RingFrontend(wiring.Component):
-    """Put the slots of descriptors together, and say what they ask for.
+    """Fetch descriptors, put their slots together, and keep what they ask for.
 
     A descriptor that cannot be carried out becomes a copy with that fault; one that cannot be read
     also is the last one until reset. A copy shows in the cycle of its last beat; throughput is that
@@ -36,12 +42,12 @@ class RingFrontend(wiring.Component):
 
     Members
     -------
-    base, size_log2, tail, head, place, number, run
+    base, size_log2, tail, head, place, number, cyclic, run
         See :class:`RingFetch`.
     bus : ``Out(ReadSignature(...))``
         Bus.
-    jobs : ``Out(stream.Signature(JobLayout(...)))``
-        Copies.
+    jobs : ``Out(stream.Signature(...))``
+        Copies: :class:`RowsLayout` where ``strided`` is there, else :class:`JobLayout`.
     busy : ``Out(1)``
         Slots were asked for and did not come yet.
     pending : ``Out(1)``
@@ -50,6 +56,7 @@ class RingFrontend(wiring.Component):
 
     def __init__(self, params: RingParams):
         self._params = params
+        job = JobLayout(params.addr_width, RingLabel(params), fill=params.fill)
         super().__init__({
             "base":      In(params.addr_width),
             "size_log2": In(4),
@@ -57,10 +64,11 @@ class RingFrontend(wiring.Component):
             "head":      Out(16),
             "place":     In(1),
             "number":    In(16),
+            "cyclic":    In(1),
             "run":       In(1),
             "bus":       Out(ReadSignature(addr_width=params.addr_width,
                                            data_width=params.data_width)),
-            "jobs":      Out(stream.Signature(JobLayout(params.addr_width, RingLabel()))),
+            "jobs":      Out(stream.Signature(RowsLayout(job) if params.strided else job)),
             "busy":      Out(1),
             "pending":   Out(1),
         })
@@ -79,10 +87,9 @@ class RingFrontend(wiring.Component):
         first = Signal.like(slot)
         halfway = Signal()
         dead = Signal()                     # what comes after a slot that could not be read
-        low, high = (slot.words[:SLOT_BYTES * 4], slot.words[SLOT_BYTES * 4:])
-        now = struct(WORD_1)(high)
         long = Signal()
-        m.d.comb += long.eq(now.long & (slot.fault == Fault.NONE))
+        m.d.comb += long.eq(struct(WORD_1)(slot.words[SLOT_BYTES * 4:]).long &
+                            (slot.fault == Fault.NONE))
         with m.If(came):
             m.d.sync += [
                 halfway.eq(~halfway & long),
@@ -93,44 +100,19 @@ class RingFrontend(wiring.Component):
         with m.If(self.place):
             m.d.sync += halfway.eq(0)
 
-        job, word_2 = queue.i.p, struct(WORD_2)(low)
-        start, word_1 = Signal.like(slot), Signal.like(now)
+        m.submodules.decoder = decoder = RingDecoder(params, label=RingLabel(params))
         m.d.comb += [
-            start.eq(Mux(halfway, first.as_value(), slot.as_value())),
-            word_1.eq(start.words[SLOT_BYTES * 4:]),
-        ]
-        short = struct(WORD_0)(start.words[:SLOT_BYTES * 4])
-        src, dst, size = Signal(64), Signal(64), Signal(32)
-        with m.If(halfway):
-            m.d.comb += [
-                src.eq(start.words[:SLOT_BYTES * 4]),
-                dst.eq(Cat(word_1.dst, word_2.dst_high)),
-                size.eq(word_2.size),
-            ]
-        with m.Else():
-            m.d.comb += [
-                src.eq(short.src),
-                dst.eq(word_1.dst),
-                size.eq(Cat(short.size, short.size == 0)),
-            ]
-        m.d.comb += [
+            decoder.first.eq(Mux(halfway, first.as_value(), slot.as_value())),
+            decoder.second.eq(slot),
+            decoder.long.eq(halfway),
             queue.i.valid.eq(came & ~dead & (halfway | ~long)),
-            job.src.eq(src),
-            job.dst.eq(dst),
-            job.span.eq(size - 1),
-            job.label.slot.eq(start.number),
-            job.label.irq.eq(word_1.irq),
+            queue.i.payload.eq(decoder.work),
         ]
-        beyond = (src[params.addr_width:] | dst[params.addr_width:] | size[SPAN_BITS:]).any()
-        with m.If(slot.fault != Fault.NONE):
-            m.d.comb += job.fault.eq(slot.fault)
-        with m.Elif((size == 0) | beyond | (word_1.op != RingOp.COPY) | word_1.strided):
-            m.d.comb += job.fault.eq(Fault.DMA_INT)
 
         # Room: what is kept is counted in slots as they came. Of a long one, one half goes at once.
         m.d.comb += [
             getattr(fetch, name).eq(getattr(self, name))
-            for name in ("base", "size_log2", "tail", "place", "number")]
+            for name in ("base", "size_log2", "tail", "place", "number", "cyclic")]
         m.d.comb += [
             fetch.run.eq(self.run & ~dead),
             fetch.freed.eq((self.jobs.valid & self.jobs.ready) + (came & (dead | long & ~halfway))),

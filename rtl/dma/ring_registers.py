@@ -38,7 +38,7 @@ class RingRegisters(wiring.Component):
         Bus of the registers.
     irq : ``Out(1)``
         Interrupt, level.
-    base, size_log2, tail, head, place, number, run
+    base, size_log2, tail, head, place, number, cyclic, run
         Of :class:`RingFrontend`.
     completion_base : ``Out(addr_width)``, ``done_bytes`` : ``Out(32)``
         For :class:`RingCompletion`.
@@ -68,13 +68,14 @@ class RingRegisters(wiring.Component):
             "head":            In(16),
             "place":           Out(1),
             "number":          Out(16),
+            "cyclic":          Out(1),
             "run":             Out(1),
             "done_bytes":      Out(32),
             "completed":       In(1),
             "faulty":          In(1),
             "fault":           In(Fault),
             "address":         In(params.addr_width),
-            "label":           In(RingLabel()),
+            "label":           In(RingLabel(params)),
             "acked":           In(1),
             "acked_span":      In(12),
             "busy":            In(1),
@@ -93,7 +94,8 @@ class RingRegisters(wiring.Component):
         m.d.comb += [
             cap.version.eq(VERSION),
             cap.data_bytes_log2.eq(exact_log2(params.data_width // 8)),
-            cap.own_port.eq(params.own_port),
+            *(getattr(cap, name).eq(getattr(params, name)) for name in (
+                "own_port", "fill", "strided", "cyclic")),
             cap.reads_in_flight.eq(params.reads_in_flight),
             cap.max_beats_log2.eq(exact_log2(params.max_beats)),
             cap2.addr_bits.eq(params.addr_width),
@@ -119,6 +121,13 @@ class RingRegisters(wiring.Component):
         ]
         with m.If(cr.w_stb & cr.reset_w):
             m.d.sync += cr.reset.eq(1)
+
+        if params.cyclic:
+            m.d.comb += cr.cyclic.eq(self.cyclic)
+            with m.If(cr.w_stb & sr.idle):
+                m.d.sync += self.cyclic.eq(cr.cyclic_w)
+            with m.If(self.clear):
+                m.d.sync += self.cyclic.eq(0)
 
         coalescer = Coalescer()
         m.submodules.coalescer = coalescer

@@ -6,14 +6,16 @@ Word 1 is the same in both, so that the first slot tells which one it is.
 =====  ===========================================  =========================================
 word   compact                                      long
 =====  ===========================================  =========================================
-0      source 47:0, bytes in 63:48 (0 is 65536)     source 63:0, or the pattern of a fill
+0      source 47:0, bytes in 63:48 (0 is 65536)     source 63:0; of a fill, the pattern
 1      destination 47:0, control in 63:48           destination 47:0, control in 63:48
 2                                                   bytes 31:0, destination 63:48, rows - 1
 3                                                   strides of source and destination
 =====  ===========================================  =========================================
 
-A fill repeats the 8 bytes of its pattern from the destination's first byte on. With ``strided``,
-``bytes`` is that of a row; a stride is the distance of two rows in bytes, signed.
+A fill repeats the 8 bytes of its pattern from the first byte of the destination, or of a row, on;
+a compact one repeats the low 4 bytes of word 0. With ``strided``, which only a long one can have,
+``bytes`` is that of a row; a stride is the distance of two rows in bytes, signed. A stride of 0 is
+a fixed address. Addresses of rows are modulo the address space, but no row may cross its end.
 
 Source: this project; docs/ring.md.
 """

@@ -2,7 +2,8 @@
 
 Descriptors and completions are in :mod:`.ring_formats`. ``tail``, ``head`` and ``done`` count slots
 of the descriptor ring, modulo 2**16; a slot's place in the ring is its number modulo the ring's
-size. ``base``, ``completion_base`` and ``size_log2`` must not change while ``run`` is set.
+size. ``base``, ``completion_base`` and ``size_log2`` must not change while ``run`` is set, nor
+``tail`` once a cyclic ring has begun, which only ``reset`` ends.
 
 A completion is in memory when ``done`` counts it. An error sets ``err_irq`` and ``halted``; what
 was issued is completed, and nothing more is fetched until ``reset``. After a reset all registers
@@ -28,6 +29,7 @@ RING_REGISTERS = RegisterMap("ring", "Native ring front end of the DMA engine.",
         Field("own_port", 12, 1, RO, "Descriptors and completions have a port of their own."),
         Field("fill", 13, 1, RO, "Operation `fill` is there."),
         Field("strided", 14, 1, RO, "Several rows a descriptor are there."),
+        Field("cyclic", 15, 1, RO, "`cr.cyclic` is there."),
         Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
         Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
     )),
@@ -42,6 +44,7 @@ RING_REGISTERS = RegisterMap("ring", "Native ring front end of the DMA engine.",
         Field("run", 0, 1, RW, "Fetch descriptors up to the tail."),
         Field("pause", 1, 1, RW, "Issue no burst."),
         Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until outstanding accesses drained."),
+        Field("cyclic", 3, 1, WARL, "Behind the last slot goes slot 0; writable while idle."),
         Field("irq_en", 8, 1, RW, "Interrupt on completion."),
         Field("err_irq_en", 9, 1, RW, "Interrupt on error."),
         Field("irq_threshold", 16, 8, WARL, "Flagged descriptors an interrupt; 0 is not kept."),

@@ -79,7 +79,8 @@ class GoldenMachine:
         self._windows = {CDMA_BASE: self.dma, CACHE_BASE: self.cache}
         first = self.platform.ring_device_id
         self.rings = [Ring(self.port(ring_id, data_bytes=data_bytes), device_id=ring_id,
-                           data_bytes=data_bytes, max_beats=max_beats)
+                           data_bytes=data_bytes, max_beats=max_beats, fill=True, strided=True,
+                           cyclic=True)
                       for ring_id in range(first, first + self.platform.channels)]
         self._windows |= {RING_BASE + k * WINDOW_BYTES: ring for k, ring in enumerate(self.rings)}
         if self.platform.has_iommu:

@@ -12,6 +12,7 @@ from rtl.spec.ring_formats import (
     WORD_0,
     WORD_1,
     WORD_2,
+    WORD_3,
     RingFault,
     RingOp,
 )
@@ -53,7 +54,7 @@ class Ring:
         Value of the register of that name.
     addr_bits : int
         Width of DMA addresses.
-    data_bytes, max_beats, reads_in_flight, depth, own_port
+    data_bytes, max_beats, reads_in_flight, depth, own_port, fill, strided, cyclic
         As :class:`rtl.params.RingParams` has them; what the capability registers say.
 
     Source
@@ -63,14 +64,16 @@ class Ring:
 
     def __init__(self, bus: DeviceBus, *, device_id: int = 0x11, addr_bits: int = 64,
                  data_bytes: int = 8, max_beats: int = 16, reads_in_flight: int = 16,
-                 depth: int = 32, own_port: bool = False):
+                 depth: int = 32, own_port: bool = False, fill: bool = False,
+                 strided: bool = False, cyclic: bool = False):
         self._bus, self._addresses = bus, 1 << addr_bits
         self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
+        self._has = {"fill": fill, "strided": strided, "cyclic": cyclic}
         self._fixed = {
             "cap": RING_REGISTERS["cap"].pack({
                 "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
                 "own_port": own_port, "reads_in_flight": reads_in_flight,
-                "max_beats_log2": max_beats.bit_length() - 1}),
+                "max_beats_log2": max_beats.bit_length() - 1, **self._has}),
             "cap2": RING_REGISTERS["cap2"].pack({"addr_bits": addr_bits, "depth": depth}),
             "device_id": device_id,
         }
@@ -79,7 +82,7 @@ class Ring:
     def reset(self) -> None:
         """Back to the state after power-on, as ``cr.reset`` does."""
         self._kept = dict.fromkeys(_KEPT, 0)
-        self._control = {"run": 0, "pause": 0, "irq_en": 0, "err_irq_en": 0}
+        self._control = {"run": 0, "pause": 0, "cyclic": 0, "irq_en": 0, "err_irq_en": 0}
         self._threshold = self._left = 1
         self._untold = False
         self._irqs: set[str] = set()
@@ -95,8 +98,12 @@ class Ring:
     @property
     def idle(self) -> bool:
         """Whether there is nothing that :meth:`step` would do."""
-        return self._halted or not self._control["run"] or bool(self._control["pause"]) or (
-            self._head == self._kept["tail"])
+        return self._over or bool(self._control["pause"])
+
+    @property
+    def _over(self) -> bool:
+        """Whether all was done, or nothing more will be."""
+        return (self._halted or not self._control["run"] or self._head == self._kept["tail"])
 
     def read(self, offset: int) -> int:
         """Read the 32-bit register at ``offset``; zero where there is none."""
@@ -109,9 +116,8 @@ class Ring:
             case "cr":
                 return _CR.pack({**self._control, "irq_threshold": self._threshold})
             case "sr":
-                over = not self._control["run"] or self._head == self._kept["tail"]
                 return _SR.pack({
-                    "idle": self._halted or over, "paused": self._control["pause"],
+                    "idle": self._over, "paused": self._control["pause"],
                     "halted": self._halted, "fault": self._fault,
                     **dict.fromkeys(self._irqs, 1)})
             case "head":
@@ -136,7 +142,11 @@ class Ring:
             case "cr" if _CR["reset"].get(value):
                 self.reset()
             case "cr":
+                cyclic = self._control["cyclic"]
+                if self._over:
+                    cyclic = _CR["cyclic"].get(value) & self._has["cyclic"]
                 self._control = {key: _CR[key].get(value) for key in self._control}
+                self._control["cyclic"] = cyclic
                 self._threshold = _CR["irq_threshold"].get(value) or self._threshold
                 self._left = self._threshold
             case "sr":
@@ -198,6 +208,8 @@ class Ring:
         """Read the slot at the head."""
         where = self._place("base", self._head, SLOT_BYTES)
         self._head = (self._head + 1) % _SLOTS
+        if self._control["cyclic"] and self._head == self._kept["tail"]:
+            self._head = 0
         try:
             words = self._bus.read(where, SLOT_BYTES)
         except BusError as error:
@@ -214,19 +226,38 @@ class Ring:
 
     def _do(self, first: tuple[int, int], second: tuple[int, int]) -> None:
         """Carry out a descriptor."""
-        target = WORD_1.get(first[1], "dst")
-        if WORD_1.get(first[1], "long"):
+        target, op = WORD_1.get(first[1], "dst"), WORD_1.get(first[1], "op")
+        long, strided = WORD_1.get(first[1], "long"), WORD_1.get(first[1], "strided")
+        if long:
             source, size = first[0], WORD_2.get(second[0], "size")
             target |= WORD_2.get(second[0], "dst_high") << 48
         else:
             source, size = WORD_0.get(first[0], "src"), WORD_0.get(first[0], "size") or 1 << 16
-        if (WORD_1.get(first[1], "op") != RingOp.COPY or WORD_1.get(first[1], "strided") or
-                not 0 < size <= RING_MAX_BYTES or max(source, target) + size > self._addresses):
+        fill = op == RingOp.FILL and self._has["fill"]
+        if (not (op == RingOp.COPY or fill) or not 0 < size <= RING_MAX_BYTES or
+                (strided and not (long and self._has["strided"])) or
+                max(0 if fill else source, target) >= self._addresses):
             raise _Failed(RingFault.INVALID)
-        data = b"".join(self._access(self._bus.read, addr, count)
-                        for addr, count in self._bursts.cut(source, size))
+        rows, strides = 1, (0, 0)
+        if strided:
+            rows = WORD_2.get(second[0], "rows") + 1
+            strides = (WORD_3.get(second[1], "src_stride"), WORD_3.get(second[1], "dst_stride"))
+        pattern = first[0].to_bytes(8, "little")[:8 if long else 4]
+        for row in range(rows):
+            src, dst = ((at + row * _signed(stride)) % self._addresses
+                        for at, stride in zip((source, target), strides, strict=True))
+            if max(0 if fill else src, dst) + size > self._addresses:
+                raise _Failed(RingFault.INVALID)
+            if fill:
+                data = (pattern * (size // len(pattern) + 1))[:size]
+            else:
+                data = b"".join(self._access(self._bus.read, addr, count)
+                                for addr, count in self._bursts.cut(src, size))
+            self._store(dst, data)
+
+    def _store(self, target: int, data: bytes) -> None:
         at = 0
-        for addr, count in self._bursts.cut(target, size):
+        for addr, count in self._bursts.cut(target, len(data)):
             self._access(self._bus.write, addr, data[at:at + count])
             at += count
             self._done_bytes += count
@@ -237,3 +268,7 @@ class Ring:
         except BusError as error:
             raise _Failed(RingFault.DATA_DEC if error.resp == "DECERR" else RingFault.DATA_SLV,
                           self._bursts.word(addr)) from None
+
+
+def _signed(stride: int) -> int:
+    return stride - (stride >> 31 << 32)

@@ -21,12 +21,16 @@ SHAPES = {
     "own port": {"own_port": True, "reads_in_flight": 8},
     "odd": {"data_width": 128, "addr_width": 57, "reads_in_flight": 2, "max_beats": 256,
             "depth": 16, "own_port": True},
+    "all": {"fill": True, "strided": True, "cyclic": True},
+    "narrow, all": {"data_width": 32, "addr_width": 36, "reads_in_flight": 2, "max_beats": 4,
+                    "depth": 8, "fill": True, "strided": True, "cyclic": True},
 }
+FILL = 1
 
 
 @dataclass(frozen=True)
 class Item:
-    """One descriptor. Addresses in bytes."""
+    """One descriptor. Addresses in bytes; of a fill, ``src`` is the pattern."""
 
     src: int
     dst: int
@@ -34,19 +38,55 @@ class Item:
     long: bool = False
     irq: bool = False
     op: int = 0
+    rows: int = 1
+    strides: tuple[int, int] | None = None
 
     @property
     def slots(self) -> int:
         return 2 if self.long else 1
 
     def image(self) -> bytes:
-        control = self.op | self.long << 4 | self.irq << 5
+        control = self.op | self.long << 4 | self.irq << 5 | (self.strides is not None) << 6
         words = [self.src | (0 if self.long else (self.size & 0xFFFF) << 48),
                  self.dst & (1 << 48) - 1 | control << 48]
         assert WORD_1.get(words[1], "irq") == self.irq
         if self.long:
-            words += [self.size & 0xFFFF_FFFF | self.dst >> 48 << 32, 0x5A5A_5A5A]
+            src_stride, dst_stride = self.strides or (0x5A5A_5A5A, 0x5A)
+            words += [self.size & 0xFFFF_FFFF | self.dst >> 48 << 32 |
+                      (self.rows - 1 if self.strides else 0x5A5A) << 48,
+                      src_stride & 0xFFFF_FFFF | (dst_stride & 0xFFFF_FFFF) << 32]
         return b"".join(word.to_bytes(8, "little") for word in words)
+
+    @property
+    def total(self) -> int:
+        """Bytes of all rows."""
+        return self.size * self.rows
+
+    def apply(self, image: bytes, result: bytearray):
+        """Do what it asks for, reading ``image`` and writing ``result``."""
+        src_stride, dst_stride = self.strides or (0, 0)
+        for row in range(self.rows):
+            src, dst = self.src + row * src_stride, self.dst + row * dst_stride
+            pattern = self.src.to_bytes(8, "little")[:8 if self.long else 4] * self.size
+            result[dst:dst + self.size] = (pattern[:self.size] if self.op == FILL else
+                                           image[src:src + self.size])
+
+
+@st.composite
+def works(draw):
+    """Copies and fills, with rows and without; what one writes no other one reads."""
+    result = []
+    for k in range(draw(st.integers(1, 5))):
+        fill, rows = draw(st.booleans()), draw(st.sampled_from([0, 0, 1, 2, 3, 7]))
+        long = bool(rows) or draw(st.booleans())
+        size = draw(st.one_of(st.integers(1, 20), st.integers(1, 100)))
+        strides = (draw(st.integers(-120, 120)), draw(st.integers(-120, 120))) if rows else None
+        src = (draw(st.integers(0, (1 << (64 if long else 32)) - 1)) if fill else
+               SOURCES + 0x400 + draw(st.integers(0, 3000)))
+        dst = TARGETS + 0x400 + k * 0x900 + draw(st.integers(0, 70))
+        result.append(Item(src, dst, size, long, draw(st.booleans()), FILL * fill, rows or 1,
+                           strides))
+    return result
 
 
 @st.composite
@@ -60,7 +100,7 @@ def expected(image: bytes, todo, done: int) -> bytes:
     """Memory after the first ``done`` of ``todo``, without rings."""
     result = bytearray(image)
     for item in todo[:done]:
-        result[item.dst:item.dst + item.size] = image[item.src:item.src + item.size]
+        item.apply(image, result)
     return bytes(result)
 
 

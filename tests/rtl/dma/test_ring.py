@@ -11,11 +11,14 @@ from rtl.params import RingParams
 from rtl.spec.ring_formats import RingFault
 
 from .harness import SOURCES, TARGETS
-from .ring_harness import DONE, RING, SHAPES, Driver, Item, expected, items, rig
+from .ring_harness import DONE, FILL, RING, SHAPES, Driver, Item, expected, items, rig, works
 
 
 def data_of(memory) -> bytes:
     return bytes(memory.data[SOURCES:])
+
+
+BUILDS = [shape for shape in SHAPES if SHAPES[shape].get("strided")]
 
 
 def run(bench, todo, *, shape="default", batches=1, log2=4, **memory_args):
@@ -35,7 +38,7 @@ def run(bench, todo, *, shape="default", batches=1, log2=4, **memory_args):
             for item in batch:
                 number, fault, count = await driver.completion()
                 assert (number, fault) == (slot % (1 << 16), 0)
-                total += item.size
+                total += item.total
                 assert count >= total
                 slot += item.slots
                 flagged += item.irq
@@ -59,6 +62,14 @@ def run(bench, todo, *, shape="default", batches=1, log2=4, **memory_args):
        latency=st.sampled_from([1, 20]), seed=st.integers(0, 99))
 @settings(max_examples=4)
 def test_matches_model(bench, shape, todo, batches, stall, latency, seed):
+    run(bench, todo, shape=shape, batches=batches, stall=stall, latency=latency, seed=seed)
+
+
+@pytest.mark.parametrize("shape", BUILDS)
+@given(todo=works(), batches=st.integers(1, 3), stall=st.sampled_from([0.0, 0.5]),
+       latency=st.sampled_from([1, 20]), seed=st.integers(0, 99))
+@settings(max_examples=12)
+def test_fills_and_rows(bench, shape, todo, batches, stall, latency, seed):
     run(bench, todo, shape=shape, batches=batches, stall=stall, latency=latency, seed=seed)
 
 
@@ -134,8 +145,8 @@ def test_error_and_replay(bench, what, shape):
     Item(SOURCES, TARGETS, 0, long=True), Item(SOURCES, TARGETS, 1 << 26, long=True),
     Item(SOURCES, TARGETS, 8, op=1), Item(SOURCES, TARGETS, 8, op=15),
     Item((1 << 64) - 4, TARGETS, 8, long=True), Item(SOURCES, (1 << 64) - 4, 8, long=True)])
-def test_invalid(bench, item):
-    dut, this, data, rings = rig(bench)
+def test_invalid(bench, item, *, shape="default"):
+    dut, this, data, rings = rig(bench, shape=shape)
 
     @this.testbench
     async def software(ctx):
@@ -151,6 +162,64 @@ def test_invalid(bench, item):
 
     this.run()
     assert data_of(data) == expected(data.image, [Item(SOURCES, TARGETS, 8)], 1)[SOURCES:]
+
+
+@pytest.mark.parametrize("item", [
+    Item(SOURCES, TARGETS, 8, strides=(1, 1)), Item(SOURCES, TARGETS, 8, op=2),
+    Item(SOURCES, TARGETS, 0, long=True, op=FILL), Item(7, (1 << 64) - 4, 8, long=True, op=FILL)])
+def test_invalid_in_any_build(bench, item):
+    test_invalid(bench, item, shape="all")
+
+
+@pytest.mark.parametrize("op", [0, FILL])
+@pytest.mark.parametrize("side", [0, 1])
+def test_row_across_the_end(bench, side, op):
+    """The rows before it are written when the completion says so; addresses go round."""
+    strides = [60, 60]
+    strides[side] = -(TARGETS if side else SOURCES) - 20
+    item = Item(SOURCES, TARGETS, 60, True, op=op, rows=3, strides=tuple(strides))
+    dut, this, data, rings = rig(bench, shape="narrow, all", latency=25)
+    good = op == FILL and side == 0         # a pattern is no address
+
+    @this.testbench
+    async def software(ctx):
+        driver = Driver(ctx, dut, rings)
+        await driver.setup()
+        await driver.submit([item])
+        assert await driver.completion() == (0, 0 if good else RingFault.INVALID,
+                                             180 if good else 60)
+
+    this.run()
+    rows = Item(SOURCES, TARGETS, 60, True, op=op, rows=3 if good else 1, strides=(0, 60))
+    assert data_of(data) == expected(data.image, [rows], 1)[SOURCES:]
+
+
+def test_cyclic(bench):
+    """Periods again and again, an interrupt for each, new data each time; reset ends it."""
+    todo = [Item(SOURCES + 64 * k, TARGETS + 64 * k, 64, irq=True) for k in range(3)]
+    dut, this, data, rings = rig(bench, shape="all", latency=6)
+
+    @this.testbench
+    async def software(ctx):
+        driver = Driver(ctx, dut, rings, log2=6)    # room for completions not yet seen
+        await driver.setup(cyclic=1, irq_threshold=1)
+        await driver.submit(todo)
+        for k in range(40):
+            slot, fault, moved = await driver.completion()
+            assert (slot, fault) == (k % 3, 0)
+            assert moved >= 64 * (k + 1)
+            if k % 10 == 5:
+                await ctx.tick().until(dut.irq)
+                await driver.write("sr", irq=1)
+            if k == 20:
+                data.write(SOURCES, bytes(range(192)))
+        assert await driver.read("head") < 3
+        assert not await driver.read("sr", "idle")
+        assert await driver.reset() < 100
+        assert await driver.read("sr", "idle")
+
+    this.run()
+    assert data.read(TARGETS, 192) == bytes(range(192))
 
 
 @pytest.mark.parametrize("shape", ["smallest", "default"])

@@ -105,6 +105,34 @@ def test_run(bench):
     this.run()
 
 
+@pytest.mark.parametrize("slots", [1, 2, 7, 8, 9, 16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cyclic(bench, shape, slots):
+    """Behind the last slot comes slot 0, again and again, with no gap in between."""
+    addr_width, data_width, depth = SHAPES[shape]
+    dut = RingFetch(addr_width=addr_width, data_width=data_width, depth=depth)
+    this = bench(dut)
+    reads = Reads(dut.bus, lambda addr: (addr, Resp.OKAY), latency=5)
+    this.background(reads.serve)
+
+    @this.testbench
+    async def driver(ctx):
+        ctx.set(dut.size_log2, 4)
+        ctx.set(dut.cyclic, 1)
+        ctx.set(dut.tail, slots)
+        ctx.set(dut.run, 1)
+        number = 0
+        while number < 50:
+            _, _, valid, slot = await ctx.tick().sample(dut.slots.valid, dut.slots.payload)
+            if valid:
+                assert slot.number == number % slots
+                assert slot.words & 0xFFF == number % slots * 16
+                number += 1
+            ctx.set(dut.freed, valid)
+
+    this.run()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_netlist(shape):
     addr_width, data_width, depth = SHAPES[shape]

@@ -35,7 +35,10 @@ def run(bench, shape, todo, *, refused=None, stall=0.0, latency=1, seed=0):
     for item in todo:
         lost = refused is not None and slot <= refused < slot + item.slots
         size = item.size if item.long else item.size & 0xFFFF or 1 << 16
-        invalid = item.op or not 0 < size < 1 << 26 or (item.src | item.dst) >> params.addr_width
+        fill = item.op == 1 and params.fill
+        invalid = ((item.op and not fill) or not 0 < size < 1 << 26 or
+                   (item.dst if fill else item.src | item.dst) >> params.addr_width or
+                   (item.strides and not (params.strided and item.long)))
         expected.append((slot, item, size, Fault.SG_SLV if lost else
                          Fault.DMA_INT if invalid else Fault.NONE))
         slot += item.slots
@@ -48,11 +51,22 @@ def run(bench, shape, todo, *, refused=None, stall=0.0, latency=1, seed=0):
         ctx.set(dut.tail, len(image) // 16)
         ctx.set(dut.run, 1)
         got = await collect(ctx, dut.jobs, len(expected), stall=stall, seed=seed)
-        for job, (slot, item, size, fault) in zip(got, expected, strict=True):
+        for work, (slot, item, size, fault) in zip(got, expected, strict=True):
+            job = work.job if params.strided else work
             assert (job.label.slot, job.fault) == (slot, fault)
             if fault is Fault.NONE:
-                assert (job.src, job.dst, job.span) == (item.src, item.dst, size - 1)
+                src = item.src
+                if fill := params.fill and item.op:
+                    src = src if item.long else src % (1 << 32) * 0x1_0000_0001
+                assert (job.src, job.dst, job.span) == (src, item.dst, size - 1)
                 assert job.label.irq == item.irq
+                if params.fill:
+                    assert job.fill == fill
+                if params.strided:
+                    found = work.rows, work.src_stride, work.dst_stride
+                    strides = [stride % (1 << 32) for stride in item.strides or ()]
+                    assert found[0] == item.rows - 1
+                    assert found == (item.rows - 1, *strides) or not strides
         ctx.set(dut.jobs.ready, 1)
         for _ in range(4 * latency + 20):
             await ctx.tick()
@@ -66,9 +80,13 @@ ADDR = st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 2**48 - 1))
 LONG = st.one_of(ADDR, st.integers(0, 2**64 - 1))
 ITEM = st.one_of(
     st.builds(Item, ADDR, ADDR, st.integers(0, 2**16), irq=st.booleans(),
-              op=st.sampled_from([0, 0, 0, 9])),
+              op=st.sampled_from([0, 0, 0, 1, 9]),
+              strides=st.sampled_from([None, None, None, (1, 2)])),
     st.builds(Item, LONG, LONG, st.one_of(st.integers(0, 2**26), st.integers(0, 2**32 - 1)),
-              long=st.just(True), irq=st.booleans()))
+              long=st.just(True), irq=st.booleans(), op=st.sampled_from([0, 1])),
+    st.builds(Item, LONG, LONG, st.integers(1, 2**26 - 1), long=st.just(True),
+              rows=st.integers(1, 65536),
+              strides=st.tuples(*(st.integers(-2**31, 2**31 - 1),) * 2)))
 
 
 @given(shape=st.sampled_from(sorted(SHAPES)), todo=st.lists(ITEM, min_size=1, max_size=7),

@@ -59,7 +59,9 @@ def test_capabilities(play, shape):
     async def test(ctx, dut, cpu):
         params = RingParams(**SHAPES[shape])
         cap = {"version": 1, "data_bytes_log2": (params.data_width // 8).bit_length() - 1,
-               "own_port": int(params.own_port), "reads_in_flight": params.reads_in_flight,
+               **{name: int(getattr(params, name)) for name in (
+                   "own_port", "fill", "strided", "cyclic")},
+               "reads_in_flight": params.reads_in_flight,
                "max_beats_log2": params.max_beats.bit_length() - 1}
         assert await cpu.read("cap") == {name: value for name, value in cap.items() if value}
         assert await cpu.read("cap2") == {"addr_bits": params.addr_width, "depth": params.depth}
@@ -161,6 +163,19 @@ def test_error_and_reset(play, fault):
             assert await cpu.read(name) == {}
 
     play(test)
+
+
+@pytest.mark.parametrize("shape, there", [("default", False), ("all", True)])
+def test_cyclic(play, shape, there):
+    """The bit is kept where there is something behind it."""
+    async def test(ctx, dut, cpu):
+        await cpu.write("cr", cyclic=1)
+        assert ctx.get(dut.cyclic) == there == ("cyclic" in await cpu.read("cr"))
+        await cpu.write("cr", reset=1)
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.cyclic)
+
+    play(test, shape)
 
 
 def test_pause(play):

@@ -300,6 +300,11 @@ class RtlMachine:
 
     # What happens on the buses
 
+    @property
+    def watchable(self) -> bool:
+        """Whether it can tell what happens on the buses."""
+        return self.top.log is not None
+
     def watch(self, *, on: bool) -> None:
         """Keep note of what happens on the buses, or not; a machine that is not watched, cannot."""
         self._watching = on and self.top.log is not None

@@ -44,7 +44,7 @@ class BusWatch(Checker):
     def __init__(self, kernel: Kernel, reporter: Reporter, *, many: int = 1000):
         self.kernel, self.reporter, self.many = kernel, reporter, many
         #: Without, it is not known which lines the cache holds.
-        self.sees_buses = hasattr(kernel.machine, "events")
+        self.sees_buses = getattr(kernel.machine, "watchable", False)
         self.live = OwnedMappings()
         # What the device is going through, reading and writing, and how far it got.
         self._run: dict[Seen, tuple[Owned, int]] = {}

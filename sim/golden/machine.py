@@ -100,6 +100,9 @@ class GoldenMachine:
         self._ports.append(port)
         return port
 
+    #: It can tell what happens on the buses.
+    watchable = True
+
     def watch(self, *, on: bool) -> None:
         """Keep note of what happens on the buses, or not."""
         self._watched = on

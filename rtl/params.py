@@ -33,6 +33,8 @@ class IommuParams:
         Entries of the TLB, each for a page of any size.
     walks : int, 1 to 8
         Page walks that may be under way, and for each of AR and AW misses that may wait.
+    prefetch : bool
+        Walk for the page after one that is used first.
     context_entries : int, 1 to 16
         Device contexts kept.
     in_flight : int, power of two, 2 to 64
@@ -66,6 +68,7 @@ class IommuParams:
     id_width: int = 4
     tlb_entries: int = 16
     walks: int = 4
+    prefetch: bool = True
     context_entries: int = 4
     in_flight: int = 16
     vectors: int = 4
@@ -96,6 +99,7 @@ class IommuParams:
         within("Context entries", self.context_entries, 1, 16)
         one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
         one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
+        flag("Prefetch", self.prefetch)
         flag("Poison", self.poison)
         one_of("Interrupt kinds", self.igs, (0, 1, 2))
         if self.dbg:

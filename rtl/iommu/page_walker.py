@@ -24,7 +24,7 @@ from .records import (
 )
 from .service import ServiceSignature
 from .tables import ReadSignature, WriteSignature
-from .walk_cache import WalkCache
+from .walk_cache import ShortcutLayout
 
 __all__ = ["PageWalker", "walk_signature"]
 
@@ -34,7 +34,8 @@ def walk_signature(params: IommuParams) -> ServiceSignature:
 
     Request: ``page`` number, which ``canonical`` tells to be in the range of the first stage;
     ``kind`` of access, ``privileged`` or not; ``context``, or ``bypass`` if there is none; and
-    ``implicit`` for a read of a process directory, which is not cached.
+    ``implicit`` for a read of a process directory, which is not cached. ``ahead``: nobody has asked
+    for the page; then no entry is updated.
 
     Reply: ``cause``, with ``guest_fault``; or if that is :attr:`Cause.NONE` the ``page``, whose
     ``ppn`` is that of the page asked for, and ``flags`` of all leaves together.
@@ -43,7 +44,8 @@ def walk_signature(params: IommuParams) -> ServiceSignature:
     return ServiceSignature(
         data.StructLayout({
             "page": PAGE_NUMBER_BITS, "canonical": 1, "kind": Kind, "privileged": 1,
-            "context": context_layout(params), "bypass": 1, "implicit": params.two_stage}),
+            "context": context_layout(params), "bypass": 1, "implicit": params.two_stage,
+            "ahead": params.prefetch}),
         data.StructLayout({
             "cause": 12, "guest_fault": guest_fault_layout(params),
             "page": leaf["page"].shape, "flags": leaf["flags"].shape}))
@@ -55,9 +57,9 @@ class PageWalker(wiring.Component):
     There is one table under way: that of the first stage, or that of the second stage for a guest
     page, which is that of the next entry of the first stage, or in the end that of the page itself.
     A walk of ``n`` entries takes ``n * (latency + 1)`` cycles from ``start`` to ``valid``, with an
-    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``. If
-    the last such walk has read the table of the page, ``n`` is one. If there is a second stage it
-    takes a cycle more for each guest page, and one to begin.
+    idle memory that answers in ``latency`` cycles; the first read is in the cycle of ``start``.
+    With a shortcut ``n`` is one. If there is a second stage it takes a cycle more for each guest
+    page, and one to begin.
 
     Parameters
     ----------
@@ -72,10 +74,12 @@ class PageWalker(wiring.Component):
         Page-table entries.
     store : ``Out(WriteSignature(phys_bits))``
         Entries whose A or D is set, by an exclusive read and write.
-    flush : ``In(1)``
-        An invalidation is in progress: what was read so far must not be used by later walks.
+    shortcut : ``In(ShortcutLayout(params))``
+        Where the table of leaves for the page is, if that is known; in the cycle of ``start``.
+    found : ``Out(...)``
+        ``valid`` and ``table``: the walk has come there.
     started : ``Out(1)``
-        Strobe: a walk of the first stage begins.
+        Strobe: a walk of the first stage begins, for an access.
     locks, may_lock : ``Out(1)``, ``In(1)``
         The walker updates an entry; it may. One of all walkers may at a time.
 
@@ -92,7 +96,9 @@ class PageWalker(wiring.Component):
             "service": In(walk_signature(params)),
             "table": Out(ReadSignature(params.phys_bits)),
             "store": Out(WriteSignature(params.phys_bits)),
-            "flush": In(1), "started": Out(1), "locks": Out(1), "may_lock": In(1),
+            "shortcut": In(ShortcutLayout(params)),
+            "found": Out(wiring.Signature({"valid": Out(1), "table": Out(ShortcutLayout(params))})),
+            "started": Out(1), "locks": Out(1), "may_lock": In(1),
         })
 
     def elaborate(self, platform):
@@ -113,7 +119,7 @@ class PageWalker(wiring.Component):
 
         # The entry of either stage is being updated: it is read again, exclusively.
         locked = Signal(2) if params.amo_hwad else Const(0, 2)
-        update = Mux(second, context.gade, context.sade)
+        update = Mux(second, context.gade, context.sade).any() & ~request.ahead.any()
         locks = locked.bit_select(second, 1)
         m.submodules.entry = entry = Entry(params)
         page = Mux(second, gpn, request.page)
@@ -130,13 +136,10 @@ class PageWalker(wiring.Component):
             table.request.p.lock.eq(locks),
         ]
         m.d.comb += [service.reply.eq(reply), self.locks.eq(locked.any())]
-        m.submodules.cache = cache = WalkCache(params)
-        m.d.comb += [
-            cache.entry.eq(request.kind == Kind.WRITE), cache.page.eq(request.page),
-            cache.root.eq(context.root), cache.levels.eq(context.levels),
-            cache.new_base.eq(narrow(params, entry.ppn)), cache.new_g.eq(flags.g | entry.flags.g),
-            cache.flush.eq(self.flush), cache.begin.eq(service.start),
-        ]
+        # The table of leaves has just been found.
+        shortcut, found = self.shortcut, self.found
+        m.d.comb += [found.table.hit.eq(1), found.table.base.eq(base), found.table.g.eq(flags.g)]
+        m.d.sync += found.valid.eq(0)
         beyond = entry.ppn[params.ppn_bits:].any()
         wide = base[params.ppn_bits:].any()
         first_top, first_root = 2 + context.levels, context.root[:params.ppn_bits]
@@ -151,15 +154,16 @@ class PageWalker(wiring.Component):
 
         with m.FSM(name="walk"):
             with m.State("IDLE"):
-                direct = context.paged & ~guest_on & request.canonical & ~request.bypass
+                direct = context.paged & request.canonical & ~request.bypass
                 m.d.comb += [
                     service.start.eq(service.want),
-                    self.started.eq(service.want & context.paged & ~request.bypass),
+                    self.started.eq(service.want & context.paged & ~request.bypass &
+                                    ~request.ahead.any()),
                     table.request.valid.eq(service.want & direct & (
-                        cache.hit | ~context.root[params.ppn_bits:].any())),
+                        shortcut.hit | ~guest_on & ~context.root[params.ppn_bits:].any())),
                     table.request.p.lock.eq(0),
                     table.request.p.addr.eq(Mux(
-                        cache.hit, Cat(Const(0, 3), request.page[:VPN_BITS], cache.base),
+                        shortcut.hit, Cat(Const(0, 3), request.page[:VPN_BITS], shortcut.base),
                         Cat(Const(0, 3), request.page.word_select(first_top, VPN_BITS),
                             first_root))),
                 ]
@@ -181,12 +185,12 @@ class PageWalker(wiring.Component):
                     if two:
                         with m.Elif(~context.paged):
                             guest(request.page, last=1)
-                        with m.Elif(context.guest):
+                        with m.Elif(context.guest & ~shortcut.hit):
                             guest(context.root, last=0)
                     with m.Elif(table.request.valid & table.request.ready):
                         m.next = "WAIT"
-                    with m.If(direct & cache.hit):
-                        m.d.sync += [level.eq(0), base.eq(cache.base), flags.g.eq(cache.g)]
+                    with m.If(direct & shortcut.hit):
+                        m.d.sync += [level.eq(0), base.eq(shortcut.base), flags.g.eq(shortcut.g)]
 
             if two:
                 with m.State("GUEST"):
@@ -206,7 +210,7 @@ class PageWalker(wiring.Component):
                     with m.If(table.reply.error):
                         end(Mux(table.reply.poison, Cause.PAGE_TABLE_CORRUPTION,
                                 access_fault(request.kind)))
-                    with m.Elif(entry.malformed | entry.denied | entry.unmarked & ~update.any()):
+                    with m.Elif(entry.malformed | entry.denied | entry.unmarked & ~update):
                         end(Mux(second, guest_page_fault(request.kind), page_fault(request.kind)))
                     if params.amo_hwad:
                         with m.Elif(entry.unmarked):
@@ -217,13 +221,14 @@ class PageWalker(wiring.Component):
                         end(Mux(beyond, access_fault(request.kind), Cause.NONE))
                         if two:
                             with m.If(second & ~final):
-                                m.d.sync += [second.eq(0), base.eq(entry.ppn)]
+                                m.d.sync += [second.eq(0), base.eq(entry.ppn),
+                                             found.valid.eq((level == 0) & ~beyond)]
                                 m.next = "READ"
                             with m.Elif(~second & context.guest):
                                 guest(entry.ppn, last=1)
                     with m.Else():
-                        m.d.comb += cache.fill.eq((level == 1) & ~guest_on & ~beyond)
-                        m.d.sync += base.eq(narrow(params, entry.ppn))
+                        m.d.sync += [base.eq(narrow(params, entry.ppn)),
+                                     found.valid.eq((level == 1) & ~guest_on & ~beyond)]
                         with m.If(~second):
                             m.d.sync += [level.eq(level - 1), flags.g.eq(flags.g | entry.flags.g)]
                         if two:

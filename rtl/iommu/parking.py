@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
-from rtl.spec.page_table import PAGE_BITS
+from rtl.spec.page_table import PAGE_BITS, VPN_BITS
 
 from .onehot import encode, lowest
 from .records import access_layout, address_layout, guest_fault_layout, page_layout
@@ -67,6 +67,8 @@ class Parking(wiring.Component):
         Page walkers.
     answer : ``In(AnswerSignature(params))``
         Their answers.
+    claim : ``Out(1)``
+        The next page of the access at ``i`` is being walked for, since this one was fresh.
     flush : ``In(1)``
         An invalidation is in progress: an access that is here may still use what it has got.
     stale : ``Out(1)``
@@ -83,7 +85,7 @@ class Parking(wiring.Component):
             "i": In(stream.Signature(looked_up_layout(params))),
             "o": Out(stream.Signature(decided_layout(params))),
             "ask": Out(AskSignature(params)), "answer": In(AnswerSignature(params)),
-            "flush": In(1), "stale": Out(1),
+            "claim": Out(params.prefetch), "flush": In(1), "stale": Out(1),
         })
 
     def elaborate(self, platform):
@@ -111,8 +113,14 @@ class Parking(wiring.Component):
             place.eq(lowest(~valid)), room.eq(~valid.all()),
         ]
         walk = ask.request.p.walk
+        goes_on = (self.i.p.passes & self.i.p.fresh.any() &
+                   ~known.access.addr[PAGE_BITS:PAGE_BITS + VPN_BITS].all())
+        # A page that is used first asks for the one after it. That need not succeed.
         m.d.comb += [
-            ask.likely.eq(self.i.valid), ask.request.valid.eq(self.i.valid & ~known_fate & room),
+            ask.likely.eq(self.i.valid), ask.request.valid.eq(
+                self.i.valid & Mux(known_fate, goes_on, room)),
+            walk.ahead.eq(known_fate),
+            self.claim.eq(ask.request.valid & ask.request.ready & known_fate),
             ask.request.p.stale.eq(known.stale),
             walk.page.eq(known.access.addr[PAGE_BITS:]), walk.canonical.eq(self.i.p.canonical),
             walk.kind.eq(known.wants.kind), walk.privileged.eq(known.wants.privileged),

@@ -29,12 +29,17 @@ class LookupSignature(wiring.Signature):
         There is an entry, and it permits the access.
     page : ``In(page_layout(params))``
         Page of the entry; anything without a hit.
+    fresh : ``In(1)``
+        The entry was filled before anybody wanted it.
+    claim : ``Out(1)``
+        It is fresh no more.
     """
 
     def __init__(self, params: IommuParams):
         super().__init__({
             "valid": Out(1), "key": Out(KeyLayout(params)), "access": Out(access_layout()),
-            "sum": Out(1), "ready": In(1), "hit": In(1), "page": In(page_layout(params))})
+            "sum": Out(1), "ready": In(1), "hit": In(1), "page": In(page_layout(params)),
+            "fresh": In(params.prefetch), "claim": Out(params.prefetch)})
 
 
 class DropLayout(data.StructLayout):
@@ -65,7 +70,7 @@ class Tlb(wiring.Component):
     lookup : ``In(LookupSignature(params)).array(2)``
         Questions.
     fill : ``In(...)``
-        ``valid``, ``key`` and ``leaf`` of an entry to keep.
+        ``valid``, ``key`` and ``leaf`` of an entry to keep, and whether it is ``fresh``.
     flush : ``In(1)``
         Ignore ``fill``: an invalidation is in progress. High whenever ``drop.valid`` is.
     drop : ``In(...)``
@@ -83,7 +88,8 @@ class Tlb(wiring.Component):
         super().__init__({
             "lookup": In(LookupSignature(params)).array(2),
             "fill": In(wiring.Signature({
-                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
+                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params)),
+                "fresh": Out(params.prefetch)})),
             "flush": In(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
         })
@@ -144,6 +150,14 @@ class Tlb(wiring.Component):
                 lookup.page.eq(load.data),
             ]
             hits.append(Mux(lookup.valid & lookup.ready, match[n], 0))
+        if self._params.prefetch:
+            fresh = Signal(self._entries)
+            gone = 0
+            for n, lookup in enumerate(self.lookup):
+                m.d.comb += lookup.fresh.eq((match[n] & fresh).any())
+                gone |= Mux(lookup.claim, match[n], 0)
+            m.d.sync += fresh.eq(Mux(store.en, Mux(fill.fresh, fresh | place, fresh & ~place),
+                                     fresh & ~gone))
         m.d.sync += used.eq(hits[0] | hits[1] | Mux(store.en, place, 0))
         m.d.sync += age.eq(plru.touch(age, used))
         m.d.comb += place.eq(Mux(valid.all(), plru.victim(age), lowest(~valid)))

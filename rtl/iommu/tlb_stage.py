@@ -20,12 +20,12 @@ def looked_up_layout(params: IommuParams) -> data.StructLayout:
 
     ``known``: as before; ``passes``: to page ``ppn``, of memory type ``pbmt``. Without that, and
     without ``known.cause``, the page walker decides. ``canonical``: the address is in the range of
-    the table.
+    the table. ``fresh``: nobody has used the page before.
     """
     page = page_layout(params)
     return data.StructLayout({
         "known": known_layout(params), "passes": 1, "canonical": 1,
-        "ppn": page["ppn"].shape, "pbmt": page["pbmt"].shape})
+        "ppn": page["ppn"].shape, "pbmt": page["pbmt"].shape, "fresh": params.prefetch})
 
 
 class TlbStage(wiring.Component):
@@ -51,6 +51,8 @@ class TlbStage(wiring.Component):
         An invalidation is in progress: an access that is here, or comes in this cycle, is stale.
     stale : ``Out(1)``
         A stale access is here.
+    claim : ``In(1)``
+        The page of the access at ``o`` is fresh no more.
     hit, miss : ``Out(1)``
         Strobes: an access with a page table was answered by the TLB, or goes to the walker.
 
@@ -66,6 +68,7 @@ class TlbStage(wiring.Component):
             "o": Out(stream.Signature(looked_up_layout(params))),
             "lookup": Out(LookupSignature(params)),
             "flush": In(1), "stale": Out(1), "hit": Out(1), "miss": Out(1),
+            "claim": In(self._params.prefetch),
         })
 
     def elaborate(self, platform):
@@ -98,6 +101,7 @@ class TlbStage(wiring.Component):
             m.d.comb += [o.passes.eq((known.cause == Cause.NONE) & ~wide),
                          o.ppn.eq(page[:self._params.ppn_bits])]
 
+        m.d.comb += [o.fresh.eq(lookup.fresh), lookup.claim.eq(self.claim)]
         leaves = self.o.valid & self.o.ready
         m.d.comb += [
             self.o.valid.eq(valid & (lookup.ready | ~asks)),

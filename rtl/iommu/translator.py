@@ -92,6 +92,7 @@ class Translator(wiring.Component):
             context.mode.eq(self.mode), issue.room.eq(self.room),
             lookup.flush.eq(self.flush), parking.flush.eq(self.flush),
             self.stale[0].eq(lookup.stale), self.stale[1].eq(parking.stale),
+            lookup.claim.eq(parking.claim),
             self.hit.eq(lookup.hit), self.miss.eq(lookup.miss),
         ]
         return m

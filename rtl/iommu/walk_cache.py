@@ -1,23 +1,34 @@
-"""Where the last page tables were found."""
+"""Where the last tables of leaves were found."""
 
 from amaranth import *
-from amaranth.lib import data, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.params import IommuParams
 from rtl.spec.page_table import VPN_BITS
 
-from .records import table_bits
+from .onehot import encode, lowest
+from .records import PAGE_NUMBER_BITS, context_layout, table_bits
 
-__all__ = ["WalkCache"]
+__all__ = ["ShortcutLayout", "WalkCache"]
+
+
+class ShortcutLayout(data.StructLayout):
+    """Table of leaves for a page, if ``hit``: at page number ``base``.
+
+    ``g``: an entry on the way to it was global.
+    """
+
+    def __init__(self, params: IommuParams):
+        super().__init__({"hit": 1, "base": table_bits(params), "g": 1})
 
 
 class WalkCache(wiring.Component):
-    """Keep the table of 4-KiB pages that was read last, one for reads and one for writes.
+    """Keep the tables of 4-KiB pages that were read last, as many as there may be walks.
 
     So a stream through consecutive pages reads one entry for each, instead of one for each level.
-    Only tables of a first stage without a second stage are kept. The answer is combinational; what
-    is filled can be found from the next cycle.
+    The page number of a table is physical, also behind a second stage. The answer is combinational;
+    what is filled can be found from the next cycle.
 
     Parameters
     ----------
@@ -26,18 +37,14 @@ class WalkCache(wiring.Component):
 
     Members
     -------
-    entry : ``In(1)``
-        Which of both.
-    page, root, levels : ``In(...)``
-        Page number in question, and what tells its address space: root and depth of the tables.
-    hit, base, g : ``Out(...)``
-        The table is at page number ``base``; ``g`` if an entry on the way to it was global.
-    fill, new_base, new_g : ``In(...)``
+    page, context : ``In(...)``
+        Page number in question, and its address space.
+    found : ``Out(ShortcutLayout(params))``
+        Its table.
+    fill, new_page, new_context, new : ``In(...)``
         Keep this table for that page.
     flush : ``In(1)``
-        Forget all; and keep nothing of the walk that is under way.
-    begin : ``In(1)``
-        A walk begins.
+        Forget all, and keep nothing in this cycle.
 
     Source
     ------
@@ -46,34 +53,40 @@ class WalkCache(wiring.Component):
     """
 
     def __init__(self, params: IommuParams):
-        levels = params.levels
-        self._key = data.StructLayout({
-            "page": VPN_BITS * (levels - 1), "root": table_bits(params), "levels": levels - 3})
+        self._params, self._entries = params, max(2, params.walks)
         super().__init__({
-            "entry": In(1), "page": In(VPN_BITS * levels), "root": In(table_bits(params)),
-            "levels": In(levels - 3),
-            "hit": Out(1), "base": Out(table_bits(params)), "g": Out(1),
-            "fill": In(1), "new_base": In(table_bits(params)), "new_g": In(1),
-            "flush": In(1), "begin": In(1)})
+            "page": In(PAGE_NUMBER_BITS), "context": In(context_layout(params)),
+            "found": Out(ShortcutLayout(params)),
+            "fill": In(1), "new_page": In(PAGE_NUMBER_BITS),
+            "new_context": In(context_layout(params)), "new": In(ShortcutLayout(params)),
+            "flush": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-        key, stale = Signal(self._key), Signal()
-        m.d.comb += [key.page.eq(self.page[VPN_BITS:]), key.root.eq(self.root),
-                     key.levels.eq(self.levels)]
-        for number in range(2):
-            valid, held = Signal(), Signal(self._key, name=f"held_{number}")
-            base, g = Signal.like(self.base), Signal()
-            with m.If(self.entry == number):
-                m.d.comb += [self.hit.eq(valid & (held.as_value() == key.as_value())),
-                             self.base.eq(base), self.g.eq(g)]
-                with m.If(self.fill & ~stale):
-                    m.d.sync += [valid.eq(1), held.eq(key), base.eq(self.new_base),
-                                 g.eq(self.new_g)]
-            with m.If(self.flush):
-                m.d.sync += valid.eq(0)
-        with m.If(self.begin):
-            m.d.sync += stale.eq(0)
+        entries = self._entries
+        key, new = self._key(self.page, self.context), self._key(self.new_page, self.new_context)
+        held = Signal(data.ArrayLayout(len(key), entries))
+        valid, match = Signal(entries), Signal(entries)
+        oldest = Signal(range(entries))
+        m.submodules.tables = tables = memory.Memory(
+            shape=ShortcutLayout(self._params), depth=entries, init=[])
+        store, load = tables.write_port(), tables.read_port(domain="comb")
+        m.d.comb += [
+            match.eq(valid & Cat(one == key for one in held)),
+            load.addr.eq(encode(lowest(match))), self.found.eq(load.data),
+            self.found.hit.eq(match.any()),
+            store.addr.eq(oldest), store.data.eq(self.new), store.en.eq(self.fill),
+        ]
+        with m.If(self.fill):
+            m.d.sync += oldest.eq(Mux(oldest == entries - 1, 0, oldest + 1))
+            for k in range(entries):
+                with m.If(oldest == k):
+                    m.d.sync += [held[k].eq(new), valid[k].eq(1)]
         with m.If(self.flush):
-            m.d.sync += stale.eq(1)
+            m.d.sync += valid.eq(0)
         return m
+
+    def _key(self, page, context):
+        """All that chooses a table of leaves."""
+        return Cat(page[VPN_BITS:VPN_BITS * self._params.levels], context.root, context.levels,
+                   context.guest, context.guest_root, context.guest_levels)

@@ -6,18 +6,23 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
+from rtl.spec.page_table import VPN_BITS
 
 from .onehot import encode, lowest
 from .page_walker import PageWalker, walk_signature
 from .records import leaf_layout
 from .tables import ReadSignature, WriteSignature
 from .tlb_entry import KeyLayout
+from .walk_cache import ShortcutLayout, WalkCache
 
 __all__ = ["AnswerSignature", "AskSignature", "WalkPool", "ask_layout"]
 
 
 def ask_layout(params: IommuParams) -> data.StructLayout:
-    """Make the layout of a question: a walk, and whether an invalidation came since its context."""
+    """Make the layout of a question: a walk, and whether an invalidation came since its context.
+
+    ``walk.ahead``: for the page after that of the walk, in the same table, in case it is used.
+    """
     return data.StructLayout({"walk": walk_signature(params).request_shape, "stale": 1})
 
 
@@ -65,6 +70,10 @@ class WalkPool(wiring.Component):
     every walk under way stale: its answer is good for those who had asked before, it is not
     cached, and nobody joins it any more.
 
+    With ``prefetch``, a walker that has found a page of 4 KiB goes on to the next page of the same
+    table, and so does one that is asked ahead. That never faults and never updates an entry; it
+    leaves a walker free for who comes next, if there are several.
+
     Parameters
     ----------
     params : IommuParams
@@ -79,7 +88,7 @@ class WalkPool(wiring.Component):
     answer : ``Out(AnswerSignature(params))``
         Answers.
     fill : ``Out(...)``
-        ``valid``, ``key`` and ``leaf`` of an entry to cache.
+        ``valid``, ``key`` and ``leaf`` of an entry to cache; ``fresh`` if nobody waits for it.
     table, store : ``Out(...).array(walks)``
         Memory, for each walker.
     flush : ``In(1)``
@@ -98,7 +107,8 @@ class WalkPool(wiring.Component):
             "asks": In(AskSignature(params)).array(n),
             "answer": Out(AnswerSignature(params)),
             "fill": Out(wiring.Signature({
-                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params))})),
+                "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params)),
+                "fresh": Out(params.prefetch)})),
             "table": Out(ReadSignature(params.phys_bits)).array(params.walks),
             "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
             "flush": In(1), "started": Out(1),
@@ -106,29 +116,51 @@ class WalkPool(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        walks = self._params.walks
-        busy, closing, stale, done = (Signal(walks, name=name)
-                                      for name in ("busy", "closing", "stale", "done"))
+        params, walks = self._params, self._params.walks
+        # Walkers at work; to be in the next cycle, for the page after that of the request; whose
+        # answer is on its way to the TLB; that have met an invalidation; that somebody waits for.
+        busy, steps, closing, stale, wanted, done = (
+            Signal(walks, name=name)
+            for name in ("busy", "steps", "closing", "stale", "wanted", "done"))
+        requests = Signal(data.ArrayLayout(ask_layout(params)["walk"].shape, walks))
+        shortcuts = Signal(data.ArrayLayout(ShortcutLayout(params), walks))
         m.submodules.walkers = group = Module()
-        walkers = [PageWalker(self._params) for _ in range(walks)]
+        walkers = [PageWalker(params) for _ in range(walks)]
         for k, walker in enumerate(walkers):
             group.submodules[f"walker_{k}"] = walker
             connect(m, walker.table, flipped(self.table[k]))
             connect(m, walker.store, flipped(self.store[k]))
             m.d.comb += [
-                walker.flush.eq(self.flush), walker.service.want.eq(busy[k]),
-                done[k].eq(walker.service.valid),
+                walker.service.want.eq(busy[k]), done[k].eq(walker.service.valid),
+                walker.service.request.eq(requests[k]), walker.shortcut.eq(shortcuts[k]),
             ]
         m.d.comb += self.started.eq(Cat(walker.started for walker in walkers).any())
-        requests = Signal(data.ArrayLayout(ask_layout(self._params)["walk"].shape, walks))
-        for walker, request in zip(walkers, requests, strict=True):
-            m.d.comb += walker.service.request.eq(request)
-        self._accept(m, requests, busy, closing, stale, done)
-        self._answer(m, walkers, requests, busy, closing, stale, done)
+        m.submodules.cache = cache = WalkCache(params)
+        m.d.comb += cache.flush.eq(self.flush)
+
+        asked, taken, same, spot = self._accept(m, requests, busy, steps, closing, stale, done)
+        m.d.comb += [cache.page.eq(asked.walk.page), cache.context.eq(asked.walk.context)]
+        if params.prefetch:
+            with m.If(taken & same.any()):
+                m.d.sync += wanted.eq(wanted | spot)
+        self._answer(m, walkers, requests, busy, steps, closing, stale, wanted, done, shortcuts)
+        for k, (walker, request) in enumerate(zip(walkers, requests, strict=True)):
+            with m.If(walker.found.valid):
+                m.d.sync += shortcuts[k].eq(walker.found.table)
+                m.d.comb += [cache.fill.eq(~stale[k] & ~self.flush),
+                             cache.new.eq(walker.found.table), cache.new_page.eq(request.page),
+                             cache.new_context.eq(request.context)]
+            with m.If(taken & spot[k] & ~same.any()):
+                m.d.sync += [
+                    request.eq(asked.walk), shortcuts[k].eq(cache.found), stale[k].eq(asked.stale),
+                    busy[k].eq(~asked.walk.ahead.any()), steps[k].eq(asked.walk.ahead.any()),
+                    wanted[k].eq(~asked.walk.ahead.any())]
+            with m.If(self.flush):
+                m.d.sync += stale[k].eq(1)
         self._share_updates(m, walkers)
         return m
 
-    def _accept(self, m, requests, busy, closing, stale, done):
+    def _accept(self, m, requests, busy, steps, closing, stale, done):
         """Choose who asks, before it is known whether, and the walker for that."""
         walks = self._params.walks
         turn = Signal(range(self._n))
@@ -143,17 +175,19 @@ class WalkPool(wiring.Component):
                             m.d.comb += choice.eq(other)
         m.d.sync += turn.eq(choice)
 
-        asked, valid = Signal(ask_layout(self._params)), Signal()
-        same, place, spot = (Signal(walks, name=name) for name in ("same", "place", "spot"))
-        ready = Signal()
-        question = self._question(asked.walk)
+        asked, taken = Signal(ask_layout(self._params)), Signal()
+        same, free, spot = (Signal(walks, name=name) for name in ("same", "free", "spot"))
+        valid, ready = Signal(), Signal()
+        question, ahead = self._question(asked.walk), asked.walk.ahead.any()
         m.d.comb += [
             # An answer on its way to the TLB is worth waiting for.
-            same.eq((busy | closing) & ~stale & Cat(
-                self._question(request) == question for request in requests)),
-            place.eq(lowest(~busy & ~closing)),
-            spot.eq(Mux(same.any(), lowest(same), place)),
-            ready.eq(Mux(same.any(), ~(same & (done | closing)).any(), place.any())),
+            same.eq(Mux(ahead, 0, (busy | closing) & ~stale & Cat(
+                self._question(request) == question for request in requests))),
+            free.eq(~busy & ~steps & ~closing),
+            spot.eq(Mux(same.any(), lowest(same), lowest(free))),
+            ready.eq(Mux(same.any(), ~(same & (done | closing)).any(),
+                         Mux(ahead, self._spare(free), free.any()))),
+            taken.eq(valid & ready),
         ]
         with m.Switch(choice):
             for k, ask in enumerate(self.asks):
@@ -162,13 +196,11 @@ class WalkPool(wiring.Component):
                                  ask.request.ready.eq(ready)]
         for ask in self.asks:
             m.d.comb += ask.walker.eq(encode(spot))
-        for k, request in enumerate(requests):
-            with m.If(valid & ready & spot[k] & ~busy[k]):
-                m.d.sync += [busy[k].eq(1), request.eq(asked.walk)]
-            with m.If(~busy[k]):
-                m.d.sync += stale[k].eq(asked.stale)
-            with m.If(self.flush):
-                m.d.sync += stale[k].eq(1)
+        return asked, taken, same, spot
+
+    def _spare(self, free):
+        """Whether a walker can be had that leaves another one for who comes next."""
+        return (free & ~lowest(free)).any() if len(free) > 1 else free.any()
 
     def _question(self, walk):
         """All that tells an answer from another."""
@@ -177,24 +209,42 @@ class WalkPool(wiring.Component):
                    walk.implicit, context.paged, context.sum, context.sade, context.gade,
                    *key.of(walk.page, context).values())
 
-    def _answer(self, m, walkers, requests, busy, closing, stale, done):
-        """Let one walker answer that is done."""
-        chosen, keep = Signal.like(done), Signal()
-        key, fill = KeyLayout(self._params), self.fill
-        m.d.comb += [chosen.eq(lowest(done)),
-                     self.answer.valid.eq(done.any()), self.answer.walker.eq(encode(chosen))]
+    def _answer(self, m, walkers, requests, busy, steps, closing, stale, wanted, done, shortcuts):
+        """Let one walker answer that is done, and perhaps go on to the next page."""
+        chosen, keep, good = Signal.like(done), Signal(), Signal()
+        key, fill, prefetch = KeyLayout(self._params), self.fill, self._params.prefetch
+        m.d.comb += [chosen.eq(lowest(done)), self.answer.walker.eq(encode(chosen))]
         m.d.sync += [closing.eq(chosen), fill.valid.eq(keep & ~self.flush)]
         for k, (walker, request) in enumerate(zip(walkers, requests, strict=True)):
+            reply, ahead = walker.service.reply, request.ahead.any()
             m.d.comb += walker.service.take.eq(chosen[k])
             with m.If(chosen[k]):
-                reply = walker.service.reply
-                m.d.comb += [self.answer.reply.eq(reply), keep.eq(
-                    (reply.cause == Cause.NONE) & ~stale[k] & ~request.implicit.any())]
+                m.d.comb += [
+                    good.eq(reply.cause == Cause.NONE), self.answer.reply.eq(reply),
+                    self.answer.valid.eq(wanted[k] & (good | ~ahead)),
+                    keep.eq(good & ~stale[k] & ~request.implicit.any())]
                 m.d.sync += busy[k].eq(0)
                 m.d.sync += [fill.key[name].eq(value)
                              for name, value in key.of(request.page, request.context).items()]
-                m.d.sync += [fill.leaf.page.eq(reply.page), fill.leaf.flags.eq(reply.flags)]
+                m.d.sync += [fill.leaf.page.eq(reply.page), fill.leaf.flags.eq(reply.flags),
+                             fill.fresh.eq(~wanted[k])]
+                if prefetch:
+                    # What was found ahead is no answer if it is a fault: who waits, needs a walk.
+                    with m.If(ahead & ~good & wanted[k]):
+                        m.d.sync += [busy[k].eq(1), request.ahead.eq(0)]
+                    with m.If(keep & wanted[k] & self._goes_on(request, reply, shortcuts[k]) &
+                              self._spare(~busy | chosen)):
+                        m.d.sync += [steps[k].eq(1), wanted[k].eq(0)]
+            if prefetch:
+                with m.If(steps[k]):
+                    m.d.sync += [steps[k].eq(0), busy[k].eq(1), request.ahead.eq(1),
+                                 request.page[:VPN_BITS].eq(request.page[:VPN_BITS] + 1)]
         m.d.comb += [fill.key.covers.eq(fill.leaf.page.covers), fill.key.g.eq(fill.leaf.flags.g)]
+
+    def _goes_on(self, request, reply, shortcut):
+        """Whether the page of 4 KiB is not the last of its table. None may be an interrupt file."""
+        return (shortcut.hit & ~reply.page.covers.any() & ~request.page[:VPN_BITS].all() &
+                ~request.context.msi.any())
 
     def _share_updates(self, m, walkers):
         """Let one walker at a time read exclusively: memory has one reservation for all."""

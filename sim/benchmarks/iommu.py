@@ -1,7 +1,7 @@
 """The IOMMU: what a translation adds to an access of a device.
 
 L is the latency of the memory that holds the tables; that behind translated accesses is ideal. The
-peer was measured so, too, at L = 1, and its hits do not depend on L.
+peer was measured so, too, at L = 1 and 20, and its hits do not depend on L.
 """
 
 from collections.abc import Iterable
@@ -9,126 +9,122 @@ from collections.abc import Iterable
 from rtl.axi.signature import Resp
 from rtl.iommu.iommu import Iommu
 from rtl.params import IommuParams
-from rtl.spec.iommu_regs import IOMMU_REGISTERS
-from rtl.spec.page_table import (
-    DC_BYTES,
-    DC_TA,
-    DC_TC,
-    IOSATP,
-    PAGE_BITS,
-    PAGE_BYTES,
-    PTE,
-    PTE_BYTES,
-    DdtpMode,
-    IosatpMode,
-)
 
-from ..axi_lite import Manager
 from ..streams import get
-from .rig import LATENCIES, Probe, Rig, burst, play
+from .iommu_streams import measure_streams
+from .iommu_tables import FAR, MEMORY, enable, lay_tables
+from .rig import Probe, Rig, burst, play
 from .table import Row
 
-__all__ = ["measure"]
+__all__ = ["LATENCIES", "PEER", "measure"]
 
-#: Tables: directory, and the three levels of one page table that all devices share, with two
-#: tables of leaves.
-TABLES = 0x8000_0000
-DIRECTORY, ROOT, MIDDLE, LEAF = (TABLES + n * PAGE_BYTES for n in range(4))
-#: Pages mapped from I/O virtual address 0, each to the physical page PAGES further up; and again
-#: from page FAR, the first of the second table of leaves.
-PAGES, FAR = 8, 512
+#: Latencies that are measured, those of the peer's figures.
+LATENCIES = (1, 20, 100)
 #: Hits in the stream.
 STREAM = 256
 PEER = "ZDL riscv-iommu"
-HIT, RATE, NEXT, MISS, COLD = (
-    "TLB hit", "stream of TLB hits", "TLB miss, page after the last miss",
-    "TLB miss, context cached", "TLB and context miss")
+HIT, RATE, BOTH, PASS, NEXT, MISS, FOUR, COLD = (
+    "TLB hit", "stream of TLB hits", "stream of TLB hits, AR and AW at once",
+    "TLB hit behind a miss of another ID", "TLB miss, upper levels cached",
+    "TLB miss, context cached", "four TLB misses at once, all of them", "TLB and context miss")
 PEERS = {(HIT, L): 2 for L in LATENCIES} | {(RATE, L): 3 for L in LATENCIES} | {
-    (MISS, 1): 9, (COLD, 1): 16}
-
-
-def _tables(rig: Rig, ctx, devices: int) -> None:
-    """One-level directory, and a page table of :data:`PAGES` pages of 4 KiB."""
-    for did in range(devices):          # with a PSCID for each: no device hits another's entries
-        rig.poke(ctx, "tables", DIRECTORY + did * DC_BYTES, DC_TC.pack(v=1), 0,
-                 DC_TA.pack(pscid=did),
-                 IOSATP.pack(mode=IosatpMode.SV39, ppn=ROOT >> PAGE_BITS))
-    rig.poke(ctx, "tables", ROOT, PTE.pack(v=1, ppn=MIDDLE >> PAGE_BITS))
-    for number in range(2):
-        leaves = LEAF + number * PAGE_BYTES
-        rig.poke(ctx, "tables", MIDDLE + number * PTE_BYTES,
-                 PTE.pack(v=1, ppn=leaves >> PAGE_BITS))
-        for page in range(PAGES):
-            rig.poke(ctx, "tables", leaves + page * PTE_BYTES,
-                     PTE.pack(v=1, r=1, w=1, u=1, a=1, d=1, ppn=PAGES + page))
-
-
-async def _enable(rig: Rig, ctx) -> None:
-    bus, register = Manager(ctx, rig.dut.regs), IOMMU_REGISTERS["ddtp"]
-    value = DdtpMode.LVL1 | DIRECTORY >> PAGE_BITS << 10
-    await bus.writel(value >> 32, register.offset + 4)
-    await bus.writel(value & 0xFFFF_FFFF, register.offset)
-    while register["busy"].get(await bus.readl(register.offset)):
-        pass
+    (BOTH, L): 6 for L in LATENCIES} | {
+    (MISS, 1): 9, (MISS, 20): 66, (PASS, 1): 9, (PASS, 20): 66,
+    (FOUR, 1): 36, (FOUR, 20): 264, (COLD, 1): 16}
 
 
 class _Device:
-    """Reads of device ``did``, timed at both sides."""
+    """Accesses of device 0, timed at both sides."""
 
     def __init__(self, rig: Rig):
-        self._rig = rig
-        self._before = Probe(rig, rig.dut.device.ar.valid)
-        self._after = Probe(rig, rig.dut.memory.ar.valid)
-        self._taken = rig.taken(rig.dut.memory.ar)
+        self._rig, dut = rig, rig.dut
+        self._before = Probe(rig, dut.device.ar.valid)
+        self._after = Probe(rig, dut.memory.ar.valid)
+        self._taken = [rig.taken(channel) for channel in (dut.memory.ar, dut.memory.aw)]
+        self._passed = Probe(rig, dut.memory.ar.valid & (dut.memory.ar.p.id == 1))
 
-    def _payload(self, did: int, page: int) -> dict:
-        user = {"device_id": did, "process_id": 0, "process_valid": 0}
-        return burst(page * PAGE_BYTES, user=user)
+    def _payload(self, page: int, axid: int = 0) -> dict:
+        user = {"device_id": 0, "process_id": 0, "process_valid": 0}
+        return burst(page << 12, user=user, id=axid)
 
-    async def added(self, ctx, did: int, page: int) -> int:
-        """Cycles from the device's AR to memory's."""
+    async def _answers(self, ctx, count: int) -> None:
+        for _ in range(count):
+            beat = await get(ctx, self._rig.dut.device.r)
+            if beat.resp is not Resp.OKAY:
+                raise AssertionError(f"a page may not be read: {beat.resp.name}")
+
+    async def added(self, ctx, *pages: int) -> int:
+        """Cycles from the device's first AR to memory's last, with an ID for each page."""
         await self._rig.restart(ctx)
-        await play(ctx, (self._rig.dut.device.ar, [self._payload(did, page)]))
-        beat = await get(ctx, self._rig.dut.device.r)
-        if beat.resp is not Resp.OKAY:
-            raise AssertionError(f"device {did} may not read its page {page}: {beat.resp.name}")
-        return ctx.get(self._after.first) - ctx.get(self._before.first)
+        reads = [self._payload(page, axid) for axid, page in enumerate(pages)]
+        await play(ctx, (self._rig.dut.device.ar, reads))
+        await self._answers(ctx, len(pages))
+        await ctx.tick().repeat(300)    # what is walked for ahead
+        return ctx.get(self._after.last) - ctx.get(self._before.first)
 
-    async def stream(self, ctx, did: int, page: int) -> float:
-        """Cycles a hit, all from one device to one page, when answers are always taken."""
-        dut = self._rig.dut
+    async def passing(self, ctx, miss: int, hit: int) -> int:
+        """Cycles of a hit that comes in the cycle after a miss of another ID."""
         await self._rig.restart(ctx)
-        ctx.set(dut.device.r.ready, 1)
-        await play(ctx, (dut.device.ar, [self._payload(did, page)] * STREAM))
-        await self._taken.reach(ctx, STREAM)
+        reads = [self._payload(miss, 0), self._payload(hit, 1)]
+        await play(ctx, (self._rig.dut.device.ar, reads))
+        await self._answers(ctx, 2)
+        return ctx.get(self._passed.first) - ctx.get(self._before.first) - 1
+
+    async def stream(self, ctx, page: int, *, both: bool) -> float:
+        """Cycles a hit, or a pair of them, to one page, when answers are always taken."""
+        device = self._rig.dut.device
+        await self._rig.restart(ctx)
+        for channel in (device.r, device.b):
+            ctx.set(channel.ready, 1)
+        scripts = [(device.ar, [self._payload(page)] * STREAM)]
+        if both:
+            scripts += [(device.aw, [self._payload(page)] * STREAM),
+                        (device.w, [{"last": 1}] * STREAM)]
+        await play(ctx, *scripts)
+        taken = self._taken[:1 + both]
+        for probe in taken:
+            await probe.reach(ctx, STREAM)
         await ctx.tick().repeat(8)
-        ctx.set(dut.device.r.ready, 0)
-        return (ctx.get(self._taken.last) - ctx.get(self._taken.first)) / (STREAM - 1)
+        for channel in (device.r, device.b):
+            ctx.set(channel.ready, 0)
+        first = min(ctx.get(probe.first) for probe in taken)
+        return (max(ctx.get(probe.last) for probe in taken) - first) / (STREAM - 1)
+
+
+def _measure(latency: int) -> dict[str, float]:
+    rig = Rig(Iommu(IommuParams()), {"tables": MEMORY, "memory": (0, 1 << 16)})
+    device, found = _Device(rig), {}
+
+    async def testbench(ctx):
+        lay_tables(rig, ctx)
+        await rig.latency(ctx, "memory", 1)
+        await enable(rig, ctx, rig.dut.regs)
+        await rig.latency(ctx, "tables", latency)
+        found[COLD] = await device.added(ctx, 0)
+        found[MISS] = await device.added(ctx, FAR)
+        found[NEXT] = await device.added(ctx, FAR + 3)
+        found[HIT] = await device.added(ctx, FAR + 3)
+        found[PASS] = await device.passing(ctx, 2 * FAR, FAR + 3)
+        found[FOUR] = await device.added(ctx, *(k * FAR for k in range(3, 7)))
+        await device.stream(ctx, FAR + 3, both=True)    # a first write sets no D bit, but misses
+        found[RATE] = await device.stream(ctx, FAR + 3, both=False)
+        found[BOTH] = await device.stream(ctx, FAR + 3, both=True)
+
+    rig.run(testbench)
+    return found
 
 
 def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
-    """Measure translations of reads of 4 KiB pages: from the device's AR to memory's.
+    """Measure translations of reads of 4 KiB pages: from the device's AR to memory's; and streams.
 
-    The cycle of a payload is the first with its ``valid``.
+    The cycle of a payload is the first with its ``valid``. The peer's figure for several misses is
+    that many times its figure for one, since it walks for one after the other.
     """
-    rig = Rig(Iommu(IommuParams()), {"tables": (TABLES, 1 << 16), "memory": (0, 1 << 16)})
-    device, rows, latencies = _Device(rig), [], list(latencies)
-
-    async def testbench(ctx):
-        _tables(rig, ctx, len(latencies))
-        await rig.latency(ctx, "memory", 1)
-        await _enable(rig, ctx)
-        for did, latency in enumerate(latencies):
-            await rig.latency(ctx, "tables", latency)
-            found = {COLD: await device.added(ctx, did, 0),
-                     MISS: await device.added(ctx, did, FAR),
-                     NEXT: await device.added(ctx, did, FAR + 1),
-                     HIT: await device.added(ctx, did, FAR + 1),
-                     RATE: await device.stream(ctx, did, FAR + 1)}
-            for what in (HIT, RATE, NEXT, MISS, COLD):
-                peer = PEERS.get((what, latency))
-                rows.append(Row("iommu", what, latency, found[what], "access", peer,
-                                PEER if peer else ""))
-
-    rig.run(testbench)
-    return rows
+    rows, latencies = [], list(latencies)
+    for latency in latencies:
+        found = _measure(latency)
+        for what in (HIT, RATE, BOTH, PASS, NEXT, MISS, FOUR, COLD):
+            peer = PEERS.get((what, latency))
+            rows.append(Row("iommu", what, latency, found[what], "access", peer,
+                            PEER if peer else ""))
+    return rows + measure_streams(latencies)

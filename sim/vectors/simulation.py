@@ -106,9 +106,9 @@ class Simulation:
     async def _reset(self, ctx) -> None:
         ctx.set(self.rig.rst, 1)
         ctx.set(self.rig.commands.go, 0)
-        ctx.set(self.rig.tables.ack, 0)
         self._went = 0
         await ctx.tick().repeat(2)
+        ctx.set(self.rig.tables.ack, 0)     # now nothing asks any more, and nothing is answered
         ctx.set(self.rig.rst, 0)
 
     async def _command(self, ctx) -> None:

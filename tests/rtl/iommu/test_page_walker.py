@@ -74,9 +74,6 @@ def test_matches_golden_model(bench, build, seed, stall):
     async def testbench(ctx):
         for number in range(8):
             request = world.request()
-            ctx.set(dut.flush, 1)       # tables have changed
-            await ctx.tick()
-            ctx.set(dut.flush, 0)
             expected, image = world.expected(request)
             reply, _ = await ask(ctx, dut.service, {
                 "page": request.page, "canonical": world.canonical(request.page),
@@ -139,74 +136,88 @@ def test_time(bench, latency, build):
     @this.testbench
     async def testbench(ctx):
         context = {"paged": 1, "root": BASE >> 12, "pscid": 77}
-        for reads, time in ((3, 3 * (latency + 1)), (1, latency + 1)):
+        found = {"hit": 1, "base": 0x8_0002, "g": 1}
+        for reads, shortcut in ((3, {"hit": 0}), (1, found)):
             log.clear()
+            ctx.set(dut.shortcut, shortcut)
             reply, cycles = await ask(ctx, dut.service, {"canonical": 1, "context": context})
-            assert cycles == time
+            assert cycles == reads * (latency + 1)
             assert [length for _, length in log] == [1] * reads
             assert (reply.page.ppn, reply.flags.g) == (0x1234, 1)
 
     this.run()
 
 
-@pytest.mark.parametrize("build", [{}, {"sv48": True, "sv39x4": True}])
-def test_walk_cache(bench, build):
-    """The last table of leaves is found again, with its G, by whom it should be; until a flush."""
-    dut = PageWalker(IommuParams(**build))
-    this, log = bench(dut), []
-    leaf = PTE.pack(**GOOD, ppn=0x1234)
-    words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, g=1, ppn=0x8_0002), leaf)
-    words.update({0x8000_2000 + 8 * k: leaf for k in range(4)})
-    words.update(chain(PTE.pack(v=1, ppn=0x8_0004), PTE.pack(v=1, ppn=0x8_0005), leaf,
-                       root=0x8_0003))
-    words.update(chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, ppn=0x8_0005), leaf, page=512))
-    words[0x8000_2008] = leaf & ~1      # not valid
+@pytest.mark.parametrize("guest", [0, 1])
+def test_shortcut(bench, guest):
+    """The physical place of the table of leaves is told, and with it the walk reads one entry."""
+    dut = PageWalker(IommuParams(sv39x4=True))
+    this, log, tables = bench(dut), [], []
+    words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, g=1, ppn=0x8_0002),
+                  PTE.pack(**GOOD, ppn=0x1234))
+    # Guest page 0x8_0000 is the root; pages of 1 GiB, to the same and then to physical ones.
+    words[0x9_0000 << 12 | 2 * 8] = PTE.pack(**GOOD, ppn=0x8_0000)
+    words[0x9_0000 << 12] = PTE.pack(**GOOD, ppn=0)
 
     @this.background
     async def memory(ctx):
-        await serve_reads(ctx, dut.table, words, latency=3, log=log)
+        await serve_reads(ctx, dut.table, words, log=log)
 
-    async def walk(ctx, page=0, *, kind=Kind.READ, root=BASE >> 12, flush=None, **context):
-        """Reads of a walk; whether its page is global."""
-        log.clear()
-        ctx.set(dut.service.request, {
-            "page": page, "kind": kind, "canonical": 1,
-            "context": {"paged": 1, "root": root, **context}})
-        ctx.set(dut.service.want, 1)
-        ctx.set(dut.flush, flush == 0)
-        await ctx.tick()
-        ctx.set(dut.service.want, 0)
-        cycle = 0
-        while not ctx.get(dut.service.valid):
-            cycle += 1
-            ctx.set(dut.flush, cycle == flush)
-            await ctx.tick()
-        ctx.set(dut.flush, 0)
-        reply = ctx.get(dut.service.reply)
-        ctx.set(dut.service.take, 1)
-        await ctx.tick()
-        ctx.set(dut.service.take, 0)
-        return len(log), reply.flags.g
+    @this.background
+    async def watch(ctx):
+        tables.clear()
+        async for *_, valid, table in ctx.tick().sample(dut.found.valid, dut.found.table):
+            if valid:
+                tables.append(table)
 
     @this.testbench
     async def testbench(ctx):
-        assert await walk(ctx) == (3, 1)
-        assert await walk(ctx, 3) == (1, 1)             # the next page
-        assert (await walk(ctx, 1))[0] == 1             # one that faults
-        assert await walk(ctx, kind=Kind.EXECUTE) == (1, 1)
-        assert await walk(ctx, kind=Kind.WRITE) == (3, 1)
-        assert await walk(ctx, root=0x8_0003) == (3, 0)
-        assert await walk(ctx, 2, kind=Kind.WRITE) == (1, 1)
-        assert await walk(ctx) == (3, 1)
-        assert await walk(ctx, 512) == (3, 0)           # another table
-        assert await walk(ctx, 512) == (1, 0)
-        for moment in (0, 1, 4, 8, 10):
-            ctx.set(dut.flush, 1)
+        log.clear()
+        request = {"canonical": 1, "context": {
+            "paged": 1, "root": BASE >> 12, "guest": guest, "guest_root": 0x9_0000}}
+        first, _ = await ask(ctx, dut.service, request)
+        assert (first.cause, first.page.ppn) == (Cause.NONE, 0x1234)
+        (table,) = tables
+        assert (table.hit, table.base, table.g) == (1, 0x8_0002, 1)
+        assert len(log) == (7 if guest else 3)
+        ctx.set(dut.shortcut, table)
+        log.clear()
+        again, _ = await ask(ctx, dut.service, request)
+        assert (again.page, again.flags) == (first.page, first.flags)
+        assert len(log) == (2 if guest else 1)
+
+    this.run()
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+@pytest.mark.parametrize("entry", [{}, {"a": 0}, {"d": 0}])
+def test_ahead(bench, ahead, entry):
+    """What nobody has asked for is not marked as used, and does not count as a walk."""
+    dut = PageWalker(IommuParams(amo_hwad=True))
+    this = bench(dut)
+    words = chain(PTE.pack(**GOOD | entry, ppn=1 << 18))
+
+    @this.background
+    async def memory(ctx):
+        await serve_reads(ctx, dut.table, words)
+
+    @this.testbench
+    async def testbench(ctx):
+        ctx.set(dut.may_lock, 1)
+        ctx.set(dut.service.request, {
+            "kind": Kind.WRITE, "ahead": ahead, "canonical": 1,
+            "context": {"paged": 1, "root": BASE >> 12, "sade": 1}})
+        ctx.set(dut.shortcut, {"hit": 1, "base": BASE >> 12})
+        ctx.set(dut.service.want, 1)
+        assert ctx.get(dut.started) == (not ahead)
+        for _ in range(8):
             await ctx.tick()
-            assert (await walk(ctx, flush=moment))[0] == 3
-            assert await walk(ctx) == (3, 1), moment
-        if build:                                       # the same root as another kind of table
-            assert (await walk(ctx, levels=1))[0] != 1
+            assert not (ahead and (ctx.get(dut.store.valid) or ctx.get(dut.locks)))
+        assert ctx.get(dut.store.valid) == (not ahead and bool(entry))
+        if ahead:
+            assert ctx.get(dut.service.valid)
+            assert ctx.get(dut.service.reply.cause) == (
+                Cause.WRITE_PAGE_FAULT if entry else Cause.NONE)
 
     this.run()
 

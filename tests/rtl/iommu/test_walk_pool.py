@@ -106,7 +106,7 @@ def test_matches_model(bench, walks, seed, latency):
 
 def test_join(bench):
     """The same page is walked for once, unless the kind of access or an invalidation differs."""
-    dut = WalkPool(IommuParams(walks=4), 2)
+    dut = WalkPool(IommuParams(walks=4, prefetch=False), 2)
     this, reads = bench(dut), []
 
     for port in dut.table:
@@ -166,6 +166,78 @@ def test_waits_for_the_fill(bench):
             assert not ctx.get(ask.request.ready)
             await ctx.tick()
         assert ctx.get(ask.request.ready)
+
+    this.run()
+
+
+async def answers(ctx, dut, cycles):
+    """What comes in a number of cycles: causes of answers; pages filled, and whether fresh."""
+    causes, fills = [], []
+    for _ in range(cycles):
+        *_, valid, reply, fill, key, fresh = await ctx.tick().sample(
+            dut.answer.valid, dut.answer.reply, dut.fill.valid, dut.fill.key, dut.fill.fresh)
+        if valid:
+            causes.append(reply.cause)
+        if fill:
+            fills.append((key.vpn, fresh))
+    return causes, fills
+
+
+@pytest.mark.parametrize("walks", [1, 4])
+def test_ahead(bench, walks):
+    """The page after that of a walk is filled, and so is one asked ahead; no faults, no further."""
+    dut = WalkPool(IommuParams(walks=walks), 2)
+    this, reads = bench(dut), []
+
+    for port in dut.table:
+        @this.background
+        async def memory(ctx, port=port):
+            await serve_reads(ctx, port, Tables(), log=reads)
+
+    @this.testbench
+    async def testbench(ctx):
+        reads.clear()
+        ask = dut.asks[1]
+        await put(ctx, ask, question(1))
+        assert await answers(ctx, dut, 30) == ([Cause.NONE], [(1, 0), (2, 1)])
+        assert len(reads) == 4
+        asked = question(2)
+        asked["walk"]["ahead"] = 1
+        await put(ctx, ask, asked)
+        assert await answers(ctx, dut, 30) == ([], [(3, 1)])
+        asked["walk"]["page"] = 3       # the next one is not valid
+        await put(ctx, ask, asked)
+        assert await answers(ctx, dut, 30) == ([], [])
+        await put(ctx, ask, question(511))
+        assert await answers(ctx, dut, 30) == ([Cause.NONE], [(511, 0)])
+        assert len(reads) == 7
+
+    this.run()
+
+
+@pytest.mark.parametrize("page, cause", [(2, Cause.NONE), (4, Cause.READ_PAGE_FAULT)])
+def test_join_ahead(bench, page, cause):
+    """Who asks for a page that is walked for ahead waits for that; a fault is found anew."""
+    dut = WalkPool(IommuParams(walks=2), 2)
+    this, reads = bench(dut), []
+
+    for port in dut.table:
+        @this.background
+        async def memory(ctx, port=port):
+            await serve_reads(ctx, port, Tables(), latency=6, log=reads)
+
+    @this.testbench
+    async def testbench(ctx):
+        reads.clear()
+        first, second = dut.asks
+        walker = await put(ctx, first, question(page - 1))
+        await ctx.tick().until(dut.fill.valid)
+        await ctx.tick().repeat(2)
+        assert await put(ctx, second, question(page)) == walker
+        causes, fills = await answers(ctx, dut, 40)
+        assert causes == [cause]
+        assert fills == ([(2, 0), (3, 1)] if page == 2 else [])
+        assert len(reads) == 5
 
     this.run()
 

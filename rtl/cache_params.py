@@ -27,6 +27,10 @@ class CacheParams:
         Commands of maintenance that may be queued.
     guards : int, 0 to 2
         Guard windows: pages in which the CPU's accesses are not cached while a device owns them.
+    snoop : int, 0 to 8
+        Writes of coherent devices, each within a line, that may be under way; 0: no snoop port.
+    snoop_id_width : int, 1 to 17
+        Width of AXI IDs at the snoop port.
     """
 
     phys_bits: int = 40
@@ -38,12 +42,16 @@ class CacheParams:
     misses: int = 4
     commands: int = 4
     guards: int = 2
+    snoop: int = 0
+    snoop_id_width: int = 6
 
     def __post_init__(self):
         within("Physical address width", self.phys_bits, 32, 56)
         one_of("Misses in flight", self.misses, (1, 2, 4, 8))
         within("Queued commands", self.commands, 1, 8)
         within("Guard windows", self.guards, 0, 2)
+        within("Snooped writes", self.snoop, 0, 8)
+        within("Snoop ID width", self.snoop_id_width, 1, 17)
         one_of("Data width", self.data_width, (32, 64, 128))
         within("ID width", self.id_width, 1, 16)
         one_of("Ways", self.ways, (1, 2, 4, 8))
@@ -55,6 +63,11 @@ class CacheParams:
         if self.sets < 2:
             raise ValueError(f"Cache of {self.size_bytes} bytes must have at least two sets of "
                              f"{self.ways} ways with lines of {self.line_bytes} bytes")
+
+    @property
+    def has_snoop(self) -> int:
+        """1 if there is a snoop port: width of what only that needs."""
+        return min(self.snoop, 1)
 
     @property
     def sets(self) -> int:

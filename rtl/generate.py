@@ -51,7 +51,8 @@ def configure(block: str, settings: Iterable[str] = ()) -> Any:
     block : str
         A name in :data:`BLOCKS`.
     settings : iterable of str
-        Each ``name=value``; for the system ``block.name=value``. Values are numbers, as in Python.
+        Each ``name=value``; for the system ``block.name=value``. Values are numbers, as in Python;
+        1 and 0 for what is there or not.
 
     Raises
     ------
@@ -67,7 +68,10 @@ def configure(block: str, settings: Iterable[str] = ()) -> Any:
             part = getattr(part, _known(part, step, inside=True))
         _known(part, last)
         try:
-            parts.setdefault(tuple(path), {})[last] = int(text, 0)
+            value = int(text, 0)
+            if isinstance(getattr(part, last), bool) and value in (0, 1):
+                value = bool(value)
+            parts.setdefault(tuple(path), {})[last] = value
         except ValueError:
             raise ValueError(f"Value of {name!r} must be a number, not {text!r}") from None
     return _changed(params, (), parts)

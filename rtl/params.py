@@ -217,6 +217,9 @@ class SystemParams:
     bus_offset : int
         Added to the addresses of the engines, in bytes: memory lies elsewhere for them. A multiple
         of 4 KiB; it makes sense before an IOMMU in mode Bare.
+    coherent : bool
+        The engines and the IOMMU reach memory through the snoop port of the cache, which must have
+        one; its ID width follows from theirs.
 
     Raises
     ------
@@ -230,8 +233,13 @@ class SystemParams:
     ring: RingParams = field(default_factory=RingParams)
     channels: int = 0
     bus_offset: int = 0
+    coherent: bool = False
 
     def __post_init__(self):
+        flag("Coherence", self.coherent)
+        if self.coherent and not self.cache.snoop:
+            raise ValueError(f"Cache of a coherent system must have a snoop port, not "
+                             f"{self.cache!r}")
         within("Channels", self.channels, 0, 7)
         if not isinstance(self.bus_offset, int) or self.bus_offset % 4096:
             raise ValueError(f"Bus offset must be a multiple of 4096, not {self.bus_offset!r}")

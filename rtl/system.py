@@ -46,7 +46,7 @@ class System(wiring.Component):
     regs : ``In(lite.Signature(addr_width=32))``
         Registers of all blocks, at the addresses of :mod:`rtl.spec.platform`; DECERR elsewhere.
     memory : ``Out(axi.Signature(...))``
-        Memory. IDs are two bits wider than those of the blocks.
+        Memory. IDs are two bits wider than those of the blocks; one bit if coherent.
     external : ``Out(lite.Signature(addr_width=12))``
         Registers at ``SIMULATION_BASE``, for what stands around the system.
     irqs : ``Out(len(Irq))``
@@ -63,19 +63,21 @@ class System(wiring.Component):
         cache = params.cache
         self._bus = axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
                                   id_width=max(cache.id_width, params.iommu.id_width))
+        self._managers = 2 if params.coherent else 3
         super().__init__({
             "cpu": In(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
                                     id_width=cache.id_width)),
             "regs": In(lite.Signature(addr_width=32)),
             "memory": Out(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
-                                        id_width=self._bus.id_width + 2)),
+                                        id_width=self._bus.id_width + self._managers - 1)),
             "external": Out(lite.Signature(addr_width=12)),
             "irqs": Out(len(Irq)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.cache = cache = self.wrap(Cache(self.params.cache), "cache")
+        m.submodules.cache = cache = self.wrap(Cache(replace(
+            self.params.cache, snoop_id_width=self.params.iommu.id_width + 1)), "cache")
         # Where there are several engines, part of an ID tells whose access it is.
         ids = self.params.dma.id_width - self.params.engine_bits
         m.submodules.dma = dma = self.wrap(Dma(replace(self.params.dma, id_width=ids)), "dma")
@@ -86,7 +88,7 @@ class System(wiring.Component):
         for name, ring in rings.items():
             m.submodules[name] = ring
         m.submodules.iommu = iommu = self.wrap(Iommu(self.params.iommu), "iommu")
-        m.submodules.to_memory = to_memory = arbiter.Arbiter(self._bus, 3)
+        m.submodules.to_memory = to_memory = arbiter.Arbiter(self._bus, self._managers)
         m.submodules.to_regs = to_regs = lite_demux.Demux(32, {
             "iommu": IOMMU_BASE, "dma": CDMA_BASE, "cache": CACHE_BASE,
             "external": SIMULATION_BASE,
@@ -106,11 +108,18 @@ class System(wiring.Component):
             device = offset.o
         connect(m, device, iommu.device)
         connect(m, cache.memory, to_memory.managers[0])
-        connect(m, iommu.memory, to_memory.managers[1])
         # A walk that begins should not wait, in the same cycle, for the choice of the arbiter.
         m.submodules.tables = tables = Slice(iommu.tables.signature, ("ar", "aw"))
         connect(m, iommu.tables, tables.i)
-        connect(m, tables.o, to_memory.managers[2])
+        if self.params.coherent:
+            m.submodules.devices = devices = arbiter.Arbiter(iommu.memory.signature, 2)
+            connect(m, iommu.memory, devices.managers[0])
+            connect(m, tables.o, devices.managers[1])
+            connect(m, devices.bus, cache.snoop)
+            connect(m, cache.snooped, to_memory.managers[1])
+        else:
+            connect(m, iommu.memory, to_memory.managers[1])
+            connect(m, tables.o, to_memory.managers[2])
         connect(m, to_memory.bus, flipped(self.memory))
 
         connect(m, flipped(self.regs), to_regs.bus)

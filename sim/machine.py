@@ -33,7 +33,9 @@ def params_for(platform: Platform) -> SystemParams:
         bus_offset=platform.dma_offset,
         ring=RingParams(device_id=platform.ring_device_id, fill=True, strided=True, cyclic=True),
         channels=platform.channels,
-        cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes))
+        cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes,
+                          snoop=4 if platform.coherent else 0),
+        coherent=platform.coherent)
 
 
 class RtlMachine:
@@ -63,7 +65,7 @@ class RtlMachine:
     Raises
     ------
     ValueError
-        If ``platform`` asks for what this build has not, or there is no such engine.
+        If there is no such engine.
     EngineError
         If the engine is not installed.
     BusError
@@ -76,8 +78,6 @@ class RtlMachine:
     def __init__(self, platform: Platform | None = None, *, params: SystemParams | None = None,
                  engine: str = "auto", vcd: Path | None = None, watched: bool = False):
         self.platform = platform or Platform()
-        if self.platform.coherent:
-            raise ValueError(f"Platform must not be coherent in this build, not {self.platform!r}")
         self.top = Top(params or params_for(self.platform), memory_base=self.platform.memory_base,
                        memory_size=self.platform.memory_size, watched=watched)
         self._watching = False

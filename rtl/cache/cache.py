@@ -15,18 +15,39 @@ from .layouts import bus
 from .lookup import Lookup
 from .maintenance import Maintenance
 from .registers import Registers
+from .snoop.layouts import bus as snoop_bus
+from .snoop.port import SnoopPort
 
 __all__ = ["Cache"]
 
 
 class Cache(wiring.Component):
-    """Set-associative, write-back, write-allocate cache with range maintenance."""
+    """Set-associative, write-back, write-allocate cache with range maintenance.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry, and what there is.
+
+    Members
+    -------
+    regs : ``In(lite.Signature(addr_width=12))``
+        Registers: :data:`rtl.spec.cache_regs.CACHE_REGISTERS`.
+    cpu : ``In(bus(params))``, memory : ``Out(bus(params))``
+        The CPU; memory.
+    snoop : ``In(snoop.layouts.bus(params))``, snooped : ``Out(bus(params))``
+        With ``params.snoop``: devices that see what the cache holds, and their way to memory.
+    irq : ``Out(1)``
+        Interrupt.
+    """
 
     def __init__(self, params: CacheParams):
         self.params = params
         super().__init__({
             "regs": In(lite.Signature(addr_width=12)), "cpu": In(bus(params)),
             "memory": Out(bus(params)), "irq": Out(1),
+            **({"snoop": In(snoop_bus(params)), "snooped": Out(bus(params))}
+               if params.snoop else {}),
         })
 
     def elaborate(self, platform):
@@ -72,6 +93,15 @@ class Cache(wiring.Component):
         connect(m, back.port, access.port)
         connect(m, back.tasks, lookup.tasks)
         connect(m, back.memory, flipped(self.memory))
+
+        if params.snoop:
+            m.submodules.port = port = SnoopPort(params)
+            connect(m, flipped(self.snoop), port.device)
+            connect(m, port.memory, flipped(self.snooped))
+            connect(m, port.steps, front.snoops)
+            connect(m, port.presence, lookup.presence)
+            m.d.comb += [front.locks.eq(port.locks), registers.snoop_hit.eq(port.hit),
+                         registers.snoop_miss.eq(port.miss)]
 
         m.d.comb += [
             self.irq.eq(registers.irq),

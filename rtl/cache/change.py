@@ -62,7 +62,7 @@ class Change(wiring.Component):
             with m.Case(Task.ACK):
                 m.d.comb += [
                     new.pending.eq(row.pending & ~way),
-                    self.settled.eq(task.cause != Cause.PURGE),
+                    self.settled.eq((task.cause != Cause.PURGE) & ~task.snoop.any()),
                     self.purge_failed.eq(task.error & (task.cause == Cause.PURGE)),
                 ]
                 with m.If(task.error):

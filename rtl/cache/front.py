@@ -5,11 +5,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import CacheParams
+from rtl.stream.arbiter import Arbiter
 from rtl.stream.buffer import Buffer
 
 from .choose import Choose
 from .guard import Guard, WindowsLayout
 from .layouts import RequestLayout, channel
+from .snoop.layouts import LocksLayout
+from .snoop.locks import Gate
 from .split import Split
 from .write_data import WriteData
 
@@ -35,6 +38,8 @@ class Front(wiring.Component):
         Where accesses are not cached.
     steps : ``In(stream.Signature(RequestLayout(params)))``
         Maintenance.
+    snoops : ``In(stream.Signature(RequestLayout(params)))``, locks : ``In(LocksLayout(params))``
+        With a snoop port: its requests, and lines whose accesses wait.
     requests : ``Out(stream.Signature(RequestLayout(params)))``
         To the lookup.
     beats : ``Out(channel(params, "w"))``
@@ -50,6 +55,8 @@ class Front(wiring.Component):
             "steps": In(stream.Signature(RequestLayout(params))),
             "requests": Out(stream.Signature(RequestLayout(params))),
             "beats": Out(channel(params, "w")),
+            **({"snoops": In(stream.Signature(RequestLayout(params))),
+                "locks": In(LocksLayout(params))} if params.snoop else {}),
         })
 
     def elaborate(self, platform):
@@ -67,14 +74,27 @@ class Front(wiring.Component):
 
         connect(m, flipped(self.ar), guard_reads.i)
         connect(m, guard_reads.o, split_reads.i)
-        connect(m, split_reads.o, choose.reads)
         connect(m, flipped(self.aw), guard_writes.i)
         connect(m, guard_writes.o, split_writes.i)
         connect(m, split_writes.o, parts.i)
         connect(m, flipped(self.w), write_data.w)
         connect(m, parts.o, write_data.i)
-        connect(m, write_data.o, choose.writes)
         connect(m, write_data.beats, flipped(self.beats))
-        connect(m, flipped(self.steps), choose.steps)
+        if params.snoop:
+            m.submodules.gate_reads = gate_reads = Gate(params)
+            m.submodules.gate_writes = gate_writes = Gate(params)
+            m.submodules.inner = inner = Arbiter(RequestLayout(params), 2)
+            connect(m, split_reads.o, gate_reads.i)
+            connect(m, write_data.o, gate_writes.i)
+            connect(m, gate_reads.o, choose.reads)
+            connect(m, gate_writes.o, choose.writes)
+            connect(m, flipped(self.steps), inner.i[0])
+            connect(m, flipped(self.snoops), inner.i[1])
+            connect(m, inner.o, choose.steps)
+            m.d.comb += [gate_reads.locks.eq(self.locks), gate_writes.locks.eq(self.locks)]
+        else:
+            connect(m, split_reads.o, choose.reads)
+            connect(m, write_data.o, choose.writes)
+            connect(m, flipped(self.steps), choose.steps)
         connect(m, choose.o, flipped(self.requests))
         return m

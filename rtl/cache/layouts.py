@@ -17,6 +17,7 @@ from rtl.spec.cache_regs import CacheMode
 __all__ = [
     "CHUNK_BEATS",
     "Cause",
+    "EventLayout",
     "FlightSignature",
     "Kind",
     "LineLayout",
@@ -24,6 +25,7 @@ __all__ = [
     "MissLayout",
     "Op",
     "OrderLayout",
+    "PresenceSignature",
     "RequestLayout",
     "RowLayout",
     "Task",
@@ -120,19 +122,23 @@ class RequestLayout(data.StructLayout):
       address stays);
     - ``starts`` (the beat before was not in this line), ``last`` (part of the burst);
     - ``opens`` and ``closes`` (first and last part of a chunk), ``chunk`` (beats - 1 of the chunk,
-      if ``opens``).
+      if ``opens``);
+    - ``lock`` (an exclusive burst that is a single part).
 
     For maintenance: ``mode``, ``whole`` (bounds do not matter), ``tried`` (ways that this command
-    has written back already, well or badly).
+    has written back already, well or badly). ``snoop``: not by a command, but for a device;
+    ``stay`` then: wait for what is in motion.
     """
 
-    def __init__(self, params: CacheParams):
+    def __init__(self, params: CacheParams, *, id_width: int | None = None):
         super().__init__({
-            "kind": Kind, "line": LineLayout(params), "write": 1, "id": params.id_width,
+            "kind": Kind, "line": LineLayout(params), "write": 1,
+            "id": params.id_width if id_width is None else id_width,
             "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS), "fixed": 1,
             "starts": 1, "opens": 1, "closes": 1, "chunk": range(CHUNK_BEATS), "last": 1,
-            "burst": axi.Burst, "cache": 4, "prot": 3, "qos": 4, "mode": CacheMode, "whole": 1,
-            "tried": params.ways,
+            "burst": axi.Burst, "lock": 1, "cache": 4, "prot": 3, "qos": 4, "mode": CacheMode,
+            "whole": 1, "tried": params.ways,
+            "snoop": params.has_snoop, "stay": params.has_snoop,
         })
 
 
@@ -167,24 +173,25 @@ class MissLayout(data.StructLayout):
 class VictimLayout(data.StructLayout):
     """A line to write back.
 
-    ``line``, ``way`` that holds it, ``cause``, ``slot`` (one-hot, the refill that waits for it).
+    ``line``, ``way`` that holds it, ``cause``, ``slot`` (one-hot, the refill that waits for it),
+    ``snoop`` (not by a command, but for a device).
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({"line": LineLayout(params), "way": params.way_bits, "cause": Cause,
-                          "slot": params.misses})
+                          "slot": params.misses, "snoop": params.has_snoop})
 
 
 class TaskLayout(data.StructLayout):
     """A change of state.
 
-    ``task``, ``line``, ``way``; ``dirty`` (of a line that came); ``cause`` and ``error`` (of a
-    write-back).
+    ``task``, ``line``, ``way``; ``dirty`` (of a line that came); ``cause``, ``error`` and ``snoop``
+    (of a write-back).
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({"task": Task, "line": LineLayout(params), "way": params.way_bits,
-                          "dirty": 1, "cause": Cause, "error": 1})
+                          "dirty": 1, "cause": Cause, "error": 1, "snoop": params.has_snoop})
 
 
 class RowLayout(data.StructLayout):
@@ -197,6 +204,14 @@ class RowLayout(data.StructLayout):
     def __init__(self, params: CacheParams):
         super().__init__({"valid": params.ways, "dirty": params.ways, "pending": params.ways,
                           "plru": params.ways - 1})
+
+
+class EventLayout(data.StructLayout):
+    """What happened in a cycle, to be counted."""
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"read_hit": 1, "read_miss": 1, "write_hit": 1, "write_miss": 1,
+                          "dropped": range(params.ways + 1)})
 
 
 class FlightSignature(wiring.Signature):
@@ -219,6 +234,8 @@ class FlightSignature(wiring.Signature):
         An access to the line of this refill was ordered.
     soil : ``Out(1)``
         It was a write.
+    snooped : ``Out(LineLayout(params))``, coming : ``In(1)``
+        With a snoop port: this line is on its way, or has come and is not settled. Combinational.
     """
 
     def __init__(self, params: CacheParams):
@@ -227,4 +244,25 @@ class FlightSignature(wiring.Signature):
             "slot": In(params.misses),
             "next": In(params.misses), "asked": Out(params.misses), "way": In(params.way_bits),
             "refer": Out(1), "refers": Out(params.misses), "soil": Out(1),
+            **({"snooped": Out(LineLayout(params)), "coming": In(1)} if params.snoop else {}),
         })
+
+
+class PresenceSignature(wiring.Signature):
+    """What the snoop port and the lookup tell each other, seen from the snoop port.
+
+    Members
+    -------
+    line : ``Out(LineLayout(params))``
+        Line to ask about.
+    near : ``In(1)``
+        A request for it is being looked up, or a refill brings it. Combinational.
+    valid, dirty, pending : ``In(1)``
+        State of the line that was asked about in the cycle before.
+    left : ``In(1)``, launched : ``In(1)``
+        A request of the snoop port has left the lookup; it has launched a write-back.
+    """
+
+    def __init__(self, params: CacheParams):
+        super().__init__({"line": Out(LineLayout(params)), "near": In(1), "valid": In(1),
+                          "dirty": In(1), "pending": In(1), "left": In(1), "launched": In(1)})

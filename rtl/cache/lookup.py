@@ -1,7 +1,7 @@
 """Look lines up, and decide what happens to them."""
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import CacheParams
@@ -11,12 +11,14 @@ from .bypass import ProbeSignature
 from .change import Change
 from .layouts import (
     Cause,
+    EventLayout,
     FlightSignature,
     Kind,
     LineLayout,
     MissLayout,
     Op,
     OrderLayout,
+    PresenceSignature,
     RequestLayout,
     TaskLayout,
     VictimLayout,
@@ -27,18 +29,10 @@ from .stores import Stores
 from .tags import Tags
 from .verdict import Verdict, ViewLayout
 
-__all__ = ["EventLayout", "Lookup"]
+__all__ = ["Lookup"]
 
 #: Lines that may wait to be copied to memory.
 LINES = 2
-
-
-class EventLayout(data.StructLayout):
-    """What happened in a cycle, to be counted."""
-
-    def __init__(self, params: CacheParams):
-        super().__init__({"read_hit": 1, "read_miss": 1, "write_hit": 1, "write_miss": 1,
-                                  "dropped": range(params.ways + 1)})
 
 
 class Lookup(wiring.Component):
@@ -80,6 +74,8 @@ class Lookup(wiring.Component):
         For the bypass.
     walk : ``In(WalkSignature(params))``
         For maintenance.
+    presence : ``In(PresenceSignature(params))``
+        For the snoop port, if there is one.
     events : ``Out(EventLayout(params))``
         For the counters.
     """
@@ -97,6 +93,7 @@ class Lookup(wiring.Component):
             "probe": Out(ProbeSignature(params)),
             "walk": In(WalkSignature(params)),
             "events": Out(EventLayout(params)),
+            **({"presence": In(PresenceSignature(params))} if params.snoop else {}),
         })
 
     def elaborate(self, platform):
@@ -127,6 +124,7 @@ class Lookup(wiring.Component):
         more = Signal()
         is_bypass = req.kind == Kind.BYPASS
         is_upkeep = req.kind.as_value() >= Kind.LINE.value
+        for_device = req.snoop.any()
 
         line = Signal(LineLayout(params))  # to compare
         order, task = queue.i.p, self.tasks.p
@@ -181,7 +179,22 @@ class Lookup(wiring.Component):
             lines.i.p.way.eq(number(pick)),
             lines.i.p.slot.eq(slot),
             lines.i.p.cause.eq(cause),
+            lines.i.p.snoop.eq(req.snoop),
         ]
+        if params.snoop:
+            presence = self.presence
+            m.d.comb += [
+                tags.snooped.eq(presence.line),
+                self.flight.snooped.eq(presence.line),
+                presence.near.eq(~tags.ready | self.flight.coming
+                                 | (has_coming & (coming.line == presence.line))
+                                 | (has_req & (req.line == presence.line))),
+                presence.valid.eq(tags.snooped_valid),
+                presence.dirty.eq(tags.snooped_dirty),
+                presence.pending.eq(tags.snooped_pending),
+                presence.left.eq(for_device & (leaves | presence.launched)),
+                presence.launched.eq(for_device & lines.i.valid & lines.i.ready),
+            ]
         m.d.comb += [order[name].eq(req[name])
                      for name in ("line", "id", "offset", "size", "beats", "fixed", "last")]
 
@@ -201,14 +214,16 @@ class Lookup(wiring.Component):
         with m.FSM(name="lookup"):
             with m.State("FLOW"):
                 active = has_req & ~self.probe.hold & (stores.i.ready | ~req.write)
+                stays = req.stay.any()
                 hit = active & verdict.hit
                 last_probe = verdict.done & is_bypass & req.closes
                 launched = Signal()
                 # Maintenance never waits here: it goes, and comes again.
-                again = active & is_upkeep & (verdict.wait | (verdict.launch & ~lines.i.ready)
-                                              | (verdict.drop & verdict.more))
+                again = active & is_upkeep & ~stays & (
+                    verdict.wait | (verdict.launch & ~lines.i.ready)
+                    | (verdict.drop & verdict.more))
                 m.d.comb += [
-                    self.walk.again.eq(again),
+                    self.walk.again.eq(again & ~for_device),
                     self.misses.valid.eq(active & verdict.miss & room),
                     launched.eq(active & verdict.launch & lines.i.ready),
                     queue.i.valid.eq((active & (verdict.hit | last_probe))
@@ -229,12 +244,12 @@ class Lookup(wiring.Component):
                     self.flight.refers.eq(order.slot),
                     self.flight.soil.eq(self.flight.refer & req.write),
                     self.probe.done.eq(leaves & is_bypass),
-                    self.walk.launched.eq(launched & ~is_bypass),
+                    self.walk.launched.eq(launched & ~is_bypass & ~for_device),
                     self.events.read_hit.eq(hit & leaves & req.starts & ~req.write),
                     self.events.write_hit.eq(hit & leaves & req.starts & req.write),
                     self.events.read_miss.eq(missed & req.starts & ~req.write),
                     self.events.write_miss.eq(missed & req.starts & req.write),
-                    self.events.dropped.eq(Mux(active, verdict.dropped, 0)),
+                    self.events.dropped.eq(Mux(active & ~for_device, verdict.dropped, 0)),
                 ]
                 m.d.sync += [pick.eq(verdict.pick), cause.eq(verdict.cause),
                              slot.eq(self.flight.next), more.eq(verdict.more)]
@@ -278,7 +293,7 @@ class Lookup(wiring.Component):
                     with m.If(req.kind == Kind.ACCESS):
                         m.next = "ORDER"
                     with m.Elif(is_upkeep):
-                        m.d.comb += [self.walk.again.eq(more),
+                        m.d.comb += [self.walk.again.eq(more & ~for_device),
                                      self.walk.tried.eq(req.tried | pick)]
                         m.d.sync += has_req.eq(0)
                         m.next = "FLOW"

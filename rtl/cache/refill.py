@@ -212,6 +212,10 @@ class Refill(wiring.Component):
             flight.way.eq(chosen(flight.asked, [slot.now.way for slot in slots])),
         ]
 
+        if params.snoop:
+            m.d.comb += flight.coming.eq(Cat(slot.moving & (slot.now.line == flight.snooped)
+                                             for slot in slots).any())
+
         # What has become of them.
         settled, task = Signal(MissLayout(params)), self.tasks.p
         m.d.comb += [

@@ -11,8 +11,7 @@ from rtl.spec.cache_regs import CACHE_REGISTERS
 
 from .commands import CommandLayout, ResultLayout
 from .guard import WindowsLayout
-from .layouts import LineLayout
-from .lookup import EventLayout
+from .layouts import EventLayout, LineLayout
 from .maintenance import CommandSignature
 
 __all__ = ["Registers"]
@@ -47,6 +46,8 @@ class Registers(wiring.Component):
         A command is under way.
     events : ``In(EventLayout(params))``
         What the lookup found.
+    snoop_hit, snoop_miss : ``In(1)``
+        What the snoop port found.
     evicted, cleaned : ``In(1)``
         Memory has taken a line.
     refill_error, write_error : ``In(1)``, with refill_line, write_line : ``In(LineLayout(params))``
@@ -64,6 +65,7 @@ class Registers(wiring.Component):
             "waiting": In(range(params.commands + 1)),
             "results": In(stream.Signature(ResultLayout(params))), "working": In(1),
             "events": In(EventLayout(params)), "evicted": In(1), "cleaned": In(1),
+            "snoop_hit": In(1), "snoop_miss": In(1),
             "refill_error": In(1), "write_error": In(1),
             "refill_line": In(line), "write_line": In(line),
         })
@@ -89,6 +91,7 @@ class Registers(wiring.Component):
             fields.cap.misses.eq(params.misses),
             fields.cap.commands.eq(params.commands),
             fields.cap2.guards.eq(params.guards),
+            fields.cap2.snoop.eq(params.snoop),
         ]
         for number, window in enumerate(self.windows):
             first, high, last, last_high = (getattr(fields, f"guard{number}{part}")
@@ -144,6 +147,8 @@ class Registers(wiring.Component):
             "write_hits": events.write_hit, "write_misses": events.write_miss,
             "evictions": self.evicted, "cleaned": self.cleaned, "invalidated": events.dropped,
         }
+        if params.snoop:
+            counted |= {"snoop_hits": self.snoop_hit, "snoop_misses": self.snoop_miss}
         for name, step in counted.items():
             count = Signal(32, name=name)
             with m.If(step != 0):

@@ -18,8 +18,7 @@ class Split(wiring.Component):
     """Cut bursts into chunks of at most 16 beats, and chunks into parts within a line.
 
     The first part comes in the cycle of the burst's address, a part a cycle. The address is taken
-    at once, so ``i.ready`` does not depend on ``o.ready``. Exclusive accesses become ordinary
-    ones.
+    at once, so ``i.ready`` does not depend on ``o.ready``.
 
     Parameters
     ----------
@@ -107,6 +106,7 @@ class Split(wiring.Component):
             part.opens.eq(beat == 0),
             part.closes.eq(part.last | ~at_end | (to_end == to_cut)),
             part.chunk.eq(Mux(burst.len > to_cut, to_cut, burst.len)),
+            part.lock.eq(burst.lock & part.last),
         ]
         m.d.comb += [part[name].eq(burst[name])
                      for name in ("id", "size", "burst", "cache", "prot", "qos")]
@@ -115,7 +115,7 @@ class Split(wiring.Component):
             m.d.sync += [busy.eq(1), held.eq(burst), around_held.eq(around), beat_held.eq(beat),
                          starts_held.eq(starts), cut_held.eq(cut)]
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += busy.eq(~part.last)
+            m.d.sync += [busy.eq(~part.last), held.lock.eq(0)]
             with m.If(at_end):
                 m.d.sync += [
                     held.len.eq(burst.len - to_end - 1),

@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 from rtl.params import CacheParams
 
 from .census import Census
-from .layouts import RowLayout
+from .layouts import LineLayout, RowLayout
 from .ram import Ram
+from .snoop.shadow import Shadow
 
 __all__ = ["Tags"]
 
@@ -49,6 +50,8 @@ class Tags(wiring.Component):
         As of :class:`~rtl.cache.census.Census`.
     fill : ``In(ways)``, fill_tag : ``In(tag_bits)``
         Change the tags of these ways, in set ``write_set``.
+    snooped : ``In(LineLayout(params))``, snooped_valid, snooped_dirty, snooped_pending : ``Out(1)``
+        With a snoop port: as of :class:`~rtl.cache.snoop.shadow.Shadow`.
     """
 
     def __init__(self, params: CacheParams):
@@ -65,6 +68,8 @@ class Tags(wiring.Component):
             "write": In(1), "write_set": In(params.set_bits), "write_row": In(row),
             "fill": In(params.ways), "fill_tag": In(params.tag_bits),
             "asked": In(params.set_bits), "some_full": Out(1), "some_dirty": Out(1),
+            **({"snooped": In(LineLayout(params)), "snooped_valid": Out(1), "snooped_dirty": Out(1),
+                "snooped_pending": Out(1)} if params.snoop else {}),
         })
 
     def elaborate(self, platform):
@@ -89,6 +94,20 @@ class Tags(wiring.Component):
             self.some_full.eq(census.some_full),
             self.some_dirty.eq(census.some_dirty),
         ]
+
+        if params.snoop:
+            m.submodules.shadow = shadow = Shadow(params)
+            m.d.comb += [
+                shadow.line.eq(self.snooped),
+                shadow.write.eq(write.en),
+                shadow.write_set.eq(write.addr),
+                shadow.write_row.eq(write.data),
+                shadow.fill.eq(self.fill),
+                shadow.fill_tag.eq(self.fill_tag),
+                self.snooped_valid.eq(shadow.valid),
+                self.snooped_dirty.eq(shadow.dirty),
+                self.snooped_pending.eq(shadow.pending),
+            ]
 
         sweep = Signal(set_bits + 1)        # sets cleared; the top bit ends the sweep
         m.d.comb += [

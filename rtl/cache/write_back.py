@@ -106,7 +106,8 @@ class WriteBack(wiring.Component):
             self.failed.eq(Mux(done & makes_room & wrong, queue.o.p.slot, 0)),
             self.written.eq(Mux(self.evicted, queue.o.p.slot, 0)),
             self.evicted.eq(done & makes_room & ~wrong),
-            ours.eq((queue.o.p.cause == Cause.CLEAN) | (queue.o.p.cause == Cause.FLUSH)),
+            ours.eq(((queue.o.p.cause == Cause.CLEAN) | (queue.o.p.cause == Cause.FLUSH))
+                    & ~queue.o.p.snoop.any()),
             self.cleaned.eq(done & ~wrong & ours),
             self.spoiled.eq(done & wrong & ours),
             self.error.eq(done & wrong),
@@ -117,5 +118,6 @@ class WriteBack(wiring.Component):
             answers.i.p.way.eq(queue.o.p.way),
             answers.i.p.cause.eq(queue.o.p.cause),
             answers.i.p.error.eq(wrong),
+            answers.i.p.snoop.eq(queue.o.p.snoop),
         ]
         return m

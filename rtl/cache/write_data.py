@@ -22,6 +22,8 @@ class WriteData(wiring.Component):
     ----------
     params : CacheParams
         Geometry.
+    depth : int
+        Beats that it holds; at least 16.
 
     Members
     -------
@@ -33,20 +35,23 @@ class WriteData(wiring.Component):
         The same, each with its data in the queue.
     beats : ``Out(channel(params, "w"))``
         Write data for the parts that were let pass.
+    full : ``Out(1)``
+        Every beat that it holds has all its bytes.
     """
 
-    def __init__(self, params: CacheParams):
-        self.params = params
+    def __init__(self, params: CacheParams, depth: int = CHUNK_BEATS):
+        self.params, self.depth = params, depth
         part, beat = stream.Signature(RequestLayout(params)), channel(params, "w")
-        super().__init__({"w": In(beat), "i": In(part), "o": Out(part), "beats": Out(beat)})
+        super().__init__({"w": In(beat), "i": In(part), "o": Out(part), "beats": Out(beat),
+                          "full": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(self.w.p.shape(), CHUNK_BEATS)
+        m.submodules.queue = queue = Queue(self.w.p.shape(), self.depth)
         connect(m, flipped(self.w), queue.i)
         connect(m, queue.o, flipped(self.beats))
 
-        spare = Signal(range(CHUNK_BEATS + 1))  # beats in the queue that belong to no chunk yet
+        spare = Signal(range(self.depth + 1))   # beats in the queue that belong to no chunk yet
         covered = Signal()
         m.d.comb += [
             covered.eq(~self.i.p.opens | (spare > self.i.p.chunk)),
@@ -54,6 +59,10 @@ class WriteData(wiring.Component):
             self.o.payload.eq(self.i.payload),
             self.i.ready.eq(self.o.ready & covered),
         ]
+        holed = Signal.like(spare)              # beats in the queue without some byte
+        m.d.comb += self.full.eq(holed == 0)
+        m.d.sync += holed.eq(holed + (self.w.valid & self.w.ready & ~self.w.p.strb.all())
+                             - (self.beats.valid & self.beats.ready & ~self.beats.p.strb.all()))
         claim = self.o.valid & self.o.ready & self.i.p.opens
         m.d.sync += spare.eq(spare + (self.w.valid & self.w.ready)
                              - Mux(claim, self.i.p.chunk + 1, 0))

@@ -93,7 +93,9 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("done", 3, 1, RW, "Interrupt on done."),
     )),
     Register("cap2", 0x34, "Extension: more of what there is.", (
-        Field("guards", 0, 4, RO, "Guard windows."),)),
+        Field("guards", 0, 4, RO, "Guard windows."),
+        Field("snoop", 4, 4, RO, "Writes of coherent devices that may be under way; 0: no port."),
+    )),
     _counter("read_hits", 0x40, "read bursts or parts of one, within a line, that hit"),
     _counter("read_misses", 0x44, "those that missed"),
     _counter("write_hits", 0x48, "write bursts or parts of one, within a line, that hit"),
@@ -101,6 +103,8 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
     _counter("evictions", 0x50, "dirty lines written back to make room"),
     _counter("cleaned", 0x54, "dirty lines written back by maintenance"),
     _counter("invalidated", 0x58, "valid lines dropped by maintenance"),
+    _counter("snoop_hits", 0x5C, "accesses of coherent devices, or parts of one within a line, "
+                                 "before which a line was written back or dropped"),
     Register("cmd", 0x60, "Extension: the write queues a command for the range START to END.", (
         Field("mode", 0, 2, WO, "Operation, as in ctl.", values=CacheMode),
         Field("whole", 3, 1, WO, "The whole cache, whatever START and END say."),
@@ -124,5 +128,6 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
     Register("result_addr_msb", 0x74, "Extension: the same, high half.", (
         Field("addr", 0, 32, RO, "Bits 63:32 of the physical address."),)),
+    _counter("snoop_misses", 0x78, "those that needed neither"),
     *_guard(0, 0x80), *_guard(1, 0x90),
 ))

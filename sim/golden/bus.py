@@ -44,13 +44,36 @@ class CoherentMemory(Words):
 
     def read(self, addr: int, size: int) -> bytes:
         """Read ``size`` bytes. Raises :exc:`BusError` as :meth:`Memory.read`."""
-        self._cache.snoop(addr, size, drop=False)
-        return self._memory.read(addr, size)
+        data = bytearray()
+
+        def one(at: int, count: int) -> None:
+            self._cache.snoop(at, count, write=False)
+            data.extend(self._memory.read(at, count))
+
+        self._each_line(addr, size, one)
+        return bytes(data)
 
     def write(self, addr: int, data: bytes) -> None:
         """Write ``data``. Raises :exc:`BusError` as :meth:`Memory.read`."""
-        self._cache.snoop(addr, len(data), drop=True)
-        self._memory.write(addr, data)
+
+        def one(at: int, count: int) -> None:
+            self._cache.snoop(at, count, write=True)
+            self._memory.write(at, data[at - addr:at - addr + count])
+
+        self._each_line(addr, len(data), one)
+
+    def _each_line(self, addr: int, size: int, access: Callable[[int, int], None]) -> None:
+        """Call ``access`` for each part that lies within a line; raise the first error."""
+        line, end, error = self._cache.line_bytes, addr + size, None
+        while addr < end:
+            count = min(line - addr % line, end - addr)
+            try:
+                access(addr, count)
+            except BusError as failed:
+                error = error or failed
+            addr += count
+        if error:
+            raise error
 
 
 class DeviceBus:

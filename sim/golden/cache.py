@@ -16,7 +16,7 @@ _WORD = (1 << 32) - 1
 _CTL, _CAP, _STATUS, _CMD, _RESULT = (
     CACHE_REGISTERS[name] for name in ("ctl", "cap", "status", "cmd", "result"))
 _COUNTERS = ("read_hits", "read_misses", "write_hits", "write_misses", "evictions", "cleaned",
-             "invalidated")
+             "invalidated", "snoop_hits", "snoop_misses")
 _GUARDS = tuple(f"guard{number}{part}" for number in range(2) for part in ("", "_last"))
 _OFFSETS = {register.offset: register.name for register in CACHE_REGISTERS}
 
@@ -73,12 +73,15 @@ class Cache:
         Width of the bus: what one error of memory concerns.
     guards : int
         Guard windows.
+    snoop : int
+        What ``cap2`` says of writes of coherent devices that may be under way; 0: none are.
     """
 
     def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
                  line_bytes: int = 64, misses: int = 4, commands: int = 4, bus_bytes: int = 8,
-                 guards: int = 2):
+                 guards: int = 2, snoop: int = 0):
         self._guards = guards
+        self._cap2 = CACHE_REGISTERS["cap2"].pack({"guards": guards, "snoop": snoop})
         self._memory, self._bus_bytes = memory, bus_bytes
         self.line_bytes = line_bytes
         sets = size_bytes // (ways * line_bytes)
@@ -147,19 +150,23 @@ class Cache:
         self._bypass(addr)
         self._memory.write(addr, data)
 
-    def snoop(self, addr: int, size: int, *, drop: bool) -> None:
-        """Make memory up to date for a coherent device, and drop the lines that it will write.
+    def snoop(self, addr: int, size: int, *, write: bool) -> None:
+        """Make memory fit for an access of a coherent device within a line.
 
-        Raises
-        ------
-        BusError
-            ``SLVERR`` if a line cannot be written back.
+        A dirty line is written back, unless the device writes all of it; before a write, it is
+        dropped. Raises :exc:`BusError` (``SLVERR``) if it cannot be written back.
         """
-        for line in self._range(addr, addr + size):
+        line = self._find(addr)
+        found = line is not None and (write or line.dirty)
+        self.counters["snoop_hits" if found else "snoop_misses"] += 1
+        if not found:
+            return
+        if not write or size < self.line_bytes:
             self._clean(line)
             if line.dirty:
                 raise BusError(addr, "SLVERR")
-            line.valid = not drop
+        if write:
+            line.valid = line.dirty = False
 
     def line(self, addr: int) -> tuple[bool, bool, bytes]:
         """Whether the line of ``addr`` is valid and dirty, and its bytes; for diagnosis."""
@@ -177,7 +184,7 @@ class Cache:
         if name in self.counters:
             return self.counters[name] & _WORD
         return {"ctl": _CTL.pack({"mode": self._mode, "whole": self._whole}), "cap": self._cap,
-                "status": self._status, "irq_en": self._enable, "cap2": self._guards,
+                "status": self._status, "irq_en": self._enable, "cap2": self._cap2,
                 "queue": len(self._waiting)}.get(name, 0)
 
     def write(self, offset: int, value: int) -> None:

@@ -65,7 +65,8 @@ class GoldenMachine:
                                              pas=self.platform.phys_bits)
         self.memory = Memory(self.platform.memory_base, self.platform.memory_size, seed=seed)
         self.cache = Cache(self.memory, size_bytes=cache_bytes, ways=cache_ways,
-                           line_bytes=self.platform.line_bytes)
+                           line_bytes=self.platform.line_bytes,
+                           snoop=4 if self.platform.coherent else 0)
         seen = (CoherentMemory(self.memory, self.cache) if self.platform.coherent else
                 self.memory)
         self.iommu = Iommu(seen, capabilities, cache=cache_translations)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
 from rtl.spec.platform import BusError
+from sim.golden.bus import CoherentMemory
 from sim.golden.cache import Cache
 from sim.golden.memory import Memory
 
@@ -254,7 +255,7 @@ def test_write_back_error_keeps_the_line_dirty(cached):
     with pytest.raises(BusError, match="SLVERR"):
         cached.cache.load_uncached(BASE, 4)
     with pytest.raises(BusError, match="SLVERR"):
-        cached.cache.snoop(BASE, 4, drop=True)
+        cached.cache.snoop(BASE, 4, write=True)
     cached.memory.clear_injected()
     cached.maintain(CacheMode.CLEAN_INVALIDATE, BASE, BASE + LINE)
     assert cached.memory.peek(BASE, 4) == b"keep"
@@ -273,10 +274,31 @@ def test_uncached_accesses_write_back_and_drop(cached):
 
 def test_snoop(cached):
     cached.cache.store(BASE + 60, b"abcd")
-    cached.cache.snoop(BASE + 32, 64, drop=False)
+    cached.cache.snoop(BASE + 32, 8, write=False)
     assert (cached.memory.peek(BASE + 60, 4), cached.state(BASE)) == (b"abcd", "clean")
-    cached.cache.snoop(BASE + 63, 1, drop=True)
+    cached.cache.snoop(BASE + 63, 1, write=True)
     assert cached.state(BASE) == "absent"
+    cached.cache.store(BASE, b"efgh")
+    cached.cache.snoop(BASE, LINE, write=True)          # the device writes all of it
+    assert (cached.memory.peek(BASE, 4), cached.state(BASE)) == (bytes(4), "absent")
+    assert (cached.read("snoop_hits"), cached.read("snoop_misses")) == (3, 0)
+
+
+def test_coherent_device(cached):
+    device = CoherentMemory(cached.memory, cached.cache)
+    cached.cache.store(BASE + 60, b"ab")
+    cached.cache.store(BASE + LINE, b"cd")
+    assert device.read(BASE + 60, 6) == b"ab\0\0cd"
+    cached.cache.store(BASE + 60, b"AB")
+    device.write(BASE + 61, b"xyz12")
+    assert cached.cache.load(BASE + 60, 4) == b"Axyz"
+    assert cached.cache.load(BASE + LINE, 4) == b"12\0\0"
+    cached.cache.store(BASE, b"keep")
+    cached.memory.inject(BASE, BASE + LINE, "w")
+    with pytest.raises(BusError, match="SLVERR"):
+        device.write(BASE + 62, b"wxyz")                # the part in the other line is done
+    cached.memory.clear_injected()
+    assert cached.cache.load(BASE + 60, 4) + cached.cache.load(BASE + LINE, 2) == b"Axyzyz"
 
 
 OPERATIONS = st.lists(st.one_of(

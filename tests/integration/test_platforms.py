@@ -15,8 +15,6 @@ from kernel_api import (
     kmalloc,
 )
 from rtl.params import SystemParams
-from rtl.spec.platform import Platform
-from sim.machine import RtlMachine
 from sim.matrix import Cell, run_cell
 
 MISTAKES = Path(__file__).parents[2] / "examples/mistakes"
@@ -53,8 +51,26 @@ def test_mistakes_show_alike(name):
     assert images[0] == images[1]
 
 
-def test_what_the_rtl_has_not():
-    with pytest.raises(ValueError, match="Platform must not be coherent in this build"):
-        RtlMachine(Platform(coherent=True))
+@pytest.mark.parametrize("path", ["direct", "swiotlb", "deferred"])
+def test_r74_coherent_devices_see_the_cache(path):
+    """Syncs do nothing, and the outcome is the same as on a machine that needs them."""
+    rtl, golden, other = (run_cell(copy, cell, check=None) for cell in (
+        Cell(path, "coherent", "rtl"), Cell(path, "coherent"), Cell(path, "64")))
+    assert rtl.image[0] == other.image[0] == 0 and rtl.image[3] == other.image[3]
+    assert rtl.image == golden.image and rtl.costs == golden.costs
+    assert rtl.costs.cache_lines == 0 < other.costs.cache_lines
+
+
+@pytest.mark.parametrize("name", ["m06_sync_for_cpu_wrong", "m07_sync_for_device_wrong"])
+def test_r74_forgotten_syncs_do_no_harm(name):
+    """The device sees what the CPU has stored, and the CPU what the device has written."""
+    folder = {kind: runpy.run_path(str(MISTAKES / f"{name[:-5]}{kind}.py"))["main"]
+              for kind in ("wrong", "right")}
+    images = [run_cell(folder[kind], Cell("strict", "coherent", "rtl"), check=None).image
+              for kind in ("wrong", "right")]
+    assert images[0] == images[1]
+
+
+def test_bus_offset():
     with pytest.raises(ValueError, match="Bus offset must be a multiple of 4096, not 5"):
         SystemParams(bus_offset=5)

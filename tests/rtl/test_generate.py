@@ -85,6 +85,8 @@ def test_params():
 
 def test_configure():
     assert configure("dma") == DmaParams()
+    assert configure("system", ["coherent=1", "cache.snoop=2"]) == \
+        SystemParams(coherent=True, cache=CacheParams(snoop=2))
     assert configure("cache", ["ways=2", "size_bytes=0x2000"]) == \
         CacheParams(ways=2, size_bytes=8192)
     wide = configure("system", ["dma.data_width=128", "iommu.data_width=128",
@@ -99,7 +101,8 @@ def test_configure():
     ("dma", "beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'beats'"),
     ("dma", "dma.max_beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'dma'"),
     ("system", "max_beats=1", r"Parameter of SystemParams must be one of iommu\.\*, dma\.\*, "
-                                r"cache\.\*, ring\.\*, channels, bus_offset, not 'max_beats'"),
+                                r"cache\.\*, ring\.\*, channels, bus_offset, coherent, not "
+                                r"'max_beats'"),
     ("system", "dma.beats=1", r"Parameter of DmaParams must be one of .*, not 'beats'"),
     ("dma", "max_beats=many", r"Value of 'max_beats' must be a number, not 'many'"),
     ("dma", "max_beats", r"Value of 'max_beats' must be a number, not ''"),

@@ -22,6 +22,8 @@ RANGES = [
     (CacheParams, "id_width", "ID width", 1, 16),
     (CacheParams, "commands", "Queued commands", 1, 8),
     (CacheParams, "guards", "Guard windows", 0, 2),
+    (CacheParams, "snoop", "Snooped writes", 0, 8),
+    (CacheParams, "snoop_id_width", "Snoop ID width", 1, 17),
 ]
 #: Class, parameter, its name in messages, powers of two from, to.
 POWERS = [
@@ -93,10 +95,16 @@ def test_cache_geometry():
     ({"iommu": IommuParams(vectors=8)},
      "Interrupt vectors in a system must be one of 1, 2, 4, not 8"),
     ({"dma": DmaParams(id_width=2)}, "ID widths must be equal, not IOMMU 4, DMA 2"),
+    ({"coherent": True}, r"Cache of a coherent system must have a snoop port, not CacheParams\(.*"),
 ])
 def test_blocks_must_agree(parts, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         SystemParams(**parts)
+
+
+def test_coherence_is_a_flag():
+    with pytest.raises(TypeError, match=r"^Coherence must be a bool, not 1$"):
+        SystemParams(coherent=1)
 
 
 def test_frozen():

@@ -41,12 +41,6 @@ def test_a_file_without_main(capsys, tmp_path):
     assert status == 2 and "Program must have a function main(kernel)" in text
 
 
-def test_the_rtl_has_no_coherent_machine_yet(capsys):
-    status, text = command(capsys, "run", MISTAKES / "m07_sync_for_device_right.py", "--cache",
-                           "coherent", "--machine", "rtl")
-    assert status == 2 and "Platform must not be coherent" in text
-
-
 def test_map_benchmark(capsys):
     main(["map-benchmark", "--machine", "golden", "-l", "3", "-g", "4", "-m", "1", "-t", "2"])
     text = capsys.readouterr().out
@@ -54,8 +48,6 @@ def test_map_benchmark(capsys):
     assert "average unmap latency(cycles):" in text
     status, text = command(capsys, "map-benchmark", "--machine", "golden", "-b", "19")
     assert status == 2 and "parameters in range" in text
-    status, text = command(capsys, "map-benchmark", "--machine", "rtl", "--cache", "coherent")
-    assert status == 2 and "Platform must not be coherent" in text
 
 
 @pytest.mark.parametrize("name, value", [

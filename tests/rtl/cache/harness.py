@@ -1,5 +1,12 @@
 """A cache between a CPU and memory, for the tests of the whole block."""
 
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi import lite
+from rtl.axi.arbiter import Arbiter
+from rtl.axi.signature import Signature
 from rtl.cache.cache import Cache
 from rtl.params import CacheParams
 from rtl.spec.cache_regs import CACHE_REGISTERS
@@ -7,7 +14,7 @@ from sim import axi_lite
 from sim.axi import Manager, Memory
 from sim.checked import Checked
 
-__all__ = ["SHAPES", "Cpu", "Setup", "Software", "words"]
+__all__ = ["SHAPES", "Cpu", "Setup", "Shared", "Software", "words"]
 
 #: Geometries: small, the smallest, direct-mapped, odd widths, long lines.
 SHAPES = {
@@ -21,6 +28,33 @@ SHAPES = {
     "long": CacheParams(phys_bits=34, data_width=32, size_bytes=2048, ways=8, line_bytes=128,
                         commands=8),
 }
+
+
+class Shared(wiring.Component):
+    """A cache with a snoop port, both its ways to memory on one bus."""
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        self._bus = Signature(addr_width=params.phys_bits, data_width=params.data_width,
+                              id_width=params.id_width)
+        self._arbiter = Arbiter(self._bus, 2)
+        super().__init__({
+            "regs": In(lite.Signature(addr_width=12)), "cpu": In(self._bus),
+            "snoop": In(self._bus), "memory": self._arbiter.signature.members["bus"],
+            "irq": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.cache = cache = Checked(Cache(self.params))
+        m.submodules.arbiter = arbiter = self._arbiter
+        connect(m, flipped(self.regs), cache.regs)
+        connect(m, flipped(self.cpu), cache.cpu)
+        connect(m, flipped(self.snoop), cache.snoop)
+        connect(m, cache.memory, arbiter.managers[0])
+        connect(m, cache.snooped, arbiter.managers[1])
+        connect(m, arbiter.bus, flipped(self.memory))
+        m.d.comb += self.irq.eq(cache.irq)
+        return m
 
 
 def words(data: bytes, width: int) -> list[int]:
@@ -76,11 +110,11 @@ class Software:
         return found
 
     async def state(self) -> dict[str, int]:
-        """Status, first error and all counters."""
+        """Status, first error and all counters but those of the snoop port."""
         found = {"status": await self.read("status"),
                  "err_addr": await self.read("err_addr") | await self.read("err_addr_msb") << 32}
         for register in CACHE_REGISTERS:
-            if [field.name for field in register] == ["count"]:
+            if "count" in [field.name for field in register] and "snoop" not in register.name:
                 found[register.name] = await self.read(register.name)
         return found
 
@@ -101,19 +135,28 @@ class Cpu(Manager):
 class Setup:
     """Cache, memory and bench; ``run`` takes the program of the CPU.
 
-    ``program(ctx, cpu, software, memory)`` is run to its end.
+    ``program(ctx, cpu, software, memory)`` is run to its end. So is each of ``others``, beside it,
+    on the snoop port: ``other(ctx, device, memory)``.
     """
 
     def __init__(self, bench, params: CacheParams | str = "small", *, size: int = 1 << 14,
                  image: bytes = b"", timeout: int = 100_000, **memory):
         self.params = SHAPES[params] if isinstance(params, str) else params
-        self.dut = Checked(Cache(self.params))
+        self.dut = Checked(Shared(self.params) if self.params.snoop else Cache(self.params))
         self.bench = bench(self.dut, timeout=timeout)
         self.memory = Memory(self.dut.memory, size=size, **memory)
         self.memory.write(0, image)
         self.memory.attach(self.bench)
 
-    def run(self, program):
+    def run(self, program, *others):
+        def beside(other):
+            @self.bench.testbench
+            async def device(ctx):
+                await other(ctx, Cpu(ctx, self.dut.snoop), self.memory)
+
+        for other in others:
+            beside(other)
+
         @self.bench.testbench
         async def cpu(ctx):
             await program(ctx, Cpu(ctx, self.dut.cpu), Software(ctx, self.dut), self.memory)

@@ -20,6 +20,8 @@ MOST_CHANNELS = 7
 @simulator_options
 @click.option("--latency", type=click.IntRange(min=1), default=1, show_default=True, metavar="L",
               help="Cycles of the memory before its first beat; RTL only.")
+@click.option("--dmatest", "dmatest", type=click.IntRange(0, 1), default=0, show_default=True,
+              metavar="0|1", help="0 for memcpy, 1 for memset.")
 @click.option("--max-channels", type=click.IntRange(1, MOST_CHANNELS), default=1,
               show_default=True, metavar="N", help="Channels that are built and tested.")
 @click.option("--threads-per-chan", type=click.IntRange(min=1), default=1, show_default=True,
@@ -42,8 +44,8 @@ MOST_CHANNELS = 7
 def dmatest(kind: str, engine: str, latency: int, **params: int) -> None:
     """Test the channels of the native ring as the kernel's [b]dmatest[/b] does.
 
-    Copies random pieces of patterned buffers through [b]dmaengine[/b] and looks at every byte
-    before, in and behind them. Ends with a summary line for each thread.
+    Copies or sets random pieces of patterned buffers through [b]dmaengine[/b] and looks at every
+    byte before, in and behind them. Ends with a summary line for each thread.
 
     Exit status: 0 without failure, 1 with one, 2 for wrong arguments.
     """

@@ -25,6 +25,7 @@ from .engine import (
     dma_release_channel,
     dma_request_chan,
     dmaengine_prep_dma_memcpy,
+    dmaengine_prep_dma_memset,
     dmaengine_submit,
     dmaengine_terminate_sync,
 )
@@ -33,6 +34,8 @@ __all__ = ["DmatestParams", "dmatest"]
 
 PATTERN_SRC, PATTERN_DST, PATTERN_COPY, PATTERN_OVERWRITE = 0x80, 0x00, 0x40, 0x20
 PATTERN_COUNT_MASK = 0x1F
+#: What stands for the index in patterns of a test of memset.
+PATTERN_MEMSET_IDX = 0x01
 MAX_ERROR_COUNT = 32
 #: Cycles that one poll lets pass, and cycles of a millisecond: a clock of 1 MHz keeps runs short.
 POLL_CYCLES, CYCLES_PER_MS = 200, 1000
@@ -42,12 +45,15 @@ POLL_CYCLES, CYCLES_PER_MS = 200, 1000
 class DmatestParams:
     """The module's parameters, with its defaults, except that ``iterations`` must end.
 
+    ``dmatest`` is 0 for memcpy and 1 for memset.
+
     Raises
     ------
     ValueError
         If one is out of range.
     """
 
+    dmatest: int = 0
     test_buf_size: int = 16384
     max_channels: int = 0
     threads_per_chan: int = 1
@@ -61,6 +67,8 @@ class DmatestParams:
     seed: int = 0
 
     def __post_init__(self):
+        if self.dmatest not in (0, 1):
+            raise ValueError(f"Parameter dmatest must be 0 or 1, not {self.dmatest!r}")
         for name, low in (("test_buf_size", 1), ("max_channels", 0), ("threads_per_chan", 1),
                           ("iterations", 1), ("timeout", 1), ("alignment", 0),
                           ("transfer_size", 0)):
@@ -77,7 +85,8 @@ class _Thread:
 
     def __init__(self, kernel: Kernel, chan: DmaChan, number: int, params: DmatestParams,
                  say: Callable[[str], None]):
-        self.name, self.failed, self.total, self.moved = f"{chan.name}-copy{number}", 0, 0, 0
+        kind = "set" if params.dmatest else "copy"
+        self.name, self.failed, self.total, self.moved = f"{chan.name}-{kind}{number}", 0, 0, 0
         self._kernel, self._chan, self._params = kernel, chan, params
         self._random, self._say = Random(f"{params.seed} {self.name}"), say
 
@@ -118,8 +127,8 @@ class _Thread:
         count, src_off, dst_off = self._choose()
         self.moved += count
         if not self._params.noverify:
-            cpu.store(src, _filled(size, src_off, count, PATTERN_SRC, PATTERN_COPY))
-            cpu.store(dst, _filled(size, dst_off, count, PATTERN_DST, PATTERN_OVERWRITE))
+            cpu.store(src, self._filled(src_off, count, PATTERN_SRC, PATTERN_COPY))
+            cpu.store(dst, self._filled(dst_off, count, PATTERN_DST, PATTERN_OVERWRITE))
         src_dma = dma_map_single(dev, src, size, DMA_TO_DEVICE)
         dst_dma = dma_map_single(dev, dst, size, DMA_BIDIRECTIONAL)
         if dma_mapping_error(dev, src_dma) or dma_mapping_error(dev, dst_dma):
@@ -144,7 +153,11 @@ class _Thread:
         """Prepare, submit, issue, wait; None if it could not be started."""
         params, machine = self._params, self._kernel.machine
         flags = DMA_CTRL_ACK | (0 if params.polled else DMA_PREP_INTERRUPT)
-        tx = dmaengine_prep_dma_memcpy(self._chan, dst, src, count, flags)
+        if params.dmatest:
+            value = PATTERN_SRC | PATTERN_COPY | ~PATTERN_MEMSET_IDX & PATTERN_COUNT_MASK
+            tx = dmaengine_prep_dma_memset(self._chan, dst, value, count, flags)
+        else:
+            tx = dmaengine_prep_dma_memcpy(self._chan, dst, src, count, flags)
         if tx is None:
             self._report("prep error")
             return None
@@ -164,12 +177,10 @@ class _Thread:
 
     def _verify(self, src: bytes, dst: bytes, src_off: int, dst_off: int, count: int) -> None:
         size, wrong = len(src), []
-        expected = bytearray(_filled(size, dst_off, count, PATTERN_DST, PATTERN_OVERWRITE))
-        expected[dst_off:dst_off + count] = _filled(
-            size, src_off, count, PATTERN_SRC, PATTERN_COPY)[src_off:src_off + count]
-        for what, got, right in (
-                ("srcbuf", src, _filled(size, src_off, count, PATTERN_SRC, PATTERN_COPY)),
-                ("dstbuf", dst, bytes(expected))):
+        source = self._filled(src_off, count, PATTERN_SRC, PATTERN_COPY)
+        expected = bytearray(self._filled(dst_off, count, PATTERN_DST, PATTERN_OVERWRITE))
+        expected[dst_off:dst_off + count] = source[src_off:src_off + count]
+        for what, got, right in (("srcbuf", src, source), ("dstbuf", dst, bytes(expected))):
             if got != right:
                 wrong += [f"{what}[0x{k:x}] is {got[k]:02x}, not {right[k]:02x}"
                           for k in range(size) if got[k] != right[k]]
@@ -178,11 +189,13 @@ class _Thread:
         if wrong:
             self._report(f"data error: {len(wrong)} mismatches")
 
-
-def _filled(size: int, offset: int, count: int, outside: int, inside: int) -> bytes:
-    """Make a buffer whose bytes tell where they belong."""
-    return bytes((outside | (inside if offset <= k < offset + count else 0) |
-                  ~k & PATTERN_COUNT_MASK) for k in range(size))
+    def _filled(self, offset: int, count: int, outside: int, inside: int) -> bytes:
+        """Make a buffer whose bytes tell where they belong."""
+        index = range(self._params.test_buf_size)
+        if self._params.dmatest:
+            index = [PATTERN_MEMSET_IDX] * len(index)
+        return bytes((outside | (inside if offset <= k < offset + count else 0) |
+                      ~mark & PATTERN_COUNT_MASK) for k, mark in enumerate(index))
 
 
 def dmatest(kernel: Kernel, channels: list[DmaChan], params: DmatestParams,

@@ -13,16 +13,20 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from ..core.addresses import DmaAddr
+from ..core.attrs import Dir
 from ..core.current import current_kernel
 from ..core.errno import ENODEV
 from ..core.kernel import Kernel
+from .transfers import DataChunk, DmaInterleavedTemplate, DmaSlaveConfig, Piece
 
 __all__ = ["DMA_CTRL_ACK", "DMA_PREP_INTERRUPT", "DataChunk", "DmaAsyncTxDescriptor", "DmaChan",
-           "DmaInterleavedTemplate", "DmaStatus", "DmaTxState", "DmaengineResult",
+           "DmaInterleavedTemplate", "DmaSlaveConfig", "DmaStatus", "DmaTxState",
+           "DmaengineResult", "Piece",
            "dma_async_device_register", "dma_async_device_unregister", "dma_async_is_tx_complete",
            "dma_async_issue_pending", "dma_channels", "dma_release_channel", "dma_request_chan",
-           "dmaengine_pause", "dmaengine_prep_dma_memcpy", "dmaengine_prep_interleaved_dma",
-           "dmaengine_resume", "dmaengine_submit", "dmaengine_terminate_sync",
+           "dmaengine_pause", "dmaengine_prep_dma_cyclic", "dmaengine_prep_dma_memcpy",
+           "dmaengine_prep_dma_memset", "dmaengine_prep_interleaved_dma", "dmaengine_resume",
+           "dmaengine_slave_config", "dmaengine_submit", "dmaengine_terminate_sync",
            "dmaengine_tx_status"]
 
 #: Call back when the descriptor is complete.
@@ -61,38 +65,6 @@ class DmaengineResult:
     residue: int = 0
 
 
-@dataclass(frozen=True)
-class DataChunk:
-    """``struct data_chunk``: bytes, and the gap behind them (on both sides, or on one)."""
-
-    size: int
-    icg: int = 0
-    src_icg: int = 0
-    dst_icg: int = 0
-
-
-@dataclass(frozen=True)
-class DmaInterleavedTemplate:
-    """``struct dma_interleaved_template``: ``numf`` frames of chunks."""
-
-    src_start: DmaAddr
-    dst_start: DmaAddr
-    numf: int
-    sgl: tuple[DataChunk, ...]
-    src_sgl: bool = True
-    dst_sgl: bool = True
-
-    def pieces(self) -> list[tuple[DmaAddr, DmaAddr, int]]:
-        """Source, destination and bytes of every chunk."""
-        found, src, dst = [], self.src_start, self.dst_start
-        for _ in range(self.numf):
-            for chunk in self.sgl:
-                found.append((src, dst, chunk.size))
-                src += chunk.size + (chunk.src_icg or chunk.icg) * self.src_sgl
-                dst += chunk.size + (chunk.dst_icg or chunk.icg) * self.dst_sgl
-        return found
-
-
 @dataclass(eq=False)
 class DmaAsyncTxDescriptor:
     """``struct dma_async_tx_descriptor``: a transfer that was prepared.
@@ -101,10 +73,12 @@ class DmaAsyncTxDescriptor:
     ----------
     chan : DmaChan
         Channel that prepared it.
-    pieces : list of (DmaAddr, DmaAddr, int)
-        Source, destination and bytes of what it is made of.
+    pieces : list of Piece
+        What it is made of.
     flags : int
         ``DMA_PREP_INTERRUPT`` and ``DMA_CTRL_ACK``.
+    cyclic : bool
+        Whether its pieces are done again and again; each is a period, and called back.
 
     Attributes
     ----------
@@ -115,8 +89,9 @@ class DmaAsyncTxDescriptor:
     """
 
     chan: "DmaChan"
-    pieces: list[tuple[DmaAddr, DmaAddr, int]]
+    pieces: list[Piece]
     flags: int = 0
+    cyclic: bool = False
     cookie: int = 0
     callback: Callable[[object], None] | None = None
     callback_result: Callable[[object, DmaengineResult], None] | None = None
@@ -124,7 +99,7 @@ class DmaAsyncTxDescriptor:
     size: int = field(init=False)
 
     def __post_init__(self):
-        self.size = sum(count for _, _, count in self.pieces)
+        self.size = sum(piece.total for piece in self.pieces)
 
 
 class DmaChan(Protocol):
@@ -138,9 +113,20 @@ class DmaChan(Protocol):
 
     name: str
 
-    def prep(self, pieces: list[tuple[DmaAddr, DmaAddr, int]],
+    def prep(self, pieces: list[Piece | tuple[DmaAddr, DmaAddr, int]],
              flags: int) -> DmaAsyncTxDescriptor | None:
-        """Make a descriptor; None if the channel cannot do that."""
+        """Make a descriptor of pieces, or of copies; None if the channel cannot do that."""
+
+    def prep_interleaved(self, template: DmaInterleavedTemplate,
+                         flags: int) -> DmaAsyncTxDescriptor | None:
+        """Make a descriptor of frames of chunks; None if the channel cannot do that."""
+
+    def prep_cyclic(self, buf: DmaAddr, size: int, period: int, direction: Dir,
+                    flags: int) -> DmaAsyncTxDescriptor | None:
+        """Make a descriptor that goes round without end; None if the channel cannot do that."""
+
+    def slave_config(self, config: DmaSlaveConfig) -> int:
+        """Take the addresses of a device for :meth:`prep_cyclic`."""
 
     def tx_submit(self, tx: DmaAsyncTxDescriptor) -> int:
         """Put a descriptor into the queue; return its cookie, or a negative error number."""
@@ -207,7 +193,29 @@ def dmaengine_prep_dma_memcpy(chan: DmaChan, dst: DmaAddr, src: DmaAddr, size: i
 def dmaengine_prep_interleaved_dma(chan: DmaChan, template: DmaInterleavedTemplate,
                                    flags: int) -> DmaAsyncTxDescriptor | None:
     """Prepare frames of chunks; None if the channel cannot do it."""
-    return chan.prep(template.pieces(), flags)
+    return chan.prep_interleaved(template, flags)
+
+
+def dmaengine_prep_dma_memset(chan: DmaChan, dest: DmaAddr, value: int, size: int,
+                              flags: int) -> DmaAsyncTxDescriptor | None:
+    """Prepare to set every byte to the low byte of ``value``; None if the channel cannot do it."""
+    pattern = (value & 0xFF) * 0x0101_0101_0101_0101
+    return chan.prep([Piece(DmaAddr(0), dest, size, pattern=pattern)], flags)
+
+
+def dmaengine_slave_config(chan: DmaChan, config: DmaSlaveConfig) -> int:
+    """Tell a channel the addresses of the device that it serves. 0 or a negative error number."""
+    return chan.slave_config(config)
+
+
+def dmaengine_prep_dma_cyclic(chan: DmaChan, buf_addr: DmaAddr, buf_len: int, period_len: int,
+                              direction: Dir, flags: int) -> DmaAsyncTxDescriptor | None:
+    """Prepare to move a buffer to or from a device again and again.
+
+    The callback comes once a period. Only ``dmaengine_terminate_sync`` ends it. None if the channel
+    cannot do it, or the buffer is not whole periods.
+    """
+    return chan.prep_cyclic(buf_addr, buf_len, period_len, direction, flags)
 
 
 def dmaengine_submit(tx: DmaAsyncTxDescriptor) -> int:

@@ -10,19 +10,15 @@ from rtl.spec.ring_formats import (
     COMPLETION,
     COMPLETION_BYTES,
     RING_ALIGN,
-    RING_MAX_BYTES,
     SLOT_BYTES,
-    WORD_0,
-    WORD_1,
-    WORD_2,
     RingFault,
 )
 from rtl.spec.ring_regs import RING_REGISTERS
 
 from ..coherent.coherent import dma_alloc_coherent, dma_free_coherent
 from ..core.addresses import DmaAddr, VirtAddr
-from ..core.attrs import DMA_BIT_MASK
-from ..core.errno import ENODEV, ENOMEM, ETIMEDOUT
+from ..core.attrs import DMA_BIT_MASK, Dir
+from ..core.errno import EBUSY, ENODEV, ENOMEM, ETIMEDOUT
 from ..core.gfp import GFP_KERNEL
 from ..core.kernel import Kernel
 from ..device.device import Device, device_register, device_unregister
@@ -32,14 +28,19 @@ from ..dmaengine.engine import (
     DMA_PREP_INTERRUPT,
     DmaAsyncTxDescriptor,
     DmaengineResult,
+    DmaInterleavedTemplate,
+    DmaSlaveConfig,
     DmaStatus,
     DmaTxState,
+    Piece,
     dma_async_device_register,
     dma_async_device_unregister,
 )
 from ..platform.iopoll import poll_timeout
 from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
 from ..platform.registers import Registers
+from .ring_loop import Loop, periods
+from .ring_slots import encode, parts, slots
 
 __all__ = ["RingChan"]
 
@@ -47,12 +48,6 @@ __all__ = ["RingChan"]
 DRAIN_CYCLES = 100_000
 _COUNT = 1 << 16
 _RESULTS = {RingFault.NONE: "noerror", RingFault.INVALID: "aborted"}
-
-
-def _slots(piece: "tuple[DmaAddr, DmaAddr, int]") -> int:
-    """Slots of a copy: one if the compact form can hold it."""
-    src, dst, count = piece
-    return 1 if count <= 1 << 16 and max(int(src), int(dst)) < 1 << 48 else 2
 
 
 class RingChan:
@@ -88,6 +83,9 @@ class RingChan:
         self._busy: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()       # in the ring
         self._ends: dict[int, int] = {}         # cookie to `done_bytes` when it is complete
         self._paused = False
+        self._loop: Loop | None = None
+        self._config = DmaSlaveConfig()
+        self._has: dict[str, int] = {}          # fields of `cap`
 
     def probe(self) -> int:
         """Reset the channel, and set up what it needs. 0 or a negative error number."""
@@ -95,6 +93,7 @@ class RingChan:
                 self.regs.device_id.read("did") != self.dev.device_id):
             dev_err(self.dev, "no channel, or not with device ID %#x", self.dev.device_id)
             return -ENODEV
+        self._has = self.regs.cap.fields()
         bits = self.regs.cap2.read("addr_bits")
         if rc := self._reset() or device_register(self.dev) or dma_set_mask_and_coherent(
                 self.dev, DMA_BIT_MASK(bits)):
@@ -142,33 +141,48 @@ class RingChan:
         self._control()
 
     def _control(self) -> None:
-        self.regs.cr.write(run=1, pause=self._paused, irq_en=1, err_irq_en=1, irq_threshold=1)
+        self.regs.cr.write(run=1, pause=self._paused, cyclic=self._loop is not None, irq_en=1,
+                           err_irq_en=1, irq_threshold=1)
+
+    def _put(self, piece: Piece, *, irq: bool) -> None:
+        for slot in encode(piece, irq=irq):
+            self._kernel.cpu.store(
+                self._ring + self._tail % (1 << self._log2) * SLOT_BYTES, slot)
+            self._tail = (self._tail + 1) % _COUNT
+
+    def _ring_doorbell(self) -> None:
+        self._kernel.cpu.wmb()                  # descriptors before the doorbell
+        self.regs.tail.write(slot=self._tail)
 
     def _fill(self) -> None:
         """Hand over as much as the ring takes."""
-        before, cpu, size = self._tail, self._kernel.cpu, 1 << self._log2
+        before, size = self._tail, 1 << self._log2
         while self._issued and (self._tail - self._free) % _COUNT <= size - 2:
             tx, at = self._issued.popleft()
-            src, dst, count = tx.pieces[at]
-            last = at == len(tx.pieces) - 1
-            irq = int(last and bool(tx.flags & DMA_PREP_INTERRUPT))
-            if _slots(tx.pieces[at]) == 1:
-                words = [WORD_0.pack(src=src, size=count % (1 << 16)),
-                         WORD_1.pack(dst=dst, irq=irq)]
-            else:
-                words = [int(src), WORD_1.pack(dst=dst % (1 << 48), long=1, irq=irq),
-                         WORD_2.pack(size=count, dst_high=dst >> 48), 0]
-            for k in range(0, len(words), 2):
-                slot = b"".join(word.to_bytes(8, "little") for word in words[k:k + 2])
-                cpu.store(self._ring + self._tail % size * SLOT_BYTES, slot)
-                self._tail = (self._tail + 1) % _COUNT
+            piece, last = tx.pieces[at], at == len(tx.pieces) - 1
+            self._put(piece, irq=last and bool(tx.flags & DMA_PREP_INTERRUPT))
             self._busy.append((tx, at))
-            self._bytes += count
+            self._bytes += piece.total
             if last:
                 self._ends[tx.cookie] = self._bytes
         if self._tail != before:
-            cpu.wmb()                           # descriptors before the doorbell
-            self.regs.tail.write(slot=self._tail)
+            self._ring_doorbell()
+
+    def _begin(self, tx: DmaAsyncTxDescriptor) -> None:
+        """Start a cyclic descriptor: the ring holds its periods and nothing else."""
+        self._loop = Loop(tx, self.regs)
+        self._reset()
+        self._setup()
+        for piece in tx.pieces:
+            self._put(piece, irq=bool(tx.flags & DMA_PREP_INTERRUPT))
+        self._ring_doorbell()
+
+    def _periods(self) -> None:
+        """Call back for each period that ended since the last time."""
+        loop = self._loop
+        for _ in range(loop.ended()):
+            if self._loop is loop and loop.tx.callback is not None:
+                loop.tx.callback(loop.tx.callback_param)
 
     def _reap(self) -> RingFault:
         """Take completions; return the fault of the last one."""
@@ -183,7 +197,7 @@ class RingChan:
             if fault is not RingFault.NONE:
                 break
             tx, at = self._busy.popleft()
-            self._free = (COMPLETION.get(word, "slot") + _slots(tx.pieces[at])) % _COUNT
+            self._free = (COMPLETION.get(word, "slot") + slots(tx.pieces[at])) % _COUNT
             if at == len(tx.pieces) - 1:
                 self._finish(tx, DmaengineResult("noerror"))
         return fault
@@ -201,7 +215,10 @@ class RingChan:
         if not status["irq"] and not status["err_irq"]:
             return IRQ_NONE
         self.regs.sr.write(irq=status["irq"], err_irq=status["err_irq"])
-        self._reap()
+        if self._loop is not None:
+            self._periods()
+        else:
+            self._reap()
         if status["halted"]:
             self._fail(RingFault(status["fault"]))
         self._fill()
@@ -210,7 +227,8 @@ class RingChan:
     def _fail(self, fault: RingFault) -> None:
         """Give up the descriptor that failed, and do the others again from where they are."""
         dev_err(self.dev, "%s at %#x", fault.name, self.regs.err_addr.read())
-        tx = self._busy[0][0] if self._busy else None
+        tx = self._busy[0][0] if self._busy else self._loop and self._loop.tx
+        self._loop = None
         self._issued.extendleft(reversed([entry for entry in self._busy if entry[0] is not tx]))
         self._issued = deque(entry for entry in self._issued if entry[0] is not tx)
         self._busy.clear()
@@ -222,17 +240,42 @@ class RingChan:
 
     # What clients use
 
-    def prep(self, pieces: "list[tuple[DmaAddr, DmaAddr, int]]",
+    def prep(self, pieces: list[Piece | tuple[DmaAddr, DmaAddr, int]],
              flags: int) -> DmaAsyncTxDescriptor | None:
-        """Make a descriptor; None if a piece has no bytes, or there is none."""
-        if not pieces or any(count <= 0 for _, _, count in pieces):
+        """Make a descriptor; None if there is nothing to do, or the channel cannot do it."""
+        whole = [piece if isinstance(piece, Piece) else Piece(*piece) for piece in pieces]
+        if not whole or any(piece.size <= 0 or piece.rows <= 0 for piece in whole):
             return None
-        parts = [(src + at, dst + at, min(RING_MAX_BYTES, count - at))
-                 for src, dst, count in pieces for at in range(0, count, RING_MAX_BYTES)]
-        return DmaAsyncTxDescriptor(self, parts, flags)
+        if any((piece.rows > 1 and not self._has["strided"]) or
+               (piece.pattern is not None and not self._has["fill"]) for piece in whole):
+            return None
+        return DmaAsyncTxDescriptor(
+            self, [part for piece in whole for part in parts(piece)], flags)
+
+    def prep_interleaved(self, template: DmaInterleavedTemplate,
+                         flags: int) -> DmaAsyncTxDescriptor | None:
+        """Make a descriptor of frames; a chunk is one piece where rows are there."""
+        strided = self._has["strided"] and template.numf > 1
+        return self.prep(template.columns() if strided else template.pieces(), flags)
+
+    def slave_config(self, config: DmaSlaveConfig) -> int:
+        """Take the addresses of a device."""
+        self._config = config
+        return 0
+
+    def prep_cyclic(self, buf: DmaAddr, size: int, period: int, direction: Dir,
+                    flags: int) -> DmaAsyncTxDescriptor | None:
+        """Make a descriptor whose periods go to, or come from, one address of the device."""
+        if not (self._has["cyclic"] and self._has["strided"]):
+            return None
+        pieces = periods(self._config, buf, size, period, direction, 1 << self._log2 >> 1)
+        return pieces and DmaAsyncTxDescriptor(self, pieces, flags, cyclic=True)
 
     def tx_submit(self, tx: DmaAsyncTxDescriptor) -> int:
-        """Put a descriptor into the queue; return its cookie."""
+        """Put a descriptor into the queue; return its cookie. One that is cyclic must be alone."""
+        if self._loop is not None or (
+                tx.cyclic and (self._submitted or self._issued or self._busy)):
+            return -EBUSY
         self._cookie += 1
         tx.cookie = self._cookie
         self._submitted.append(tx)
@@ -242,12 +285,16 @@ class RingChan:
         """Start what was submitted."""
         while self._submitted:
             tx = self._submitted.popleft()
+            if tx.cyclic:
+                self._begin(tx)
+                return
             self._issued.extend((tx, at) for at in range(len(tx.pieces)))
         self._fill()
 
     def tx_status(self, cookie: int, state: DmaTxState | None) -> DmaStatus:
         """Say how far a descriptor is. Residue is exact to the burst."""
-        self._reap()
+        if self._loop is None:
+            self._reap()
         if state is not None:
             state.last, state.used = self._completed, self._cookie
             state.residue = self._residue(cookie)
@@ -260,6 +307,8 @@ class RingChan:
     def _residue(self, cookie: int) -> int:
         if cookie <= self._completed:
             return 0
+        if self._loop is not None:
+            return self._loop.residue()
         queued = {tx.cookie: tx.size for tx in (
             *self._submitted, *(tx for tx, _ in (*self._issued, *self._busy)))}
         size = queued.get(cookie, 0)
@@ -286,7 +335,7 @@ class RingChan:
         """Drop all descriptors; nobody is called back."""
         for queue in (self._submitted, self._issued, self._busy):
             queue.clear()
-        self._completed, self._paused = self._cookie, False
+        self._completed, self._paused, self._loop = self._cookie, False, None
         rc = self._reset()
         self._setup()
         return rc

@@ -89,6 +89,7 @@ class Ring:
         self._fault, self._err_addr = RingFault.NONE, 0
         self._head = self._done_slot = self._count = self._done_bytes = 0
         self._halted = False
+        self._rest = 0
 
     @property
     def irq(self) -> bool:
@@ -156,9 +157,16 @@ class Ring:
         self._flush()
 
     def step(self) -> bool:
-        """Do one descriptor, if there is one to do. Returns whether there was."""
+        """Do one descriptor, if there is one to do. Returns whether there was.
+
+        In a cyclic ring one takes as many steps as beats, so that software can keep up.
+        """
         if self.idle:
             return False
+        if self._rest:
+            self._rest -= 1
+            return False
+        before = self._done_bytes
         slot, irq, failure = self._head, False, None
         try:
             first = self._slot()
@@ -183,6 +191,8 @@ class Ring:
             self._irqs.add("err_irq")
             return True
         self._done_slot = slot
+        if self._control["cyclic"]:
+            self._rest = (self._done_bytes - before) // self._bursts.data_bytes
         if irq:
             self._left, self._untold = self._left - 1, True
             if not self._left:

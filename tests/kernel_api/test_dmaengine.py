@@ -197,6 +197,7 @@ def test_long_descriptor(kernel, chan):
 
 
 @pytest.mark.parametrize("params", [
+    {"dmatest": 1, "iterations": 4}, {"dmatest": 1, "norandom": True, "iterations": 2},
     {"threads_per_chan": 3, "iterations": 6}, {"polled": True, "iterations": 4},
     {"norandom": True, "iterations": 2}, {"transfer_size": 4097, "iterations": 3},
     {"alignment": 3, "iterations": 4, "test_buf_size": 100}, {"noverify": True, "iterations": 2}])
@@ -227,6 +228,7 @@ def test_dmatest_finds_damage(kernel, monkeypatch):
 
 @pytest.mark.parametrize("wrong, message", [
     ({"iterations": 0}, "Parameter iterations must be at least 1, not 0"),
+    ({"dmatest": 2}, "Parameter dmatest must be 0 or 1, not 2"),
     ({"transfer_size": 20000}, "Buffers of 16384 bytes must hold transfers of 20000 bytes")])
 def test_dmatest_parameters(wrong, message):
     with pytest.raises(ValueError, match=f"^{message}$"):

@@ -31,6 +31,8 @@ class IommuParams:
         Width of AXI IDs on the device port and on the translated port.
     tlb_entries : int, 1 to 64
         Entries of the TLB, each for a page of any size.
+    second_entries : int, 0 or a power of two, 512 to 4096
+        Entries of a second level of the TLB, in block RAM.
     walks : int, 1 to 8
         Page walks that may be under way, and for each of AR and AW misses that may wait.
     prefetch : bool
@@ -67,6 +69,7 @@ class IommuParams:
     data_width: int = 64
     id_width: int = 4
     tlb_entries: int = 16
+    second_entries: int = 0
     walks: int = 4
     prefetch: bool = True
     context_entries: int = 4
@@ -95,6 +98,7 @@ class IommuParams:
         one_of("Data width", self.data_width, (64, 128, 256, 512))
         within("ID width", self.id_width, 1, 16)
         within("TLB entries", self.tlb_entries, 1, 64)
+        one_of("Entries of the second TLB", self.second_entries, (0, 512, 1024, 2048, 4096))
         within("Page walks", self.walks, 1, 8)
         within("Context entries", self.context_entries, 1, 16)
         one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))

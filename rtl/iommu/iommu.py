@@ -172,6 +172,7 @@ class Iommu(wiring.Component):
         connect(m, commands.drain, drain.clients[0])
         connect(m, registers.drain, drain.clients[1])
         connect(m, commands.translations, tlb.drop)
+        connect(m, commands.translations, walks.drop)
         connect(m, faults.queue, registers.faults.engine)
         m.d.comb += [commands.mode.eq(registers.mode), contexts.drop.eq(commands.contexts),
                      commands.wired.eq(registers.interrupts.wired)]

@@ -85,7 +85,7 @@ class Parking(wiring.Component):
             "i": In(stream.Signature(looked_up_layout(params))),
             "o": Out(stream.Signature(decided_layout(params))),
             "ask": Out(AskSignature(params)), "answer": In(AnswerSignature(params)),
-            "claim": Out(params.prefetch), "flush": In(1), "stale": Out(1),
+            "claim": Out(int(params.prefetch)), "flush": In(1), "stale": Out(1),
         })
 
     def elaborate(self, platform):

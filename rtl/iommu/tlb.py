@@ -39,7 +39,7 @@ class LookupSignature(wiring.Signature):
         super().__init__({
             "valid": Out(1), "key": Out(KeyLayout(params)), "access": Out(access_layout()),
             "sum": Out(1), "ready": In(1), "hit": In(1), "page": In(page_layout(params)),
-            "fresh": In(params.prefetch), "claim": Out(params.prefetch)})
+            "fresh": In(int(params.prefetch)), "claim": Out(int(params.prefetch))})
 
 
 class DropLayout(data.StructLayout):
@@ -89,7 +89,7 @@ class Tlb(wiring.Component):
             "lookup": In(LookupSignature(params)).array(2),
             "fill": In(wiring.Signature({
                 "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params)),
-                "fresh": Out(params.prefetch)})),
+                "fresh": Out(int(params.prefetch))})),
             "flush": In(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
         })

@@ -9,7 +9,7 @@ from rtl.params import IommuParams
 from .permissions import Permissions
 from .records import access_layout, flags_layout, same_page
 
-__all__ = ["KeyLayout", "SelectLayout", "TlbEntry"]
+__all__ = ["KeyLayout", "SelectLayout", "TlbEntry", "to_drop"]
 
 
 class KeyLayout(data.StructLayout):
@@ -43,6 +43,22 @@ class SelectLayout(data.StructLayout):
     def __init__(self, params: IommuParams):
         super().__init__({
             "av": 1, "pscv": 1, "gv": params.two_stage, "gvma": params.two_stage})
+
+
+def to_drop(params: IommuParams, tag: data.View, select: data.View, *, page: Value, space: Value,
+            gscid: Value) -> Value:
+    """Whether an entry with ``tag`` must go, if it has the ``page`` or ``space`` of the command.
+
+    The page of a virtual machine's entry may be smaller than those it was made from, and is not the
+    guest page; so all its pages go.
+    """
+    mine = space & ~tag.g | ~select.pscv
+    named = (page | ~select.av) & mine
+    if not params.two_stage:
+        return named
+    guest, machine = tag.domain.guest, tag.domain.gscid == gscid
+    return Mux(select.gvma, guest & (machine | ~select.gv),
+               Mux(select.gv, guest & machine & mine, ~guest & named))
 
 
 class TlbEntry(wiring.Component):
@@ -100,20 +116,8 @@ class TlbEntry(wiring.Component):
                 self.denied[n].eq(permissions.denied),
             ]
 
-        goes = Signal()
-        named = (page[0] | ~self.select.av) & (space[0] & ~tag.g | ~self.select.pscv)
-        m.d.comb += goes.eq(named)
-        if self._params.two_stage:
-            # The page of a virtual machine's entry may be smaller than those it was made from, and
-            # is not the guest page; so all its pages go.
-            machine = tag.domain.gscid == self.key[0].domain.gscid
-            with m.If(self.select.gvma):
-                m.d.comb += goes.eq(tag.domain.guest & (machine | ~self.select.gv))
-            with m.Elif(self.select.gv):
-                m.d.comb += goes.eq(tag.domain.guest & machine &
-                                    (space[0] & ~tag.g | ~self.select.pscv))
-            with m.Elif(tag.domain.guest):
-                m.d.comb += goes.eq(0)
+        goes = to_drop(self._params, tag, self.select, page=page[0], space=space[0],
+                       gscid=self.key[0].domain.gscid)
         with m.If(self.drop):
             with m.If(goes):
                 m.d.sync += self.valid.eq(0)

@@ -68,7 +68,7 @@ class TlbStage(wiring.Component):
             "o": Out(stream.Signature(looked_up_layout(params))),
             "lookup": Out(LookupSignature(params)),
             "flush": In(1), "stale": Out(1), "hit": Out(1), "miss": Out(1),
-            "claim": In(self._params.prefetch),
+            "claim": In(int(self._params.prefetch)),
         })
 
     def elaborate(self, platform):

@@ -11,7 +11,9 @@ from rtl.spec.page_table import VPN_BITS
 from .onehot import encode, lowest
 from .page_walker import PageWalker, walk_signature
 from .records import leaf_layout
+from .second_tlb import SecondTlb
 from .tables import ReadSignature, WriteSignature
+from .tlb import DropLayout
 from .tlb_entry import KeyLayout
 from .walk_cache import ShortcutLayout, WalkCache
 
@@ -74,6 +76,8 @@ class WalkPool(wiring.Component):
     table, and so does one that is asked ahead. That never faults and never updates an entry; it
     leaves a walker free for who comes next, if there are several.
 
+    With a second level of the TLB, a walk begins when nothing was found there.
+
     Parameters
     ----------
     params : IommuParams
@@ -91,8 +95,8 @@ class WalkPool(wiring.Component):
         ``valid``, ``key`` and ``leaf`` of an entry to cache; ``fresh`` if nobody waits for it.
     table, store : ``Out(...).array(walks)``
         Memory, for each walker.
-    flush : ``In(1)``
-        An invalidation is in progress.
+    flush, drop : ``In(...)``
+        An invalidation is in progress; entries to drop, as in :class:`~rtl.iommu.tlb.Tlb`.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
 
@@ -108,20 +112,22 @@ class WalkPool(wiring.Component):
             "answer": Out(AnswerSignature(params)),
             "fill": Out(wiring.Signature({
                 "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params)),
-                "fresh": Out(params.prefetch)})),
+                "fresh": Out(int(params.prefetch))})),
             "table": Out(ReadSignature(params.phys_bits)).array(params.walks),
             "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
             "flush": In(1), "started": Out(1),
+            "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
         })
 
     def elaborate(self, platform):
         m = Module()
         params, walks = self._params, self._params.walks
         # Walkers at work; to be in the next cycle, for the page after that of the request; whose
-        # answer is on its way to the TLB; that have met an invalidation; that somebody waits for.
-        busy, steps, closing, stale, wanted, done = (
-            Signal(walks, name=name)
-            for name in ("busy", "steps", "closing", "stale", "wanted", "done"))
+        # answer is on its way to the TLB; that have met an invalidation; that somebody waits for;
+        # that wait for the second level of the TLB, and have found something there.
+        busy, steps, closing, stale, wanted, done, probes, hits = (
+            Signal(walks, name=name) for name in
+            ("busy", "steps", "closing", "stale", "wanted", "done", "probes", "hits"))
         requests = Signal(data.ArrayLayout(ask_layout(params)["walk"].shape, walks))
         shortcuts = Signal(data.ArrayLayout(ShortcutLayout(params), walks))
         m.submodules.walkers = group = Module()
@@ -138,12 +144,16 @@ class WalkPool(wiring.Component):
         m.submodules.cache = cache = WalkCache(params)
         m.d.comb += cache.flush.eq(self.flush)
 
-        asked, taken, same, spot = self._accept(m, requests, busy, steps, closing, stale, done)
+        asked, taken, same, spot = self._accept(
+            m, requests, busy | probes, steps, closing, stale, done | hits)
         m.d.comb += [cache.page.eq(asked.walk.page), cache.context.eq(asked.walk.context)]
         if params.prefetch:
             with m.If(taken & same.any()):
                 m.d.sync += wanted.eq(wanted | spot)
-        self._answer(m, walkers, requests, busy, steps, closing, stale, wanted, done, shortcuts)
+        self._answer(m, walkers, requests, busy, steps, closing, stale, wanted,
+                     Mux(hits.any(), 0, done), shortcuts)
+        if params.second_entries:
+            self._second(m, requests, busy, closing, stale, probes, hits)
         for k, (walker, request) in enumerate(zip(walkers, requests, strict=True)):
             with m.If(walker.found.valid):
                 m.d.sync += shortcuts[k].eq(walker.found.table)
@@ -155,6 +165,12 @@ class WalkPool(wiring.Component):
                     request.eq(asked.walk), shortcuts[k].eq(cache.found), stale[k].eq(asked.stale),
                     busy[k].eq(~asked.walk.ahead.any()), steps[k].eq(asked.walk.ahead.any()),
                     wanted[k].eq(~asked.walk.ahead.any())]
+                if params.second_entries:
+                    walk = asked.walk
+                    with m.If(walk.canonical & ~walk.bypass & ~walk.ahead.any() &
+                              ~walk.implicit.any() & Cat(walk.context.paged,
+                                                         walk.context.guest).any()):
+                        m.d.sync += [probes[k].eq(1), busy[k].eq(0)]
             with m.If(self.flush):
                 m.d.sync += stale[k].eq(1)
         self._share_updates(m, walkers)
@@ -211,7 +227,7 @@ class WalkPool(wiring.Component):
 
     def _answer(self, m, walkers, requests, busy, steps, closing, stale, wanted, done, shortcuts):
         """Let one walker answer that is done, and perhaps go on to the next page."""
-        chosen, keep, good = Signal.like(done), Signal(), Signal()
+        chosen, keep, good = Signal(len(done)), Signal(), Signal()
         key, fill, prefetch = KeyLayout(self._params), self.fill, self._params.prefetch
         m.d.comb += [chosen.eq(lowest(done)), self.answer.walker.eq(encode(chosen))]
         m.d.sync += [closing.eq(chosen), fill.valid.eq(keep & ~self.flush)]
@@ -245,6 +261,37 @@ class WalkPool(wiring.Component):
         """Whether the page of 4 KiB is not the last of its table. None may be an interrupt file."""
         return (shortcut.hit & ~reply.page.covers.any() & ~request.page[:VPN_BITS].all() &
                 ~request.context.msi.any())
+
+    def _second(self, m, requests, busy, closing, stale, probes, hits):
+        """Ask the second level for one walker after the other."""
+        m.submodules.second = second = SecondTlb(self._params)
+        connect(m, flipped(self.drop), second.drop)
+        fill, probe, looks = self.fill, second.probe, Signal()
+        m.d.comb += [
+            second.flush.eq(self.flush), second.fill.valid.eq(fill.valid),
+            second.fill.key.eq(fill.key), second.fill.leaf.eq(fill.leaf),
+            probe.valid.eq(probes.any() & ~looks),
+        ]
+        m.d.sync += looks.eq(Mux(looks, ~second.answered, probe.valid & probe.ready))
+        key, question = KeyLayout(self._params), probe.payload
+        for k, request in reversed(list(enumerate(requests))):
+            with m.If(probes[k]):
+                m.d.comb += [
+                    question.walker.eq(k), question.access.kind.eq(request.kind),
+                    question.access.privileged.eq(request.privileged & request.context.paged),
+                    question.sum.eq(request.context.sum)]
+                m.d.comb += [question.key[name].eq(value) for name, value
+                             in key.of(request.page, request.context).items()]
+            with m.If(second.answered & (second.walker == k)):
+                m.d.comb += hits[k].eq(second.hit)
+                m.d.sync += [probes[k].eq(0), busy[k].eq(~second.hit)]
+            with m.If(hits[k]):
+                m.d.comb += [self.answer.valid.eq(1), self.answer.walker.eq(k),
+                             self.answer.reply.eq(0), self.answer.reply.page.eq(second.leaf.page)]
+                m.d.sync += [closing[k].eq(1), fill.valid.eq(~stale[k] & ~self.flush),
+                             fill.leaf.eq(second.leaf), fill.fresh.eq(0)]
+                m.d.sync += [fill.key[name].eq(value)
+                             for name, value in key.of(request.page, request.context).items()]
 
     def _share_updates(self, m, walkers):
         """Let one walker at a time read exclusively: memory has one reservation for all."""

@@ -70,6 +70,14 @@ def test_power(kind, name, title, low, high):
         kind(**{name: float(low)})
 
 
+@pytest.mark.parametrize("entries", [256, 513, 8192])
+def test_second_tlb(entries):
+    assert IommuParams(second_entries=512).second_entries == 512
+    with pytest.raises(ValueError, match=f"^Entries of the second TLB must be one of .*, "
+                                         f"not {entries}$"):
+        IommuParams(second_entries=entries)
+
+
 def test_cache_geometry():
     params = CacheParams(phys_bits=40, size_bytes=16384, ways=4, line_bytes=64, data_width=64)
     assert (params.sets, params.beats) == (64, 8)

@@ -150,7 +150,9 @@ def hammered(changes, *, seed, **params):
 
 
 @pytest.mark.parametrize("seed, params", [
-    (1, {}), (2, {"tlb_entries": 2, "context_entries": 1}), (3, {"in_flight": 2})])
+    (1, {}), (2, {"tlb_entries": 2, "context_entries": 1}), (3, {"in_flight": 2}),
+    (4, {"walks": 8, "tlb_entries": 1}),
+    (5, {"walks": 2, "tlb_entries": 2, "second_entries": 512})])
 def test_nothing_old_after_a_fence(seed, params):
     passed, refused = hammered(60, seed=seed, **params)
     assert passed > 200 and refused > 2
@@ -159,5 +161,6 @@ def test_nothing_old_after_a_fence(seed, params):
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_old_after_many_fences(seed):
-    passed, _ = hammered(4000, seed=100 + seed, tlb_entries=[1, 4, 16, 64][seed])
+    passed, _ = hammered(4000, seed=100 + seed, tlb_entries=[1, 4, 16, 64][seed],
+                         walks=[8, 4, 2, 1][seed], second_entries=[0, 512, 0, 512][seed])
     assert passed > 20_000

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from .core.account import Accounts
 from .core.addresses import PHYS_LIMIT
 from .core.current import kernel_or_none, set_current_kernel
 from .core.errno import errno_name
@@ -16,7 +17,7 @@ from .debug.ownership import Ownership
 from .drivers.cache import CacheController
 from .drivers.cdma import Cdma
 from .drivers.riscv_iommu import RiscvIommu
-from .memory.atomic_pool import AtomicPool
+from .memory.atomic_pool import AtomicPool, atomic_pool_bytes
 from .memory.image import Regions
 from .memory.pages import PageAllocator
 from .memory.slab import SlabAllocator
@@ -63,6 +64,8 @@ def boot(machine: Machine, **options: object) -> Kernel:
     try:
         for part in (_platform, _memory, _ops, _drivers):
             part(kernel)
+        if kernel.options.costs:
+            kernel.accounts = Accounts(kernel)
     except BaseException:
         kernel.leave()
         raise
@@ -78,6 +81,8 @@ def _platform(kernel: Kernel) -> None:
     if checking:
         kernel.reporter = Reporter(kernel, checking)
         kernel.debug = DmaDebug(kernel, kernel.reporter, kernel.options.dma_debug_entries)
+        kernel.debug.disabled = not kernel.options.dma_debug
+        kernel.debug.driver_filter = kernel.options.dma_debug_driver
         kernel.ownership = Ownership(kernel, kernel.reporter)
         kernel.watch(kernel.debug)
         kernel.watch(kernel.ownership)
@@ -113,7 +118,10 @@ def _drivers(kernel: Kernel) -> None:
     options, platform = kernel.options, kernel.platform
     kernel.cache = CacheController(kernel)
     removers = [_probe(kernel, kernel.cache)]
-    kernel.atomic_pool = AtomicPool(kernel, 0 if platform.coherent else options.atomic_pool_bytes)
+    atomic = options.atomic_pool_bytes
+    if atomic is None:
+        atomic = atomic_pool_bytes(platform.memory_size)
+    kernel.atomic_pool = AtomicPool(kernel, 0 if platform.coherent else atomic)
     kernel.contiguous = AtomicPool(kernel, options.cma_bytes, refills=False)
     kernel.on_shutdown += [kernel.contiguous.release, kernel.atomic_pool.release]
     if options.check:

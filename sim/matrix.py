@@ -9,7 +9,7 @@ import runpy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from kernel_api import BusError, KernelBug, Report, Stats, boot
+from kernel_api import Account, BusError, KernelBug, Report, Stats, boot
 from rtl.spec.platform import MEMORY_BASE, Platform
 
 from .devices.bay import Bay
@@ -87,6 +87,8 @@ class Outcome:
         What its calls cost.
     log : list of str
         Kernel messages.
+    accounts : dict
+        What the calls of each function cost, by its name, if that was asked for.
     """
 
     cell: Cell
@@ -95,6 +97,7 @@ class Outcome:
     cycles: int
     costs: Stats
     log: list[str]
+    accounts: Mapping[str, Account] = dataclasses.field(default_factory=dict)
 
     @property
     def checks(self) -> list[str]:
@@ -196,4 +199,5 @@ def run_cell(main: Callable, cell: Cell, *, check: str | None = "collect",
         cycles, costs = kernel.machine.cycles - start, kernel.stats - before
     # Leaks show when the devices are gone.
     return Outcome(cell, image, list(kernel.reports), cycles, costs,
-                   [str(record) for record in kernel.log.records])
+                   [str(record) for record in kernel.log.records],
+                   kernel.accounts.functions if kernel.accounts else {})

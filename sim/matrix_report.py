@@ -13,6 +13,10 @@ from .matrix import Machines, Outcome, cells, load_program, run_cell
 __all__ = ["digest", "run_program"]
 
 
+#: Counters of :class:`kernel_api.Stats` that are printed for each function.
+_COSTS = ("lines cleaned", "lines invalidated", "bounced bytes", "pte writes", "iotlb commands")
+
+
 def digest(image: object) -> str:
     """Eight hexadecimal digits that tell images apart."""
     return hashlib.sha256(repr(image).encode()).hexdigest()[:8]
@@ -43,7 +47,8 @@ def run_program(path: Path, arguments: tuple[str, ...] = (), *, paths: list[str]
     main = load_program(path)
     with Machines(simulator) as machines:
         outcomes = [run_cell(lambda kernel: main(kernel, *arguments), cell, machines=machines,
-                             profile=profile) for cell in cells(paths, caches, engines)]
+                             profile=profile, costs=costs)
+                    for cell in cells(paths, caches, engines)]
     common = Counter(digest(outcome.image) for outcome in outcomes).most_common(1)[0][0]
     table = Table("path", "cache", "machine", "image", "cycles", "reports", box=None)
     for outcome in outcomes:
@@ -79,3 +84,14 @@ def _print_costs(outcomes: list[Outcome], console: Console) -> None:
                  for field in dataclasses.fields(outcome.costs)}
         text = ", ".join(f"{value} {name}" for name, value in costs.items() if value)
         console.print(f"{outcome.cell}: {text}", soft_wrap=True)
+        console.print(_account_table(outcome))
+
+
+def _account_table(outcome: Outcome) -> Table:
+    """Functions that the program called, the dearest first, and what came of all their calls."""
+    table = Table("function", "calls", "cycles", *_COSTS, box=None)
+    for name, account in sorted(outcome.accounts.items(), key=lambda item: -item[1].cycles):
+        counts = [getattr(account.stats, column.replace(" ", "_")) for column in _COSTS]
+        table.add_row(name, f"{account.calls:,}", f"{account.cycles:,}",
+                      *(f"{count:,}" if count else "" for count in counts))
+    return table

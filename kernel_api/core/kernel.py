@@ -41,6 +41,8 @@ class Kernel:
         Number of the CPU that runs: it decides where a search for bounce memory begins.
     devices : list of Device
         Devices that were registered.
+    accounts : Accounts or None
+        With option ``costs``: what each call cost.
     cpu, irq : Cpu, IrqController
         Layer ``platform``: loads and stores by virtual address; interrupts.
     pages, slab, regions, atomic_pool, contiguous
@@ -71,6 +73,7 @@ class Kernel:
     cache: Any = None
     iommu: Any = None
     cdma: Any = None
+    accounts: Any = None
     pythonic: Callable[[Any], Any]
 
     def __init__(self, machine: Machine, options: Options):

@@ -25,6 +25,8 @@ class Options:
     check : str or None
         What happens to misuse: nothing; ``"warn"`` logs it; ``"raise"`` raises ``CheckError``;
         ``"collect"`` only keeps it. See :mod:`kernel_api.debug.checks`.
+    costs : bool
+        Keep account of what each call of the program costs: ``kernel.accounts``.
     swiotlb : str or None
         None or ``"noforce"``: nothing is bounced; ``"normal"``: what must be; ``"force"``: all.
     swiotlb_bytes : int
@@ -39,8 +41,9 @@ class Options:
         Longest stay in that queue.
     kmalloc_minalign : int or None
         Alignment of small objects; by default whole lines. Less needs a bounce pool (R72).
-    atomic_pool_bytes : int
-        Memory kept for atomic coherent requests of devices that do not see the cache (R34).
+    atomic_pool_bytes : int or None
+        Memory kept for atomic coherent requests of devices that do not see the cache (R34); by
+        default 128 KiB for each GiB of memory, at least that, and 4 MiB at most.
     cma_bytes : int
         Memory kept for large contiguous buffers (R36).
     scattered_coherent : bool
@@ -49,8 +52,12 @@ class Options:
         Scatterlist entries have a length of their own on the DMA side.
     forcedac : bool
         Devices on PCI do not try addresses below 4 GiB first.
+    dma_debug : bool
+        dma-debug works, where ``check`` asks for it.
     dma_debug_entries : int
         Mappings that dma-debug can keep.
+    dma_debug_driver : str
+        Only misuse by this device is reported by dma-debug; empty: by all.
 
     Raises
     ------
@@ -62,6 +69,7 @@ class Options:
     profile: str = "modern"
     old_sync: str = "text"
     check: str | None = None
+    costs: bool = False
     swiotlb: str | None = None
     swiotlb_bytes: int = 64 << 20
     swiotlb_areas: int = 1
@@ -69,12 +77,14 @@ class Options:
     strict: bool = True
     flush_cycles: int = 100_000
     kmalloc_minalign: int | None = None
-    atomic_pool_bytes: int = 128 << 10
+    atomic_pool_bytes: int | None = None
     cma_bytes: int = 0
     scattered_coherent: bool = False
     need_sg_dma_length: bool = True
     forcedac: bool = False
+    dma_debug: bool = True
     dma_debug_entries: int = 65536
+    dma_debug_driver: str = ""
 
     def __post_init__(self):
         for name, allowed in _CHOICES.items():

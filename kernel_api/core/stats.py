@@ -16,6 +16,8 @@ class Stats:
         Range operations of the cache controller: write back, drop, both.
     cache_lines : int
         Lines that the ranges covered.
+    lines_cleaned, lines_invalidated : int
+        Of these, those that were to be written back, and those that were to be dropped.
     maps, unmaps : int
         Streaming mappings made and removed; a list counts once.
     syncs : int
@@ -44,6 +46,8 @@ class Stats:
     cache_invalidates: int = 0
     cache_flushes: int = 0
     cache_lines: int = 0
+    lines_cleaned: int = 0
+    lines_invalidated: int = 0
     maps: int = 0
     unmaps: int = 0
     syncs: int = 0
@@ -67,6 +71,10 @@ class Stats:
 
     def __sub__(self, earlier: Self) -> Self:
         return type(self)(**{item.name: getattr(self, item.name) - getattr(earlier, item.name)
+                             for item in fields(self)})
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(**{item.name: getattr(self, item.name) + getattr(other, item.name)
                              for item in fields(self)})
 
     @property

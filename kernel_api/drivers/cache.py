@@ -143,7 +143,10 @@ class CacheController:
         self.regs.start.write(addr=start)
         self.regs.end.write(addr=end)
         self._command(f"{start:#x} to {end:#x}", mode, whole=0)
-        self._kernel.stats.cache_lines += (end - start) // line
+        stats, lines = self._kernel.stats, (end - start) // line
+        stats.cache_lines += lines
+        stats.lines_cleaned += lines * (mode is not CacheMode.MAKE_INVALIDATE)
+        stats.lines_invalidated += lines * (mode is not CacheMode.CLEAN_SHARED)
         return True
 
     def _command(self, what: str, mode: CacheMode, *, whole: int) -> None:

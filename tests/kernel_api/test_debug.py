@@ -296,3 +296,13 @@ def test_old_check_of_the_result(golden):
     dma_mapping_error(dma)
     dma_unmap_single(dev, dma, 256, TO)
     assert not reports(kernel)
+
+
+def test_boot_options(golden):
+    for options, count in (({}, 1), ({"dma_debug": False}, 0), ({"dma_debug_driver": "cdma"}, 1),
+                           ({"dma_debug_driver": "other"}, 0)):
+        kernel = golden(check="collect", **options)
+        dma_unmap_single(kernel.cdma.dev, DMA_MAPPING_ERROR, 64, DMA_TO_DEVICE)
+        assert len([report for report in kernel.reports if report.check == "D11"]) == count
+        assert debugfs_read("dma-api/disabled") == ("N\n" if options.get("dma_debug", True)
+                                                    else "Y\n")

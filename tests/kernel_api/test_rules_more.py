@@ -104,6 +104,11 @@ def test_r34_atomic_requests_come_from_the_pool(golden):
     assert pool.free_bytes == 256 << 10
 
 
+@pytest.mark.parametrize("gib, kib", [(1, 128), (4, 512), (64, 4096)])
+def test_r34_the_pool_grows_with_memory(make, gib, kib):
+    assert make(memory_size=gib << 30).atomic_pool.size == kib << 10
+
+
 def test_r36_contiguous_area(golden):
     kernel = golden(cma_bytes=256 << 10)
     dev, area = kernel.cdma.dev, kernel.contiguous

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .limits import flag, one_of, within
 
-__all__ = ["DmaParams", "RingParams"]
+__all__ = ["DmaParams", "RingParams", "StreamParams"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +84,38 @@ class RingParams(DmaParams):
         for what, value in (("Own port", self.own_port), ("Fill", self.fill),
                             ("Strided", self.strided), ("Cyclic", self.cyclic)):
             flag(what, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamParams(DmaParams):
+    """The DMA engine to and from streams; parameters of :class:`DmaParams`, and these.
+
+    Parameters
+    ----------
+    data_width : int
+        Also the width of the streams.
+    id_width : int, 2 to 16
+        Width of AXI IDs.
+    reads_in_flight : int
+        Also the descriptors that are fetched ahead, and the status writes that may be outstanding.
+    mm2s, s2mm : bool
+        Channels; at least one.
+    apps : bool
+        Application words, and their streams.
+    own_port : bool
+        Whether descriptors have a port of their own.
+    """
+
+    device_id: int = 0x18
+    mm2s: bool = True
+    s2mm: bool = True
+    apps: bool = False
+    own_port: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        within("ID width of a stream engine", self.id_width, 2, 16)
+        for name in ("mm2s", "s2mm", "apps", "own_port"):
+            flag(f"Stream parameter {name}", getattr(self, name))
+        if not (self.mm2s or self.s2mm):
+            raise ValueError("Stream engine must have a channel, not none")

@@ -9,7 +9,14 @@ from amaranth.back import rtlil, verilog
 from amaranth.lib import wiring
 
 from .axi.pins import Flat
-from .params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
+from .params import (
+    CacheParams,
+    DmaParams,
+    IommuParams,
+    RingParams,
+    StreamParams,
+    SystemParams,
+)
 
 __all__ = ["BLOCKS", "LANGUAGES", "ToolMissing", "configure", "generate", "make_block"]
 
@@ -38,6 +45,7 @@ BLOCKS = {
     "iommu":  Block("rtl.iommu.iommu", "Iommu", IommuParams),
     "dma":    Block("rtl.dma.dma", "Dma", DmaParams),
     "ring":   Block("rtl.dma.ring", "Ring", RingParams),
+    "stream": Block("rtl.dma.stream_dma", "StreamDma", StreamParams),
     "cache":  Block("rtl.cache.cache", "Cache", CacheParams),
     "system": Block("rtl.system", "System", SystemParams),
 }

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, fields
 from rtl.spec.iommu_regs import CAPABILITIES
 
 from .cache_params import CacheParams
-from .dma_params import DmaParams, RingParams
+from .dma_params import DmaParams, RingParams, StreamParams
 from .limits import flag, one_of, within
 
-__all__ = ["CacheParams", "DmaParams", "IommuParams", "RingParams", "SystemParams"]
+__all__ = ["CacheParams", "DmaParams", "IommuParams", "RingParams", "StreamParams", "SystemParams"]
 
 
 #: Capabilities that every IOMMU has: version 1.0, Sv39.

@@ -9,7 +9,15 @@ from rtl.params import DmaParams
 from rtl.spec.descriptor import CDMA_STATUS, CdmaWord
 from rtl.stream.queue import Queue
 
-from .jobs import DESC_BITS, EntryLayout, Fault, FaultLayout, ListLabel, WriteSignature
+from .jobs import (
+    DESC_BITS,
+    NOTE_BITS,
+    EntryLayout,
+    Fault,
+    FaultLayout,
+    ListLabel,
+    WriteSignature,
+)
 
 __all__ = ["Completion"]
 
@@ -31,6 +39,8 @@ class Completion(wiring.Component):
         Copies that may be under way.
     writes : int
         Status writes that may be outstanding.
+    noted : bool
+        Whether labels have a ``note``, which becomes part of the status.
 
     Members
     -------
@@ -42,6 +52,8 @@ class Completion(wiring.Component):
         Bus.
     completed : ``Out(1)``
         High when a copy is complete.
+    note : ``Out(28)``, ``counts`` : ``Out(1)``
+        With ``noted``: of the copy that is complete.
     faulty : ``Out(1)``, ``faults`` : ``Out(8)``, ``address`` : ``Out(addr_width)``
         High when a copy ends with a fault; a bit for each :class:`Fault`; the burst that failed, or
         zero if none did.
@@ -58,14 +70,16 @@ class Completion(wiring.Component):
         A copy is under way.
     """
 
-    def __init__(self, params: DmaParams, *, copies: int, writes: int):
-        self._params, self._copies, self._writes = params, copies, writes
+    def __init__(self, params: DmaParams, *, copies: int, writes: int, noted: bool = False):
+        self._params, self._copies, self._writes, self._noted = params, copies, writes, noted
         super().__init__({
-            "entries":   In(stream.Signature(EntryLayout(ListLabel(params.addr_width)))),
+            "entries":   In(stream.Signature(EntryLayout(ListLabel(
+                params.addr_width, noted=noted)))),
             "finished":  In(stream.Signature(FaultLayout(params.addr_width))),
             "bus":       Out(WriteSignature(addr_width=params.addr_width,
                                             data_width=params.data_width)),
             "completed": Out(1),
+            **({"note": Out(NOTE_BITS), "counts": Out(1)} if noted else {}),
             "faulty":    Out(1),
             "faults":    Out(8),
             "address":   Out(params.addr_width),
@@ -85,7 +99,8 @@ class Completion(wiring.Component):
         lane = CdmaWord.STATUS % (self._params.data_width // 8)
         m.submodules.started = started = Queue(self.entries.p.shape(), self._copies)
         m.submodules.written = written = Queue(data.StructLayout({
-            "desc": len(self.desc), "writes": 1}), self._writes)
+            "desc": len(self.desc), "writes": 1,
+            **({"note": NOTE_BITS, "counts": 1} if self._noted else {})}), self._writes)
         connect(m, flipped(self.entries), started.i)
 
         # A fault found before the start, or the end of the copy.
@@ -111,10 +126,10 @@ class Completion(wiring.Component):
             written.i.p.desc.eq(entry.label.desc),
             written.i.p.writes.eq(writes),
         ]
-        status = Signal(struct(CDMA_STATUS))
+        status, note = Signal(struct(CDMA_STATUS)), Signal(NOTE_BITS)
         m.d.comb += [
             aw.p.addr.eq(Cat(C(CdmaWord.STATUS - lane, DESC_BITS), self.desc)),
-            w.p.data.eq(status.as_value() << lane * 8),
+            w.p.data.eq((status.as_value() | note) << lane * 8),
             w.p.strb.eq(0xF << lane),
             w.p.last.eq(1),
         ]
@@ -132,6 +147,16 @@ class Completion(wiring.Component):
                 status.dma_slv_err.eq(fault == Fault.DMA_SLV),
                 status.dma_dec_err.eq(fault == Fault.DMA_DEC),
             ]
+
+        if self._noted:
+            m.d.comb += [
+                written.i.p.note.eq(entry.label.note),
+                written.i.p.counts.eq(entry.label.counts),
+                self.note.eq(written.o.p.note),
+                self.counts.eq(written.o.p.counts),
+            ]
+            with m.If(take):
+                m.d.sync += note.eq(entry.label.note)
 
         # Acknowledgements come in order. Where no status was written there is none to wait for.
         ack = written.o

@@ -7,13 +7,15 @@ from amaranth.lib.wiring import In, Out
 from rtl.axi.signature import Resp
 from rtl.spec.descriptor import CDMA_ALIGN, CDMA_MAX_BYTES
 
-__all__ = ["DESC_BITS", "SPAN_BITS", "EntryLayout", "Fault", "FaultLayout", "JobLayout",
-           "ListLabel", "ReadSignature", "WriteSignature"]
+__all__ = ["DESC_BITS", "NOTE_BITS", "SPAN_BITS", "EntryLayout", "Fault", "FaultLayout",
+           "JobLayout", "ListLabel", "ReadSignature", "WriteSignature"]
 
 #: Bits of a descriptor's address that are always zero.
 DESC_BITS = (CDMA_ALIGN - 1).bit_length()
 #: Bits of a length in bytes. A ``span`` of this width is a length minus one.
 SPAN_BITS = CDMA_MAX_BYTES.bit_length()
+#: Bits of a status word that say what was moved: bytes, end and begin of a packet.
+NOTE_BITS = SPAN_BITS + 2
 
 
 class Fault(enum.Enum, shape=3):
@@ -35,11 +37,13 @@ class Fault(enum.Enum, shape=3):
 class ListLabel(data.StructLayout):
     """What a copy from a list is known by.
 
-    ``desc`` (address of the descriptor over 64), ``sg`` (it has a descriptor).
+    ``desc`` (address of the descriptor over 64), ``sg`` (it has a descriptor). If it is ``noted``:
+    ``note`` (the low bits of its status) and ``counts`` (it counts for the interrupt threshold).
     """
 
-    def __init__(self, addr_width: int):
-        super().__init__({"desc": addr_width - DESC_BITS, "sg": 1})
+    def __init__(self, addr_width: int, *, noted: bool = False):
+        super().__init__({"desc": addr_width - DESC_BITS, "sg": 1,
+                          **({"note": NOTE_BITS, "counts": 1} if noted else {})})
 
 
 class JobLayout(data.StructLayout):

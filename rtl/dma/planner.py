@@ -18,10 +18,14 @@ class PlaceLayout(data.StructLayout):
     ``rotate``: lanes by which every byte moves up, modulo the bus. ``primes``: the first beat does
     not complete a row, because it starts further up than the first row. ``spills``: the last beat
     completes two rows, because some of its bytes belong to one more.
+
+    Where copies may share a row (``joins``): ``head`` (lane of the copy's first byte: those below
+    it are not touched), ``open`` (the last row is not complete, and the next copy goes on in it).
     """
 
-    def __init__(self, bus_bytes: int):
-        super().__init__({"rotate": range(bus_bytes), "primes": 1, "spills": 1})
+    def __init__(self, bus_bytes: int, *, joins: bool = False):
+        super().__init__({"rotate": range(bus_bytes), "primes": 1, "spills": 1,
+                          **({"head": range(bus_bytes), "open": 1} if joins else {})})
 
 
 class FillLayout(data.StructLayout):

@@ -29,7 +29,7 @@ class Port(wiring.Component):
     ----------
     params : DmaParams
         Parameters.
-    clients : int, 1 or 2
+    clients : int, 1 to 4
         How many read, and how many write.
 
     Members

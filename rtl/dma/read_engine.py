@@ -32,6 +32,8 @@ class ReadEngine(wiring.Component):
         Page that bursts do not cross.
     rows : int
         Rows of the store behind; at least two longest bursts.
+    joins : bool
+        Whether copies may share a row.
 
     Members
     -------
@@ -51,18 +53,19 @@ class ReadEngine(wiring.Component):
         A burst is outstanding, or offered to the bus.
     """
 
-    def __init__(self, params: DmaParams, *, page_bytes: int, rows: int):
-        self._params, self._rows = params, rows
+    def __init__(self, params: DmaParams, *, page_bytes: int, rows: int, joins: bool = False):
+        self._params, self._rows, self._joins = params, rows, joins
         self._bus_bytes = params.data_width // 8
         self._page_beats = page_bytes // self._bus_bytes
-        self._place = PlaceLayout(self._bus_bytes)
+        self._place = PlaceLayout(self._bus_bytes, joins=joins)
         super().__init__({
             "bursts": In(stream.Signature(BurstLayout(
                 addr_width=params.addr_width, page_bytes=page_bytes, bus_bytes=self._bus_bytes,
                 tag=self._place))),
             "bus":     Out(ReadSignature(addr_width=params.addr_width,
                                          data_width=params.data_width)),
-            "beats":   Out(stream.Signature(BeatLayout(self._bus_bytes), always_ready=True)),
+            "beats":   Out(stream.Signature(BeatLayout(self._bus_bytes, joins=joins),
+                                            always_ready=True)),
             "freed":   In(1),
             "failed":  Out(1),
             "failure": Out(FaultLayout(params.addr_width)),
@@ -105,6 +108,8 @@ class ReadEngine(wiring.Component):
         # Rows that the burst completes.
         rows = (burst.len + 1 - (burst.first & burst.tag.primes) +
                 (burst.last & burst.tag.spills))
+        if self._joins:
+            rows -= burst.last & burst.tag.open
         m.d.sync += free.eq(free + self.freed - Mux(issue, rows, 0))
 
         begun = Signal()                    # the oldest burst has had its first beat

@@ -13,9 +13,10 @@ __all__ = ["BeatLayout", "Realigner"]
 class BeatLayout(data.StructLayout):
     """A beat that was read: ``data``, ``first`` and ``last`` of its copy, ``place``."""
 
-    def __init__(self, bus_bytes: int):
+    def __init__(self, bus_bytes: int, *, joins: bool = False):
         super().__init__({
-            "data": 8 * bus_bytes, "first": 1, "last": 1, "place": PlaceLayout(bus_bytes)})
+            "data": 8 * bus_bytes, "first": 1, "last": 1,
+            "place": PlaceLayout(bus_bytes, joins=joins)})
 
 
 class Realigner(wiring.Component):
@@ -28,7 +29,8 @@ class Realigner(wiring.Component):
     A cycle after a beat has come, the rows that it completes count as ``done``; three cycles after,
     the first of them shows at ``rows``. Throughput is one beat and one row a cycle. Whoever sends
     beats keeps room for them: a row each, one less for the first if it ``primes``, one more for the
-    last if it ``spills``, and one for the row that is being filled.
+    last if it ``spills``, one less if the last row stays ``open``, and one for the row that is
+    being filled.
 
     Parameters
     ----------
@@ -36,10 +38,12 @@ class Realigner(wiring.Component):
         Width of the data bus, in bytes.
     depth : int, power of two, at least 4
         Rows that fit.
+    joins : bool
+        Whether copies may share a row.
 
     Members
     -------
-    beats : ``In(stream.Signature(BeatLayout(bus_bytes), always_ready=True))``
+    beats : ``In(stream.Signature(BeatLayout(bus_bytes, joins=joins), always_ready=True))``
         Beats, in order.
     rows : ``Out(stream.Signature(8 * bus_bytes))``
         Complete rows, in order.
@@ -52,12 +56,12 @@ class Realigner(wiring.Component):
         If ``depth`` is not one of the values above.
     """
 
-    def __init__(self, *, bus_bytes: int, depth: int):
+    def __init__(self, *, bus_bytes: int, depth: int, joins: bool = False):
         if depth < 4 or depth & (depth - 1):
             raise ValueError(f"Depth must be a power of two of at least 4 rows, not {depth!r}")
-        self.bus_bytes, self.depth = bus_bytes, depth
+        self.bus_bytes, self.depth, self._joins = bus_bytes, depth, joins
         super().__init__({
-            "beats": In(stream.Signature(BeatLayout(bus_bytes), always_ready=True)),
+            "beats": In(stream.Signature(BeatLayout(bus_bytes, joins=joins), always_ready=True)),
             "rows":  Out(stream.Signature(8 * bus_bytes)),
             "done":  Out(2),
         })
@@ -87,8 +91,13 @@ class Realigner(wiring.Component):
             lanes.eq(Mux(primes, ~upper, upper)),
             lanes_after.eq(Mux(primes | beat.last & ~spills, 0, ~upper)),
         ]
+        unfinished = 0
+        if self._joins:
+            unfinished = beat.last & beat.place.open
+            with m.If(beat.first):
+                m.d.comb += lanes.eq(Mux(primes, ~upper, upper) & (~0 << beat.place.head))
         with m.If(came):
-            m.d.comb += self.done.eq(1 - primes + spills)
+            m.d.comb += self.done.eq(1 - primes + spills - unfinished)
         m.d.sync += row.eq(row + self.done)
 
         level = Signal(range(self.depth + 1))   # rows that are complete and not yet read

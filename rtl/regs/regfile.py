@@ -23,13 +23,16 @@ class RegisterFile(wiring.Component):
         Description of the registers.
     addr_width : int
         Width of the port's byte addresses; 12 (a window of 4 KiB) by default.
+    groups : tuple of str
+        Beginnings of names of registers that are cleared together; by default all registers are.
 
     Members
     -------
     bus : ``In(lite.Signature(...))``
         Bus.
-    clear : ``In(1)``
-        Return every stored field to its reset value; an access that is under way ends as usual.
+    clear : ``In(len(groups))``
+        Return every stored field of a group to its reset value; an access that is under way ends as
+        usual.
     fields : ``Out(...)``
         One member for each register, holding ``w_stb: Out(1)``, high for one cycle after a write to
         the register, and for each field:
@@ -50,14 +53,15 @@ class RegisterFile(wiring.Component):
         If the registers do not fit in ``addr_width``.
     """
 
-    def __init__(self, regmap: RegisterMap, *, addr_width: int = 12):
+    def __init__(self, regmap: RegisterMap, *, addr_width: int = 12,
+                 groups: tuple[str, ...] = ("",)):
         if regmap.addr_width > addr_width:
             raise ValueError(f"Register map {regmap.name!r} needs {regmap.addr_width} address "
                              f"bits, not {addr_width!r}")
-        self.regmap = regmap
+        self.regmap, self._groups = regmap, groups
         super().__init__({
             "bus":    In(lite.Signature(addr_width=addr_width, data_width=regmap.width)),
-            "clear":  In(1),
+            "clear":  In(len(groups)),
             "fields": Out(wiring.Signature({
                 register.name: Out(self._register_signature(register)) for register in regmap
             })),
@@ -137,9 +141,11 @@ class RegisterFile(wiring.Component):
                         self._elaborate_write(m, register)
                     m.d.sync += chosen[k].eq(read)
 
-        with m.If(self.clear):
-            for register in self.regmap:
-                self._elaborate_clear(m, register)
+        for k, group in enumerate(self._groups):
+            with m.If(self.clear[k]):
+                for register in self.regmap:
+                    if register.name.startswith(group):
+                        self._elaborate_clear(m, register)
         return m
 
     def _elaborate_default(self, m, port, field, written):

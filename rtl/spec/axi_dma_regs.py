@@ -40,7 +40,7 @@ def _channel(name: str, base: int, extension: int, address: str) -> tuple[Regist
 
     return (
         Register(f"{name}_cr", base, f"{who}: control.", (
-            Field("run", 0, 1, RW, "1 runs; 0 stops at the next boundary of bursts."),
+            Field("run", 0, 1, WARL, "1 runs; 0 stops at the next boundary of bursts."),
             Field("tail_pntr_en", 1, 1, RO, "Tail pointer mode is always on: reads 1."),
             Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until the channel drained."),
             Field("key_hole", 3, 1, WARL, "Fixed address in memory; not in this build: 0."),
@@ -96,6 +96,8 @@ AXI_DMA_REGISTERS = RegisterMap("axi_dma", "Scatter-gather DMA engine, memory an
             Field("own_port", 15, 1, RO, "Descriptors have a port of their own."),
             Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
             Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
+            Field("mm2s", 28, 1, RO, "Channel MM2S."),
+            Field("s2mm", 29, 1, RO, "Channel S2MM."),
         )),
         Register("device_id", 0x84, "Extension: identity towards the IOMMU.", (
             Field("did", 0, 24, RO, "device_id of every access."),

@@ -21,8 +21,8 @@ def small(block, params):
 
 
 def test_refused():
-    with pytest.raises(ValueError, match=r"^Block must be one of iommu, dma, ring, cache, system, "
-                                         r"not 'gpu'$"):
+    with pytest.raises(ValueError, match=r"^Block must be one of iommu, dma, ring, stream, cache, "
+                                         r"system, not 'gpu'$"):
         make_block("gpu")
     with pytest.raises(TypeError, match=r"^Parameters of block 'dma' must be DmaParams, "
                                         r"not CacheParams\("):
@@ -97,7 +97,7 @@ def test_configure():
 
 
 @pytest.mark.parametrize("block, setting, message", [
-    ("gpu", "a=1", r"Block must be one of iommu, dma, ring, cache, system, not 'gpu'"),
+    ("gpu", "a=1", r"Block must be one of iommu, dma, ring, stream, cache, system, not 'gpu'"),
     ("dma", "beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'beats'"),
     ("dma", "dma.max_beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'dma'"),
     ("system", "max_beats=1", r"Parameter of SystemParams must be one of iommu\.\*, dma\.\*, "

@@ -4,7 +4,14 @@ import dataclasses
 
 import pytest
 
-from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
+from rtl.params import (
+    CacheParams,
+    DmaParams,
+    IommuParams,
+    RingParams,
+    StreamParams,
+    SystemParams,
+)
 from rtl.spec.iommu_regs import CAPABILITIES
 
 #: Class, parameter, its name in messages, lowest and highest value.
@@ -196,6 +203,23 @@ def test_ring_width(width):
 def test_timer():
     with pytest.raises(TypeError, match=r"^Timer must be a bool, not 1$"):
         DmaParams(timer=1)
+
+
+@pytest.mark.parametrize("name", ["mm2s", "s2mm", "apps", "own_port"])
+def test_stream_flags(name):
+    with pytest.raises(TypeError, match=rf"^Stream parameter {name} must be a bool, not 1$"):
+        StreamParams(**{name: 1})
+
+
+def test_stream_ids():
+    with pytest.raises(ValueError, match=r"^ID width of a stream engine must be from 2 to 16, "
+                                         r"not 1$"):
+        StreamParams(id_width=1)
+
+
+def test_stream_channels():
+    with pytest.raises(ValueError, match=r"^Stream engine must have a channel, not none$"):
+        StreamParams(mm2s=False, s2mm=False)
 
 
 def test_own_port():

@@ -212,12 +212,15 @@ class SystemParams:
 
     Parameters
     ----------
-    iommu, dma, cache, ring
-        Parameters of the blocks; ``ring`` is one channel of the native ring front end.
+    iommu, dma, cache, ring, stream
+        Parameters of the blocks; ``ring`` is one channel of the native ring front end, ``stream``
+        one stream engine.
     channels : int, 0 to 7
-        How many of those there are. Each is an engine of its own, with the next higher device ID;
-        they and the DMA engine share the bus in turn, and so many bits of the ID as tell them apart
-        are taken from those that each would have.
+        How many of those channels there are. Each is an engine of its own, with the next higher
+        device ID; they and the other engines share the bus in turn, and so many bits of the ID as
+        tell them apart are taken from those that each would have.
+    streams : int, 0 to 3
+        How many stream engines there are, each with the next higher device ID.
     bus_offset : int
         Added to the addresses of the engines, in bytes: memory lies elsewhere for them. A multiple
         of 4 KiB; it makes sense before an IOMMU in mode Bare.
@@ -235,7 +238,9 @@ class SystemParams:
     dma: DmaParams = field(default_factory=DmaParams)
     cache: CacheParams = field(default_factory=CacheParams)
     ring: RingParams = field(default_factory=RingParams)
+    stream: StreamParams = field(default_factory=StreamParams)
     channels: int = 0
+    streams: int = 0
     bus_offset: int = 0
     coherent: bool = False
 
@@ -245,15 +250,22 @@ class SystemParams:
             raise ValueError(f"Cache of a coherent system must have a snoop port, not "
                              f"{self.cache!r}")
         within("Channels", self.channels, 0, 7)
+        within("Stream engines", self.streams, 0, 3)
         if not isinstance(self.bus_offset, int) or self.bus_offset % 4096:
             raise ValueError(f"Bus offset must be a multiple of 4096, not {self.bus_offset!r}")
         if self.channels and (self.ring.own_port or (self.ring.data_width, self.ring.id_width) != (
                 self.dma.data_width, self.dma.id_width)):
             raise ValueError(f"Channel must have no port of its own, and the widths of the DMA "
                              f"engine, not {self.ring!r}")
-        if self.engine_bits >= self.dma.id_width:
-            raise ValueError(f"ID width must be more than {self.engine_bits} bits for "
-                             f"{self.channels} channels, not {self.dma.id_width}")
+        if self.streams and (self.stream.own_port or self.stream.apps or (
+                self.stream.data_width, self.stream.id_width) != (
+                self.dma.data_width, self.dma.id_width)):
+            raise ValueError(f"Stream engine must have no port of its own, no application words, "
+                             f"and the widths of the DMA engine, not {self.stream!r}")
+        if self.engine_bits + bool(self.streams) >= self.dma.id_width:
+            raise ValueError(f"ID width must be more than {self.engine_bits + bool(self.streams)} "
+                             f"bits for {self.channels} channels and {self.streams} stream "
+                             f"engines, not {self.dma.id_width}")
         widths = {self.iommu.data_width, self.dma.data_width, self.cache.data_width}
         if len(widths) > 1:
             raise ValueError(f"Data widths must be equal, not IOMMU {self.iommu.data_width}, DMA "
@@ -271,4 +283,4 @@ class SystemParams:
     @property
     def engine_bits(self) -> int:
         """Bits of an ID that tell the DMA engines apart."""
-        return self.channels.bit_length()
+        return (self.channels + self.streams).bit_length()

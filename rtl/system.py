@@ -9,14 +9,17 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi import arbiter, lite, lite_demux
 from rtl.axi import signature as axi
+from rtl.axi import stream as axi_stream
 from rtl.axi.offset import Offset
 from rtl.axi.slice import Slice
 from rtl.cache.cache import Cache
 from rtl.dma.dma import Dma
 from rtl.dma.ring import Ring
+from rtl.dma.stream_dma import StreamDma
 from rtl.iommu.iommu import Iommu
 from rtl.params import SystemParams
 from rtl.spec.platform import (
+    AXI_DMA_BASE,
     CACHE_BASE,
     CDMA_BASE,
     IOMMU_BASE,
@@ -47,6 +50,8 @@ class System(wiring.Component):
         Registers of all blocks, at the addresses of :mod:`rtl.spec.platform`; DECERR elsewhere.
     memory : ``Out(axi.Signature(...))``
         Memory. IDs are two bits wider than those of the blocks; one bit if coherent.
+    mm2s : ``Out(axi.stream.Signature(...)).array(streams)``, ``s2mm`` : ``In(...)``
+        Streams of the stream engines, if there are any.
     external : ``Out(lite.Signature(addr_width=12))``
         Registers at ``SIMULATION_BASE``, for what stands around the system.
     irqs : ``Out(len(Irq))``
@@ -71,8 +76,17 @@ class System(wiring.Component):
             "memory": Out(axi.Signature(addr_width=cache.phys_bits, data_width=cache.data_width,
                                         id_width=self._bus.id_width + self._managers - 1)),
             "external": Out(lite.Signature(addr_width=12)),
+            **self._streams(),
             "irqs": Out(len(Irq)),
         })
+
+    def _streams(self):
+        """Ports of the streams."""
+        params = self.params.stream
+        beats = axi_stream.Signature(data_width=params.data_width, user_width=1)
+        kinds = {"mm2s": Out(beats), "s2mm": In(beats)}
+        return {name: member.array(self.params.streams) for name, member in kinds.items()
+                if self.params.streams and getattr(params, name)}
 
     def elaborate(self, platform):
         m = Module()
@@ -85,21 +99,27 @@ class System(wiring.Component):
         rings = {f"ring_{k}": self.wrap(Ring(replace(
                      ring, id_width=ids, device_id=ring.device_id + k)), f"ring_{k}")
                  for k in range(self.params.channels)}
-        for name, ring in rings.items():
-            m.submodules[name] = ring
+        stream = self.params.stream
+        streams = {f"stream_{k}": self.wrap(StreamDma(replace(
+                       stream, id_width=ids, device_id=stream.device_id + k)), f"stream_{k}")
+                   for k in range(self.params.streams)}
+        engines = {**rings, **streams}
+        for name, engine in engines.items():
+            m.submodules[name] = engine
         m.submodules.iommu = iommu = self.wrap(Iommu(self.params.iommu), "iommu")
         m.submodules.to_memory = to_memory = arbiter.Arbiter(self._bus, self._managers)
         m.submodules.to_regs = to_regs = lite_demux.Demux(32, {
             "iommu": IOMMU_BASE, "dma": CDMA_BASE, "cache": CACHE_BASE,
             "external": SIMULATION_BASE,
-            **{name: RING_BASE + k * WINDOW_BYTES for k, name in enumerate(rings)}})
+            **{name: RING_BASE + k * WINDOW_BYTES for k, name in enumerate(rings)},
+            **{name: AXI_DMA_BASE + k * WINDOW_BYTES for k, name in enumerate(streams)}})
 
         connect(m, flipped(self.cpu), cache.cpu)
-        if rings:
-            m.submodules.engines = engines = arbiter.Arbiter(dma.bus.signature, 1 + len(rings))
-            for manager, engine in zip(engines.managers, (dma, *rings.values()), strict=True):
+        if engines:
+            m.submodules.engines = shared = arbiter.Arbiter(dma.bus.signature, 1 + len(engines))
+            for manager, engine in zip(shared.managers, (dma, *engines.values()), strict=True):
                 connect(m, engine.bus, manager)
-            device = engines.bus
+            device = shared.bus
         else:
             device = dma.bus
         if self.params.bus_offset:
@@ -126,8 +146,13 @@ class System(wiring.Component):
         connect(m, to_regs.ports.iommu, iommu.regs)
         connect(m, to_regs.ports.dma, dma.regs)
         connect(m, to_regs.ports.cache, cache.regs)
-        for name, ring in rings.items():
-            connect(m, getattr(to_regs.ports, name), ring.regs)
+        for name, engine in engines.items():
+            connect(m, getattr(to_regs.ports, name), engine.regs)
+        for k, engine in enumerate(streams.values()):
+            if stream.mm2s:
+                connect(m, engine.mm2s, flipped(self.mm2s[k]))
+            if stream.s2mm:
+                connect(m, flipped(self.s2mm[k]), engine.s2mm)
         connect(m, to_regs.ports.external, flipped(self.external))
 
         m.d.comb += [
@@ -135,5 +160,7 @@ class System(wiring.Component):
             self.irqs[Irq.CDMA].eq(dma.irq),
             self.irqs[Irq.CACHE].eq(cache.irq),
             self.irqs[Irq.RING].eq(Cat(ring.irq for ring in rings.values()).any()),
+            *(self.irqs[line].eq(Cat(engine.irq[k] for engine in streams.values()).any())
+              for k, line in enumerate((Irq.MM2S, Irq.S2MM))),
         ]
         return m

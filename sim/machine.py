@@ -8,7 +8,14 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from rtl.axi.signature import Resp
-from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, SystemParams
+from rtl.params import (
+    CacheParams,
+    DmaParams,
+    IommuParams,
+    RingParams,
+    StreamParams,
+    SystemParams,
+)
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.page_table import DdtpMode
@@ -18,6 +25,7 @@ from .dram import PAGE_BYTES
 from .engine import choose
 from .host_port import BUFFER_BYTES, Op
 from .pysim import QuietPySimEngine
+from .stream_device import StreamEnd
 from .top import Top
 
 __all__ = ["RtlMachine", "params_for"]
@@ -33,6 +41,7 @@ def params_for(platform: Platform) -> SystemParams:
         bus_offset=platform.dma_offset,
         ring=RingParams(device_id=platform.ring_device_id, fill=True, strided=True, cyclic=True),
         channels=platform.channels,
+        stream=StreamParams(device_id=platform.stream_device_id), streams=platform.streams,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes,
                           snoop=4 if platform.coherent else 0),
         coherent=platform.coherent)
@@ -61,6 +70,8 @@ class RtlMachine:
     ----------
     engine : str
         The simulator that was taken.
+    streams : list of StreamEnd
+        The devices at the streams.
 
     Raises
     ------
@@ -82,6 +93,8 @@ class RtlMachine:
                        memory_size=self.platform.memory_size, watched=watched)
         self._watching = False
         self._word = self.top.host.word_bytes
+        self.streams = [StreamEnd(self.top, k, lambda: self._ctx)
+                        for k in range(self.platform.streams)]
         self._ctx = self._coroutine = None
         self._stack = ExitStack()
         make = choose(engine)
@@ -101,6 +114,8 @@ class RtlMachine:
         self._handler, self._in_handler, self._enabled, self._program = None, False, 0, None
         if self.top.log:
             self.top.log.reset()
+        for end in self.streams:
+            end.reset()
         while self._ctx is None:
             self._simulator.advance()
         if not self.platform.has_iommu:         # it is there, and lets everything pass
@@ -141,6 +156,8 @@ class RtlMachine:
         self._program = (op, addr, size, cached)
         while self._program is not None:
             self._simulator.run()
+        for end in self.streams:
+            end.service()
         if self._watching:
             self.top.log.collect(self._ctx)
         if self._done.resp is not Resp.OKAY:

@@ -3,7 +3,7 @@
 from amaranth import *
 from amaranth.hdl import Assert
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi import signature as axi
 from rtl.params import SystemParams
@@ -14,6 +14,7 @@ from .bus_log import BusLog
 from .checked import Checked
 from .dram import Dram
 from .host_port import HostPort
+from .stream_device import ControlLayout, CountLayout, StreamDevice
 
 __all__ = ["HANG_CYCLES", "Top"]
 
@@ -39,6 +40,8 @@ class Top(wiring.Component):
         As of :class:`sim.host_port.HostPort`.
     irqs : ``Out(len(Irq))``
         Interrupt lines.
+    device_<k> : ``In(ControlLayout())``, counts_<k> : ``Out(CountLayout())``
+        Of the devices at the streams, see :class:`sim.stream_device.StreamDevice`.
 
     Attributes
     ----------
@@ -46,6 +49,8 @@ class Top(wiring.Component):
         What is inside.
     log : BusLog or None
         What happened on the buses.
+    devices : list of StreamDevice
+        What is at the streams.
     """
 
     def __init__(self, params: SystemParams, *, memory_base: int, memory_size: int,
@@ -57,10 +62,13 @@ class Top(wiring.Component):
                                            id_width=cache.id_width),
                              line_bytes=cache.line_bytes, irqs=len(Irq))
         self.log = BusLog(self.host.cycles, params.bus_offset) if watched else None
+        self.devices = [StreamDevice(params.stream.data_width) for _ in range(params.streams)]
         host = self.host.signature.members
         super().__init__({
             "command": host["command"], "done": host["done"], "enabled": host["enabled"],
             "cycles": host["cycles"], "irqs": Out(len(Irq)),
+            **{f"device_{k}": In(ControlLayout()) for k in range(params.streams)},
+            **{f"counts_{k}": Out(CountLayout()) for k in range(params.streams)},
         })
 
     def _wrap(self, block: wiring.Component, name: str) -> Elaboratable:
@@ -77,6 +85,14 @@ class Top(wiring.Component):
         connect(m, host.regs, system.regs)
         connect(m, system.memory, dram.bus)
         connect(m, system.external, dram.regs)
+        for k, device in enumerate(self.devices):
+            m.submodules[f"device_{k}"] = device
+            connect(m, system.mm2s[k], device.sink)
+            connect(m, device.source, system.s2mm[k])
+            m.d.comb += [
+                device.control.eq(getattr(self, f"device_{k}")),
+                getattr(self, f"counts_{k}").eq(device.counts),
+            ]
         m.d.comb += [
             host.irqs.eq(system.irqs),
             host.enabled.eq(self.enabled),

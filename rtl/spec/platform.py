@@ -28,6 +28,8 @@ class Irq(enum.IntEnum):
     CDMA = 4
     CACHE = 5
     RING = 6                            # all channels of the ring front end
+    MM2S = 7                            # all stream engines, from memory
+    S2MM = 8                            # and to memory
 
 
 class BusError(Exception):
@@ -94,6 +96,10 @@ class Platform:
         Channels of the native ring front end; up to seven.
     ring_device_id : int
         ``device_id`` of the first of them; the others follow.
+    streams : int
+        Stream engines, each with a device at its streams; up to three.
+    stream_device_id : int
+        ``device_id`` of the first of them; the others follow.
     coherent : bool
         Whether DMA sees the contents of the CPU's cache.
     has_iommu : bool
@@ -114,6 +120,8 @@ class Platform:
     cdma_device_id: int = 0x10
     channels: int = 0
     ring_device_id: int = 0x11
+    streams: int = 0
+    stream_device_id: int = 0x18
     coherent: bool = False
     has_iommu: bool = True
     dma_offset: int = 0

@@ -1,22 +1,18 @@
 """The scatter-gather DMA engine, memory to memory."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CDMA_STATUS, CdmaWord
 from rtl.spec.platform import BusError
 
 from .bus import Bursts, DeviceBus
 from .coalescer import Coalescer
+from .lists import WORD, Failed, access_descriptor, error_bit
 
 __all__ = ["Dma"]
 
-_T = TypeVar("_T")
 _VERSION = 1
 _ADDRESSES = 1 << 64
 _CR, _SR = CDMA_REGISTERS["cr"], CDMA_REGISTERS["sr"]
-_WORD = (1 << 32) - 1
 _ENABLES = ("ioc_irq_en", "dly_irq_en", "err_irq_en")
 #: 64-bit registers by the offset of each half: name, and shift of the half.
 _HALVES = {CDMA_REGISTERS[name + half].offset: (name, shift)
@@ -24,14 +20,6 @@ _HALVES = {CDMA_REGISTERS[name + half].offset: (name, shift)
            for half, shift in (("", 0), ("_msb", 32))}
 _OTHERS = {register.offset: register.name for register in CDMA_REGISTERS
            if register.offset not in _HALVES}
-
-
-class _Failed(Exception):
-    """A transfer stops: error bit of the status register, and address of the access."""
-
-    def __init__(self, bit: str, addr: int = 0):
-        super().__init__(bit)
-        self.bit, self.addr = bit, addr
 
 
 class Dma:
@@ -100,7 +88,7 @@ class Dma:
         """Read the 32-bit register at ``offset``; zero where there is none."""
         if offset in _HALVES:
             name, shift = _HALVES[offset]
-            return self._addrs[name] >> shift & _WORD
+            return self._addrs[name] >> shift & WORD
         match _OTHERS.get(offset):
             case "cr":
                 return _CR.pack({"tail_pntr_en": 1, "irq_threshold": self._coalescer.threshold,
@@ -118,9 +106,9 @@ class Dma:
             case "device_id":
                 return self._device_id
             case "done_descs":
-                return self._done_descs & _WORD
+                return self._done_descs & WORD
             case "done_bytes":
-                return self._done_bytes & _WORD
+                return self._done_bytes & WORD
             case _:
                 return 0
 
@@ -151,7 +139,7 @@ class Dma:
                 self._copy(self._addrs["sa"], self._addrs["da"], self._btt)
                 self._running = False
                 self._irqs |= self._coalescer.completed() | self._coalescer.idle()
-        except _Failed as failure:
+        except Failed as failure:
             self._running = False
             self._errors.add(failure.bit)
             self._irqs.add("err_irq")
@@ -172,7 +160,7 @@ class Dma:
             self._next = None
 
     def _write_address(self, name: str, shift: int, value: int) -> None:
-        new = self._addrs[name] & ~(_WORD << shift) | value << shift
+        new = self._addrs[name] & ~(WORD << shift) | value << shift
         scatter = bool(self._control["sg_mode"])
         match name:
             case "sa" | "da":
@@ -195,20 +183,20 @@ class Dma:
         """Fetch a descriptor, do what it says, and tell how it went."""
         where = self._addrs["curdesc"] if self._next is None else self._next
         self._addrs["curdesc"] = where
-        words = self._access_descriptor(where, lambda: self._bus.read(where, CDMA_BYTES))
+        words = access_descriptor(where, lambda: self._bus.read(where, CDMA_BYTES))
         word = {key: int.from_bytes(words[key:key + 4], "little") for key in CdmaWord}
         if CDMA_STATUS.get(word[CdmaWord.STATUS], "cmplt") and not self._endless:
-            raise _Failed("sg_int_err", where)
+            raise Failed("sg_int_err", where)
         failure = None
         try:
             self._copy(word[CdmaWord.SA_MSB] << 32 | word[CdmaWord.SA],
                        word[CdmaWord.DA_MSB] << 32 | word[CdmaWord.DA],
                        CDMA_CONTROL.get(word[CdmaWord.CONTROL], "btt"))
-        except _Failed as error:
+        except Failed as error:
             failure = error
         status = CDMA_STATUS.pack(cmplt=1, **({failure.bit: 1} if failure else {}))
         status_addr = where + CdmaWord.STATUS
-        self._access_descriptor(
+        access_descriptor(
             status_addr, lambda: self._bus.write(status_addr, status.to_bytes(4, "little")))
         if failure:
             raise failure
@@ -219,16 +207,9 @@ class Dma:
         if not self._running:
             self._irqs |= self._coalescer.idle()
 
-    @staticmethod
-    def _access_descriptor(addr: int, access: Callable[[], _T]) -> _T:
-        try:
-            return access()
-        except BusError as error:
-            raise _Failed(f"sg_{_bit(error)}", addr) from None
-
     def _copy(self, source: int, target: int, size: int) -> None:
         if not size or source + size > _ADDRESSES or target + size > _ADDRESSES:
-            raise _Failed("dma_int_err")
+            raise Failed("dma_int_err")
         writes = self._bursts.cut(target, size)
         where, room = next(writes)
         held = b""
@@ -236,16 +217,12 @@ class Dma:
             try:
                 held += self._bus.read(addr, count)
             except BusError as error:
-                raise _Failed(f"dma_{_bit(error)}", self._bursts.word(addr)) from None
+                raise Failed(f"dma_{error_bit(error)}", self._bursts.word(addr)) from None
             while room and len(held) >= room:
                 try:
                     self._bus.write(where, held[:room])
                 except BusError as error:
-                    raise _Failed(f"dma_{_bit(error)}", self._bursts.word(where)) from None
+                    raise Failed(f"dma_{error_bit(error)}", self._bursts.word(where)) from None
                 self._done_bytes += room
                 held = held[room:]
                 where, room = next(writes, (0, 0))
-
-
-def _bit(error: BusError) -> str:
-    return "dec_err" if error.resp == "DECERR" else "slv_err"

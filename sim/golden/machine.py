@@ -6,6 +6,7 @@ import numpy as np
 
 from rtl.spec.iommu_regs import CAPABILITIES
 from rtl.spec.platform import (
+    AXI_DMA_BASE,
     CACHE_BASE,
     CDMA_BASE,
     IOMMU_BASE,
@@ -24,6 +25,7 @@ from .dma import Dma
 from .iommu import Iommu
 from .memory import Memory
 from .ring import Ring
+from .stream_dma import StreamDma
 
 __all__ = ["GoldenMachine"]
 
@@ -84,6 +86,14 @@ class GoldenMachine:
                            cyclic=True)
                       for ring_id in range(first, first + self.platform.channels)]
         self._windows |= {RING_BASE + k * WINDOW_BYTES: ring for k, ring in enumerate(self.rings)}
+        first = self.platform.stream_device_id
+        self._stream_dmas = [
+            StreamDma(self.port(stream_id, data_bytes=data_bytes), device_id=stream_id,
+                      data_bytes=data_bytes, max_beats=max_beats, reads_in_flight=reads_in_flight)
+            for stream_id in range(first, first + self.platform.streams)]
+        self._windows |= {AXI_DMA_BASE + k * WINDOW_BYTES: engine
+                          for k, engine in enumerate(self._stream_dmas)}
+        self.streams = [engine.end for engine in self._stream_dmas]
         if self.platform.has_iommu:
             self._windows[IOMMU_BASE] = self.iommu
         self._cycles = 0
@@ -137,7 +147,14 @@ class GoldenMachine:
         """Levels of the interrupt lines; bit ``n`` is line ``n`` of :class:`Irq`."""
         wires = self.iommu.wires if self.platform.has_iommu else 0
         return wires << Irq.IOMMU0 | self.dma.irq << Irq.CDMA | self.cache.irq << Irq.CACHE | (
-            any(ring.irq for ring in self.rings) << Irq.RING)
+            any(ring.irq for ring in self.rings) << Irq.RING) | self._stream_lines
+
+    @property
+    def _stream_lines(self) -> int:
+        lines = 0
+        for engine in self._stream_dmas:
+            lines |= (engine.irq & 1) << Irq.MM2S | (engine.irq >> 1) << Irq.S2MM
+        return lines
 
     def readl(self, addr: int) -> int:
         """Read the 32-bit register at ``addr``.
@@ -206,7 +223,8 @@ class GoldenMachine:
             if self.lines & self._enabled or self._delivered != before:
                 return
             # If all are idle, then nothing else will ever happen.
-            if self.dma.settled and all(ring.idle for ring in self.rings):
+            if self.dma.settled and all(ring.idle for ring in self.rings) and all(
+                    engine.settled for engine in self._stream_dmas):
                 self._cycles += cycles - done
                 return
             self._step()
@@ -270,8 +288,8 @@ class GoldenMachine:
     def _step(self) -> None:
         self._cycles += 1
         self.dma.step()
-        for ring in self.rings:
-            ring.step()
+        for engine in (*self.rings, *self._stream_dmas):
+            engine.step()
         self._deliver()
 
     def _deliver(self) -> None:

@@ -26,6 +26,7 @@ RANGES = [
     (DmaParams, "device_id", "Device ID", 0, (1 << 24) - 1),
     (CacheParams, "phys_bits", "Physical address width", 32, 56),
     (SystemParams, "channels", "Channels", 0, 7),
+    (SystemParams, "streams", "Stream engines", 0, 3),
     (CacheParams, "id_width", "ID width", 1, 16),
     (CacheParams, "commands", "Queued commands", 1, 8),
     (CacheParams, "guards", "Guard windows", 0, 2),
@@ -222,6 +223,20 @@ def test_stream_channels():
         StreamParams(mm2s=False, s2mm=False)
 
 
+def test_stream_engines():
+    """They take bits of the ID, one of which each needs itself, and share the bus."""
+    assert SystemParams(streams=1).engine_bits == 1
+    assert SystemParams(streams=2, channels=1).engine_bits == 2
+    with pytest.raises(ValueError, match=r"^Stream engine must have no port of its own, no "
+                                         r"application words, and the widths of the DMA engine, "
+                                         r"not StreamParams\("):
+        SystemParams(streams=1, stream=StreamParams(own_port=True))
+    with pytest.raises(ValueError, match=r"^ID width must be more than 2 bits for 0 channels and "
+                                         r"1 stream engines, not 2$"):
+        SystemParams(streams=1, iommu=IommuParams(id_width=2), dma=DmaParams(id_width=2),
+                     stream=StreamParams(id_width=2))
+
+
 def test_own_port():
     with pytest.raises(TypeError, match=r"^Own port must be a bool, not 1$"):
         RingParams(own_port=1)
@@ -231,8 +246,8 @@ def test_channels():
     """Channels take bits of the ID, and share the bus of the DMA engine."""
     for count, bits in ((0, 0), (1, 1), (3, 2), (7, 3)):
         assert SystemParams(channels=count).engine_bits == bits
-    with pytest.raises(ValueError, match=r"^ID width must be more than 2 bits for 3 channels, "
-                                         r"not 2$"):
+    with pytest.raises(ValueError, match=r"^ID width must be more than 2 bits for 3 channels "
+                                         r"and 0 stream engines, not 2$"):
         SystemParams(channels=3, iommu=IommuParams(id_width=2), dma=DmaParams(id_width=2),
                      ring=RingParams(id_width=2))
     for wrong in ({"own_port": True}, {"id_width": 5}, {"data_width": 32}):

@@ -20,7 +20,7 @@ SHAPES = {
     "default": {},
     "own port": {"own_port": True, "reads_in_flight": 8},
     "odd": {"data_width": 128, "addr_width": 57, "reads_in_flight": 2, "max_beats": 8},
-    "widest": {"data_width": 512, "reads_in_flight": 4, "max_beats": 64},
+    "widest": {"data_width": 512, "reads_in_flight": 1, "max_beats": 4},
 }
 
 

@@ -180,7 +180,8 @@ def dma_pool_alloc(pool: DmaPool, gfp: int) -> tuple[VirtAddr | None, DmaAddr]:
     """Take a block. Returns both addresses; ``(None, DMA_MAPPING_ERROR)`` without memory."""
     va, dma = pool.alloc(gfp)
     if va is not None and gfp & Gfp.ZERO:
-        pool.dev.kernel.cpu.store(va, bytes(pool.size))
+        with pool.dev.kernel.unwatched():
+            pool.dev.kernel.cpu.store(va, bytes(pool.size))
     return va, dma
 
 

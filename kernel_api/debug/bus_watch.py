@@ -36,7 +36,8 @@ class BusWatch(Checker):
     Attributes
     ----------
     bus_bytes : int
-        Devices access whole bus words: so many bytes, less one, around a mapping are no misuse.
+        Devices access whole bus words of so many bytes: what else is in those of a mapping is no
+        misuse.
     """
 
     bus_bytes = 8
@@ -81,9 +82,8 @@ class BusWatch(Checker):
 
     def _device_asks(self, event: BusEvent) -> None:
         """X3, X5, X8: an address that no mapping has."""
-        slack = self.bus_bytes - 1
         verb = "wrote" if event.kind is Seen.DMA_WRITE else "read"
-        covering = self.live.of_device(event.addr, event.size, slack)
+        covering = self.live.of_device(event.addr, event.size, self.bus_bytes)
         if covering:
             self._run[event.kind] = covering, event.addr + event.size
             return
@@ -123,18 +123,18 @@ class BusWatch(Checker):
                 continue
             start, end = owned.overlap(event.addr, event.size)
             hidden = not owned.coherent and owned.mapping.bounced is None
-            stale = self.lines.dirty(start, end) if hidden else None
-            if stale:
-                addr, cycle = stale
-                self.once((owned, "read"), "X2", owned.mapping.dev,
-                           f"device read {addr:#x} at cycle {event.cycle}: the CPU's store of "
-                           f"cycle {cycle} is still in the cache, and the device got older data",
-                           "dma_sync_single_for_device")
-            elif owned.mapping.bounced and owned.stored:
-                self.once((owned, "read"), "X2", owned.mapping.dev,
-                           f"device read {event.addr:#x} at cycle {event.cycle}: bounce memory, "
-                           f"which the CPU's store of cycle {owned.stored} has not reached",
-                           "dma_sync_single_for_device")
+            dirty = self.lines.dirty(start, end) if hidden else None
+            addr, cycle = dirty or (event.addr, owned.stored(start, end))
+            if not cycle:
+                continue
+            why = (f"the CPU's store of cycle {cycle} is still in the cache, and the device got "
+                   "older data" if dirty else
+                   f"bounce memory, which the CPU's store of cycle {cycle} has not reached"
+                   if owned.mapping.bounced else
+                   f"the CPU's store of cycle {cycle} was not given to it; it was not missed this "
+                   "time")
+            self.once((owned, "read"), "X2", owned.mapping.dev, f"device read {addr:#x} at cycle "
+                      f"{event.cycle}: {why}", "dma_sync_single_for_device")
 
     def _device_wrote(self, event: BusEvent) -> None:
         """X15; note the write, for those who read."""

@@ -22,17 +22,17 @@ class Owned:
         What it is.
     coherent : bool
         The device sees the cache.
-    stored : int
-        Cycle of the CPU's last store that the device has not been given; 0: none.
     ended : int
         Cycle of the unmap.
     """
 
     def __init__(self, mapping: Mapping, kernel: Kernel):
-        self.mapping, self.ended, self.stored = mapping, 0, 0
+        self.mapping, self.ended = mapping, 0
         self.coherent = mapping.dev.dma_coherent
         self._lent: list[tuple[int, int]] = []
-        self._writes: list[tuple[int, int, int]] = []       # start, end, cycle
+        # Start, end, cycle: what the device wrote, and stores that it has not been given.
+        self._writes: list[tuple[int, int, int]] = []
+        self._stores: list[tuple[int, int, int]] = []
         mapping.made_at = mapping.made_at or kernel.machine.cycles
 
     def overlap(self, addr: int, size: int, *, original: bool = False) -> tuple[int, int]:
@@ -50,7 +50,9 @@ class Owned:
 
     def give_back(self, start: int, size: int) -> None:
         """Take a range from the CPU."""
-        self.stored, end, kept = 0, start + size, []
+        end, kept = start + size, []
+        self._stores = [store for store in self._stores
+                        if not (start <= store[0] and store[1] <= end)]
         for low, high in self._lent:
             kept += [(low, min(high, start)), (max(low, end), high)]
         self._lent = [(low, high) for low, high in kept if low < high]
@@ -68,8 +70,26 @@ class Owned:
 
     def written(self, start: int, end: int) -> int | None:
         """Cycle of the device's last write to a range, or None."""
-        return max((cycle for low, high, cycle in self._writes if low < end and start < high),
-                   default=None)
+        return _last(self._writes, start, end)
+
+    def store(self, start: int, end: int, cycle: int) -> None:
+        """Note a store of the CPU."""
+        self._stores.append((start, end, cycle))
+
+    def stored(self, start: int, end: int) -> int | None:
+        """Cycle of the CPU's last store to a range that was not given back since, or None."""
+        return _last(self._stores, start, end)
+
+
+def _last(accesses: list[tuple[int, int, int]], start: int, end: int) -> int | None:
+    return max((cycle for low, high, cycle in accesses if low < end and start < high),
+               default=None)
+
+
+def _words(mapping: Mapping, word: int) -> tuple[int, int]:
+    """Start and end of the words in which a mapping's bytes lie, as devices see them."""
+    start = int(mapping.dma)
+    return start & -word, -(-(start + mapping.size) // word) * word
 
 
 class OwnedMappings:
@@ -129,16 +149,16 @@ class OwnedMappings:
                     found[owned] = None
         return list(found)
 
-    def of_device(self, addr: int, size: int, slack: int) -> Owned | None:
-        """Find what covers a range of the device's addresses, up to ``slack`` bytes beside."""
-        pieces = [owned for owned in self._all
-                  if int(owned.mapping.dma) - slack < addr + size
-                  and addr < int(owned.mapping.dma) + owned.mapping.size + slack]
+    def of_device(self, addr: int, size: int, word: int) -> Owned | None:
+        """Find what covers a range of the device's addresses, by whole words of ``word`` bytes."""
+        pieces = [(low, high, owned) for owned in self._all
+                  for low, high in [_words(owned.mapping, word)]
+                  if low < addr + size and addr < high]
         at = addr
-        for owned in sorted(pieces, key=lambda owned: int(owned.mapping.dma)):
-            if int(owned.mapping.dma) - slack <= at:
-                at = max(at, int(owned.mapping.dma) + owned.mapping.size)
-        return pieces[0] if pieces and at + slack >= addr + size else None
+        for low, high, _ in sorted(pieces, key=lambda piece: piece[0]):
+            if low <= at:
+                at = max(at, high)
+        return pieces[0][2] if pieces and at >= addr + size else None
 
     def of_device_granule(self, addr: int, granule: int) -> Owned | None:
         """Find a mapping in whose pages an address of the device lies."""

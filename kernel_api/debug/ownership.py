@@ -44,10 +44,10 @@ class Ownership(BusWatch):
         start, end = owned.overlap(phys, size, original=True)
         if owned.lends(start, end):
             if write:
-                owned.stored = now              # until it is given back
+                owned.store(start, end, now)    # until it is given back
             return
         if write:
-            owned.stored = now
+            owned.store(start, end, now)
             what = ("the device may overwrite it, or its write-back destroys what the device wrote"
                     if mapping.direction != DMA_TO_DEVICE else "the device may not see it")
             self.once((owned, "write"), "X1", mapping.dev, f"CPU wrote {start:#x} in a buffer "
@@ -133,35 +133,41 @@ class Ownership(BusWatch):
                            "dma_unmap_single")
             if mapping.attrs & DMA_ATTR_SKIP_CPU_SYNC:
                 hidden = mapping.bounced is not None and not owned.coherent
-                owned.stored = self.kernel.machine.cycles if hidden else 0
+                if hidden:
+                    owned.store(int(mapping.phys), int(mapping.phys) + mapping.size,
+                                self.kernel.machine.cycles)
             else:
                 self.lines.maintained(int(mapping.phys), mapping.size)
         self.live.add(owned)
 
     def _check_overlaps(self, owned: Owned) -> None:
-        mapping = owned.mapping
-        line = 1 if owned.coherent else self.kernel.platform.line_bytes
-        low = int(mapping.phys) & -line
-        high = -(-(int(mapping.phys) + mapping.size) // line) * line
+        mapping, line = owned.mapping, self.kernel.platform.line_bytes
+        start, end = int(mapping.phys), int(mapping.phys) + mapping.size
+        # A line matters where devices do not see the cache, and nothing is copied.
+        reach = 1 if owned.coherent or mapping.bounced is not None else line
+        low, high = start & -reach, -(-end // reach) * reach
         for other in self.live.in_memory(low, high - low, original=True):
             theirs = other.mapping
             if theirs.kind not in STREAMING or (theirs.group and theirs.group is mapping.group):
                 continue
             if mapping.direction == theirs.direction == DMA_TO_DEVICE:
                 continue
-            if mapping.bounced is not None or theirs.bounced is not None:
+            first = int(theirs.phys)
+            overlap = first < end and start < first + theirs.size
+            if theirs.bounced is not None and not overlap:
                 continue
-            if int(theirs.phys) // line == int(mapping.phys) // line and DMA_TO_DEVICE not in (
+            if not owned.coherent and first // line == start // line and DMA_TO_DEVICE not in (
                     mapping.direction, theirs.direction):
                 continue                        # dma-debug says that: D7
-            self.once((owned, other), "X4", mapping.dev, f"buffer at {int(mapping.phys):#x} "
-                       f"shares a line with the mapping at {int(theirs.phys):#x}, and a device "
-                       "writes one of them", "alignment to dma_get_cache_alignment")
+            self.once((owned, other), "X4", mapping.dev, f"buffer at {start:#x} shares "
+                      f"{'bytes' if overlap else 'a line'} with the mapping at {first:#x}, and a "
+                      "device writes one of them", "dma_unmap_single before" if overlap
+                      else "alignment to dma_get_cache_alignment")
 
     def before_map_sg(self, dev: Device, entries: list[Scatterlist]) -> None:
         """X14: the list is mapped already."""
         for sg in entries[:1]:
-            if sg.dma_length and self.live.of_device(int(sg.dma_address), 1, 0):
+            if sg.dma_length and self.live.of_device(int(sg.dma_address), 1, 1):
                 self.once(id(sg), "X14", dev, "a list is mapped that is mapped already: its first "
                            "addresses are lost", "dma_unmap_sg")
 

@@ -5,8 +5,6 @@ import pytest
 from kernel_api import *
 from kernel_api.core.tainted import Tainted
 from kernel_api.debug.checks import CheckError
-from sim.golden.machine import GoldenMachine
-from sim.store_buffer import StoreBuffer
 
 TO, FROM, BIDI = DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL
 
@@ -289,30 +287,3 @@ def test_registers_are_never_stale(kernel, dev):
 
 def test_nothing_is_said_without_checkers(golden):
     assert golden().reports == []
-
-
-def test_r80_x16_longer_than_can_be_bounced(golden):
-    """Said of a map that no amount of free bounce memory would let succeed."""
-    kernel = golden(check="collect", has_iommu=False, swiotlb="force", swiotlb_bytes=1 << 20)
-    dev, buf = kernel.cdma.dev, __get_free_pages(GFP_KERNEL, 7)
-    limit = dma_max_mapping_size(dev)
-    for size, found in ((limit, []), (limit + 1, ["X16"])):
-        dma = dma_map_single(dev, buf, size, TO)
-        assert dma_mapping_error(dev, dma) == (-ENOMEM if found else 0)
-        assert checks(kernel) == found
-        if not found:
-            dma_unmap_single(dev, dma, size, TO)
-    assert kernel.reports[0].missing == "dma_max_mapping_size"
-
-
-def test_r114_x02_line_that_comes_for_a_waiting_store(golden):
-    """A store that waits is noted before its line is brought in; it is dirty all the same."""
-    kernel = golden(StoreBuffer(GoldenMachine()), check="collect")
-    dev = kernel.cdma.dev
-    port = kernel.machine.port(dev.device_id)
-    cpu.store(buf := kmalloc(512, GFP_KERNEL), bytes(512))
-    dma = dma_map_single_attrs(dev, buf, 512, TO, DMA_ATTR_SKIP_CPU_SYNC)
-    dma_mapping_error(dev, dma)
-    mb()
-    port.read(int(dma), 512)
-    assert checks(kernel) == ["X2"]

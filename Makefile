@@ -12,7 +12,7 @@ ON_PYSIM := tests/rtl/stream tests/rtl/axi tests/rtl/regs tests/sim/test_bench.p
 export AMARANTH_ENGINE_CACHE ?= $(CURDIR)/build/engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rules test test-deep lint bench bench-engine synth clean
+.PHONY: help demo rules test test-deep lint bench bench-engine synth sweep clean
 
 help:             ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,17 +29,17 @@ $(VENV)/installed.%: pyproject.toml
 demo: $(VENV)/installed.fast  ## map a file scattered over memory and copy it: make demo [FILE=...] [ARGS=...]
 	@$(BIN)/dmapath demo $(if $(FILE),"$(FILE)") $(ARGS)
 
-test: $(VENV)/installed.test+formal+fast  ## all tests but the deep ones
+test: $(VENV)/installed.test+formal+fast+plots  ## all tests but the deep ones
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep"
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not deep and not formal" --engine pysim $(ON_PYSIM)
 
-test-deep: $(VENV)/installed.test+formal+fast  ## the long random runs
+test-deep: $(VENV)/installed.test+formal+fast+plots  ## the long random runs
 	$(BIN)/python -m pytest -v -n $(JOBS) -m deep --deep
 
-lint: $(VENV)/installed.test+formal+fast  ## ruff
+lint: $(VENV)/installed.test+formal+fast+plots  ## ruff
 	$(BIN)/ruff check --no-cache .
 
-rules: $(VENV)/installed.test+formal+fast  ## which rules of the DMA API have tests: make rules [ARGS=-v]
+rules: $(VENV)/installed.test+formal+fast+plots  ## which rules of the DMA API have tests: make rules [ARGS=-v]
 	@$(BIN)/python -m tests.rules $(ARGS)
 
 bench: $(VENV)/installed.fast  ## cycles of this build beside its peers; writes build/bench.json
@@ -51,6 +51,9 @@ bench-engine: $(VENV)/installed.fast  ## the compiled engine beside Amaranth's s
 
 synth: $(VENV)/installed.fpga  ## area and speed on an ECP5: make synth [BLOCKS="dma cache"]
 	$(BIN)/dmapath synth $(BLOCKS)
+
+sweep: $(VENV)/installed.fpga+fast+plots  ## cycles and area over parameters, plotted into build/sweep: make sweep [AXES=iommu.walks] [ARGS=--route]
+	$(BIN)/dmapath sweep $(AXES) $(ARGS)
 
 clean:            ## remove everything that was generated
 	rm -rf build

@@ -10,6 +10,7 @@ from rtl.spec.platform import Platform
 
 from .cli_dmatest import dmatest
 from .cli_run import map_benchmark, run
+from .cli_sweep import sweep
 from .engine import EngineError
 from .options import simulator_options
 from .output import OutputFile, OutputFolder
@@ -206,6 +207,7 @@ def synth(blocks: tuple[str, ...]) -> None:
 cli.add_command(run)
 cli.add_command(map_benchmark)
 cli.add_command(dmatest)
+cli.add_command(sweep)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from amaranth import *
 from amaranth.back import rtlil
@@ -38,7 +39,7 @@ class Result:
     lut_ram: int        # TRELLIS_DPR16X4: 16 x 4 bits each, made of four LUT4 (not counted above)
     carry: int          # CCU2C: two LUT4 each (not counted above)
     dsp: int
-    fmax_mhz: float
+    fmax_mhz: float | None
 
 
 class Harness(wiring.Component):
@@ -107,7 +108,7 @@ def _yosys(work: Path, name: str, design) -> dict[str, int]:
     return stat["design"]["num_cells_by_type"]
 
 
-def synthesize(name: str, work: Path) -> Result:
+def synthesize(name: str, work: Path, params: Any = None, *, route: bool = True) -> Result:
     """Synthesize, place and route one block.
 
     Parameters
@@ -116,6 +117,10 @@ def synthesize(name: str, work: Path) -> Result:
         A block of :data:`rtl.generate.BLOCKS`.
     work : Path
         Folder for the tools' files.
+    params
+        Parameters of the block; their defaults if not given.
+    route : bool
+        Whether to place and route; without, the clock is not known.
 
     Raises
     ------
@@ -125,8 +130,17 @@ def synthesize(name: str, work: Path) -> Result:
         If a tool fails.
     """
     work.mkdir(parents=True, exist_ok=True)
-    cells = _yosys(work, name, make_block(name))
-    _yosys(work, f"{name}_harness", Harness(make_block(name)))
+    cells = _yosys(work, name, make_block(name, params))
+    return Result(
+        lut4=cells.get("LUT4", 0), ff=cells.get("TRELLIS_FF", 0),
+        block_ram=cells.get("DP16KD", 0), lut_ram=cells.get("TRELLIS_DPR16X4", 0),
+        carry=cells.get("CCU2C", 0), dsp=cells.get("MULT18X18D", 0),
+        fmax_mhz=_clock(name, work, params) if route else None)
+
+
+def _clock(name: str, work: Path, params: Any) -> float:
+    """Place and route a block in its harness; return the clock that it reaches, in MHz."""
+    _yosys(work, f"{name}_harness", Harness(make_block(name, params)))
     log = _run(work, f"{name}.nextpnr.log", _tool(_NEXTPNR), "--85k", "--package", "CABGA756",
                "--speed", "6", "--json", f"{name}_harness.json", "--freq", "100", "--seed", "1",
                "--router", "router2",      # router1 takes several times as long for the system
@@ -135,11 +149,7 @@ def synthesize(name: str, work: Path) -> Result:
     clocks = [clock["achieved"] for clock in report["fmax"].values()]
     if not clocks:
         raise RuntimeError(f"No clock in {name}: {log[-500:]}")
-    return Result(
-        lut4=cells.get("LUT4", 0), ff=cells.get("TRELLIS_FF", 0),
-        block_ram=cells.get("DP16KD", 0), lut_ram=cells.get("TRELLIS_DPR16X4", 0),
-        carry=cells.get("CCU2C", 0), dsp=cells.get("MULT18X18D", 0),
-        fmax_mhz=round(min(clocks), 1))
+    return round(min(clocks), 1)
 
 
 def measure(names: list[str], work: Path, console: Console) -> bool:

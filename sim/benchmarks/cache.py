@@ -22,7 +22,7 @@ from ..streams import get
 from .rig import LATENCIES, Probe, Rig, burst, play, write
 from .table import Row
 
-__all__ = ["measure"]
+__all__ = ["Cpu", "measure"]
 
 PARAMS = CacheParams()
 WORD, LINE, BEATS = PARAMS.data_width // 8, PARAMS.line_bytes, PARAMS.beats
@@ -61,7 +61,7 @@ def _data(beats: int = 1) -> list[dict]:
     return [{"data": k, "strb": (1 << WORD) - 1, "last": k == beats - 1} for k in range(beats)]
 
 
-class _Cpu:
+class Cpu:
     """Accesses of the CPU, timed at its port."""
 
     def __init__(self, rig: Rig):
@@ -176,7 +176,7 @@ class _Cpu:
         return ctx.get(self._done.first) - ctx.get(self._command.first)
 
 
-async def _figures(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
+async def _figures(ctx, cpu: Cpu) -> dict[str, tuple[float, str]]:
     """Everything at one latency, from an empty cache to a full one."""
     found = {}
     await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
@@ -217,7 +217,7 @@ async def _figures(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
     return found
 
 
-async def _many(ctx, cpu: _Cpu) -> dict[str, tuple[float, str]]:
+async def _many(ctx, cpu: Cpu) -> dict[str, tuple[float, str]]:
     """With eight misses in flight."""
     random, found = Random(0), {}
     some = [(random.random() < 0.5, random.randrange(SPACE) & -WORD) for _ in range(RANDOM)]
@@ -238,11 +238,11 @@ def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
     rows = []
     for params, figures in ((PARAMS, _figures), (replace(PARAMS, misses=8), _many)):
         rig = Rig(Cache(params), {"memory": (0, 1 << 18)})
-        rig.run(partial(_measure, rig, _Cpu(rig), figures, list(latencies), rows))
+        rig.run(partial(_measure, rig, Cpu(rig), figures, list(latencies), rows))
     return rows
 
 
-async def _measure(rig: Rig, cpu: _Cpu, figures: Callable, latencies: list[int], rows: list[Row],
+async def _measure(rig: Rig, cpu: Cpu, figures: Callable, latencies: list[int], rows: list[Row],
                    ctx) -> None:
     await ctx.tick().repeat(2 * PARAMS.sets)    # until the sweep after reset is over
     for latency in latencies:

@@ -14,7 +14,7 @@ from ..axi_lite import Manager
 from .rig import LATENCIES, Probe, Rig, write
 from .table import Row
 
-__all__ = ["CASES", "measure"]
+__all__ = ["CASES", "Engine", "measure"]
 
 #: Layout of memory, in bytes: descriptors, sources, targets.
 SIZE, SOURCES, TARGETS, REGION = 1 << 20, 1 << 18, 1 << 19, 1 << 17
@@ -39,14 +39,13 @@ def _source_byte(addr: int) -> int:
     return (addr ^ addr >> 8) * 37 & 0xFF
 
 
-class _Engine:
-    def __init__(self):
-        self.rig = rig = Rig(Dma(DmaParams(reads_in_flight=16)), {"bus": (0, SIZE)})
+class Engine:
+    """A DMA engine that copies in a list, timed at its bus."""
+
+    def __init__(self, params: DmaParams):
+        self.rig = rig = Rig(Dma(params), {"bus": (0, SIZE)})
         bus = rig.dut.bus
-        rows = rig.drams["bus"].rows
-        words = [int.from_bytes(map(_source_byte, range(at, at + 8)), "little")
-                 for at in range(SOURCES, SOURCES + 2 * CDMA_ALIGN, 8)]
-        rows.init = [0] * (SOURCES // 8) + words + [0] * (rows.depth - SOURCES // 8 - len(words))
+        rig.fill("bus", SOURCES, bytes(map(_source_byte, range(SOURCES, SOURCES + 2 * CDMA_ALIGN))))
         self.doorbell = rig.taken(rig.dut.regs.w)
         self.read = Probe(rig, bus.ar.valid & (bus.ar.p.id == 0))
         self.status = Probe(rig, bus.aw.valid & bus.aw.ready & (bus.aw.p.id == 1))
@@ -71,12 +70,19 @@ class _Engine:
         register = CDMA_REGISTERS["sr"]
         while not register["idle"].get(found := await bus.readl(register.offset)):
             pass
-        rows = self.rig.drams["bus"].rows
-        data = b"".join(ctx.get(rows[TARGETS // 8 + k]).to_bytes(8, "little") for k in range(9))
+        data = self.rig.peek(ctx, "bus", TARGETS, 2 * CDMA_ALIGN)
         right = bytes(_source_byte(SOURCES + source + k) for k in range(CDMA_ALIGN))
         errors = [field.name for field in register if "err" in field.name and field.get(found)]
         if errors or data[target:target + CDMA_ALIGN] != right:
             raise AssertionError(f"the copy is wrong: {errors or 'data'}")
+
+    async def copies(self, ctx, size: int, source: int, target: int, count: int) -> float:
+        """Cycles a copy in the middle of a list of ``count`` copies."""
+        await self.start(ctx, size, source, target, count)
+        begin = await self.status.reach(ctx, count // 4)
+        end = await self.status.reach(ctx, count * 3 // 4)
+        await self.finish(ctx, source, target)
+        return (end - begin) / (count // 2)
 
 
 def measure(latencies: Iterable[int] = LATENCIES, cases: Iterable = CASES) -> list[Row]:
@@ -85,7 +91,7 @@ def measure(latencies: Iterable[int] = LATENCIES, cases: Iterable = CASES) -> li
     The doorbell is the cycle that takes the data of the write of TAILDESC; the first data read is
     the first cycle with its AR.
     """
-    engine, rows = _Engine(), []
+    engine, rows = Engine(DmaParams(reads_in_flight=16)), []
     rig = engine.rig
 
     def row(what: str, key: str, latency: int, cycles: float, unit: str) -> None:
@@ -96,11 +102,8 @@ def measure(latencies: Iterable[int] = LATENCIES, cases: Iterable = CASES) -> li
         for latency in latencies:
             await rig.latency(ctx, "bus", latency)
             for name, size, source, target, count in cases:
-                await engine.start(ctx, size, source, target, count)
-                begin = await engine.status.reach(ctx, count // 4)
-                end = await engine.status.reach(ctx, count * 3 // 4)
-                await engine.finish(ctx, source, target)
-                row(f"copy of {name}", name, latency, (end - begin) / (count // 2), "copy")
+                row(f"copy of {name}", name, latency,
+                    await engine.copies(ctx, size, source, target, count), "copy")
             await engine.start(ctx, 64, 0, 0, 1)
             await engine.status.reach(ctx, 1)
             await engine.finish(ctx, 0, 0)

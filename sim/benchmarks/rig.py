@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from amaranth.hdl import ClockDomain, Module, Signal
+from amaranth.hdl import ClockDomain, MemoryData, Module, Signal
 from amaranth.lib.wiring import connect
 
 from rtl.axi.signature import Burst
@@ -108,12 +108,34 @@ class Rig:
                                  ("limit", {"reads": OUTSTANDING, "writes": OUTSTANDING})):
             await write(bus, MEMORY_REGISTERS, register, **fields)
 
+    def fill(self, name: str, addr: int, data: bytes) -> None:
+        """Give the memory behind port ``name`` contents at the start, from a bus word on."""
+        rows, at, words = self._words(name, addr, data)
+        rows.init = [0] * at + words + [0] * (rows.depth - at - len(words))
+
     def poke(self, ctx, name: str, addr: int, *words: int) -> None:
-        """Put words of the bus's width into the memory behind port ``name``."""
+        """Put 64-bit words into the memory behind port ``name``, from a bus word on.
+
+        What remains of the last bus word is filled with zeros.
+        """
+        data = b"".join(word.to_bytes(8, "little") for word in words)
+        rows, at, words = self._words(name, addr, data)
+        for n, word in enumerate(words, at):
+            ctx.set(rows[n], word)
+
+    def peek(self, ctx, name: str, addr: int, size: int) -> bytes:
+        """Return bytes of the memory behind port ``name``, from a bus word on."""
+        rows, at, words = self._words(name, addr, bytes(size))
+        width = rows.shape // 8
+        return b"".join(ctx.get(rows[n]).to_bytes(width, "little")
+                        for n in range(at, at + len(words)))[:size]
+
+    def _words(self, name: str, addr: int, data: bytes) -> tuple[MemoryData, int, list[int]]:
+        """Return the rows, the first of them, and the bus words of bytes."""
         dram = self.drams[name]
-        row = (addr - dram.base) * 8 // dram.rows.shape
-        for at, word in enumerate(words, row):
-            ctx.set(dram.rows[at], word)
+        width = dram.rows.shape // 8
+        return dram.rows, (addr - dram.base) // width, [
+            int.from_bytes(data[n:n + width], "little") for n in range(0, len(data), width)]
 
     def run(self, testbench: Callable[..., Awaitable[None]]) -> None:
         """Run ``testbench(ctx)`` to its end on the fastest simulator that is installed.

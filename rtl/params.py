@@ -63,6 +63,12 @@ class IommuParams:
         MSI page tables, and device contexts of 64 bytes.
     amo_hwad : bool
         Hardware update of A and D; memory must support exclusive accesses.
+    hpm : bool
+        Performance monitor: cycles, and ``counters`` of events.
+    counters : int, 1 to 31
+        Event counters of the performance monitor.
+    counter_bits : int, 33 to 64
+        Width of the counters; of the cycles at most 63.
     """
 
     phys_bits: int = 40
@@ -92,6 +98,9 @@ class IommuParams:
     pd20: bool = False
     msi_flat: bool = False
     amo_hwad: bool = False
+    hpm: bool = False
+    counters: int = 8
+    counter_bits: int = 48
 
     def __post_init__(self):
         within("Physical address width", self.phys_bits, 32, 56)
@@ -106,6 +115,8 @@ class IommuParams:
         flag("Prefetch", self.prefetch)
         flag("Poison", self.poison)
         one_of("Interrupt kinds", self.igs, (0, 1, 2))
+        within("Event counters", self.counters, 1, 31)
+        within("Width of event counters", self.counter_bits, 33, 64)
         if self.dbg:
             within("ID width with dbg", self.id_width, 1, 15)
         for name, default in _features().items():

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.layouts import reserved, struct
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
+from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import (
     DC_BYTES,
     DC_BYTES_EXTENDED,
@@ -21,6 +22,7 @@ from rtl.spec.page_table import (
 )
 
 from .context_checks import PROCESS_CONTEXT, ContextChecks
+from .events import EventSignature
 from .page_walker import walk_signature
 from .records import Kind, context_layout, guest_fault_layout, narrow, source_layout, table_bits
 from .service import ServiceSignature
@@ -90,6 +92,8 @@ class DirectoryWalker(wiring.Component):
         ``valid``, ``source`` and ``context``, once for each context found that may be kept.
     guest : ``Out(walk_signature(params))``
         Second stage, through which a process directory of a virtual machine is read.
+    event : ``Out(EventSignature(params))``
+        Searches in either directory, as they begin; with ``hpm``.
 
     Source
     ------
@@ -110,6 +114,7 @@ class DirectoryWalker(wiring.Component):
                 "valid": Out(1), "source": Out(source_layout(params)),
                 "context": Out(context_layout(params))})),
             "guest": Out(walk_signature(params)),
+            **({"event": Out(EventSignature(params))} if params.hpm else {}),
         })
 
     def elaborate(self, platform):
@@ -133,6 +138,12 @@ class DirectoryWalker(wiring.Component):
         with m.If(self.flush):
             m.d.sync += stale.eq(1)
 
+        if params.hpm:
+            m.d.comb += [
+                context.origin.did.eq(source.did), context.origin.pid.eq(source.pid),
+                context.origin.process.eq(source.process | checks.pdtv & checks.dpe),
+                self.event.p.origin.eq(context.origin),
+            ]
         self._address(m, process, level, base)
         wide = base[params.ppn_bits:].any()
         offset = Mux(process, _PROCESS, 0)
@@ -146,6 +157,10 @@ class DirectoryWalker(wiring.Component):
         with m.FSM(name="search") as fsm:
             with m.State("IDLE"):
                 m.d.comb += [service.start.eq(service.want), checks.first.eq(1)]
+                if params.hpm:          # the context is not known yet
+                    m.d.comb += [self.event.valid.eq(service.want),
+                                 self.event.p.event.eq(HpmEvent.DEVICE_WALK),
+                                 self.event.p.origin.process.eq(source.process)]
                 m.d.sync += [level.eq(self.mode - DdtpMode.LVL1), base.eq(self.root)]
                 m.d.sync += [beat.eq(0), process.eq(0), failed.eq(0), corrupt.eq(0), stale.eq(0),
                              guest_fault.eq(0)]
@@ -211,6 +226,9 @@ class DirectoryWalker(wiring.Component):
                     with m.Elif((source.process | checks.dpe) &
                                 (checks.process_mode != PdtpMode.BARE)):
                         self._enter(m, Const(1), context)
+                        if params.hpm:
+                            m.d.comb += [self.event.valid.eq(1),
+                                         self.event.p.event.eq(HpmEvent.PROCESS_WALK)]
                     with m.Else():
                         m.d.sync += fresh.eq(1)
                         m.next = "DONE"

@@ -20,6 +20,7 @@ from .directory_walker import DirectoryWalker, directory_signature
 from .drain import Drain
 from .fault_queue import FaultQueue
 from .interrupts import Interrupts
+from .monitor import Monitor
 from .registers import Registers
 from .service import Share
 from .tables import TableReads, TableWrites
@@ -166,6 +167,15 @@ class Iommu(wiring.Component):
             drain.stale[4].eq(directory.stale),
             drain.reads.eq(read_bridge.marked), drain.writes.eq(write_bridge.marked),
         ]
+
+        if params.hpm:
+            events = [*read.events, *write.events, directory.event, *walks.events]
+            m.submodules.monitor = monitor = Monitor(params, len(events))
+            connect(m, registers.monitor, monitor.registers)
+            for ours, counter in zip(registers.counters, monitor.counters, strict=True):
+                connect(m, ours, counter)
+            for event, source in zip(events, monitor.sources, strict=True):
+                connect(m, event, source)
 
         # Queues.
         connect(m, commands.queue, registers.commands.engine)

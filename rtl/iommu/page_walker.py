@@ -7,8 +7,10 @@ from amaranth.lib.wiring import In, Out
 from rtl.layouts import struct
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
+from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import MSI_PTE, VPN_BITS
 
+from .events import EventSignature, tell
 from .msi_table import MsiIndex, is_msi, msi_cause
 from .page_table import Entry
 from .permissions import access_fault, guest_page_fault, page_fault
@@ -82,6 +84,8 @@ class PageWalker(wiring.Component):
         Strobe: a walk of the first stage begins, for an access.
     locks, may_lock : ``Out(1)``, ``In(1)``
         The walker updates an entry; it may. One of all walkers may at a time.
+    event : ``Out(EventSignature(params))``
+        Walks of either stage for an access, as they begin; with ``hpm``.
 
     Source
     ------
@@ -99,6 +103,7 @@ class PageWalker(wiring.Component):
             "shortcut": In(ShortcutLayout(params)),
             "found": Out(wiring.Signature({"valid": Out(1), "table": Out(ShortcutLayout(params))})),
             "started": Out(1), "locks": Out(1), "may_lock": In(1),
+            **({"event": Out(EventSignature(params))} if params.hpm else {}),
         })
 
     def elaborate(self, platform):
@@ -155,6 +160,9 @@ class PageWalker(wiring.Component):
         with m.FSM(name="walk"):
             with m.State("IDLE"):
                 direct = context.paged & request.canonical & ~request.bypass
+                if params.hpm:
+                    tell(m, self.event, HpmEvent.FIRST_STAGE_WALK,
+                         self.started & request.canonical, context)
                 m.d.comb += [
                     service.start.eq(service.want),
                     self.started.eq(service.want & context.paged & ~request.bypass &
@@ -264,11 +272,16 @@ class PageWalker(wiring.Component):
             reply.guest_fault.update.eq(~final & update),
         ]
         m.next = "READ"
+        if params.hpm:
+            tell(m, self.event, HpmEvent.SECOND_STAGE_WALK, ~beyond & ~request.ahead.any(),
+                 context)
         with m.If(beyond):
             end(guest_page_fault(request.kind))
         if params.msi:                  # an interrupt file may lie beyond
             with m.If(is_msi(gpn, context) & ~implicit):
                 m.next = "MSI"
+                if params.hpm:
+                    m.d.comb += self.event.valid.eq(0)
 
     def _begin_update(self, m, entry, second, gpn, locked, guest):
         """Read the entry again; in a virtual machine, find out whether its table may be written."""

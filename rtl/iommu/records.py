@@ -10,6 +10,8 @@ from rtl.axi.signature import Burst, dma_user_layout
 from rtl.params import IommuParams
 from rtl.spec.page_table import PAGE_BITS, VPN_BITS
 
+from .events import origin_layout
+
 __all__ = ["PAGE_NUMBER_BITS", "PPN_BITS", "Kind", "access_layout", "address_layout",
            "context_layout", "fault_layout", "flags_layout", "guest_fault_layout",
            "leaf_layout", "merge",
@@ -126,6 +128,7 @@ def context_layout(params: IommuParams) -> data.StructLayout:
     - Second stage: the same with ``guest`` in the name, and ``gscid``.
     - ``msi``: there is an MSI page table at ``msi_root`` for the guest page numbers that agree with
       ``msi_pattern`` where ``msi_mask`` has zeros; ``did`` is whose context this is.
+    - ``origin``: the same for the performance monitor, with the process.
     """
     two, msi = params.two_stage, params.msi
     return data.StructLayout({
@@ -135,7 +138,7 @@ def context_layout(params: IommuParams) -> data.StructLayout:
         "guest": two, "guest_levels": two and params.guest_levels - 3, "gscid": 16 * two,
         "guest_root": two and PPN_BITS,
         "msi": msi, "msi_root": msi and PPN_BITS, "msi_mask": msi * params.gpn_bits,
-        "msi_pattern": msi * params.gpn_bits, "did": 24 * msi})
+        "msi_pattern": msi * params.gpn_bits, "did": 24 * msi, "origin": origin_layout(params)})
 
 
 def guest_fault_layout(params: IommuParams) -> data.StructLayout:

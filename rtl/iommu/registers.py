@@ -15,7 +15,9 @@ from rtl.spec.regmap import RegisterMap
 from .debug_request import DebugSignature
 from .directory_pointer import DirectoryPointer
 from .drain import DrainSignature
+from .event_counter import CounterSignature
 from .interrupts import InterruptSignature
+from .monitor import MonitorSignature
 from .queue_control import EngineSignature, QueueControl
 
 __all__ = ["Registers", "present"]
@@ -25,9 +27,11 @@ def present(params: IommuParams) -> RegisterMap:
     """Leave only the registers that a build has."""
     def kept(name: str) -> bool:
         kind, number = name.split("_")[0], name.removesuffix("_msb").split("_")[-1]
+        counter = params.hpm and number.isdecimal() and int(number) <= params.counters
         return {"msi": params.messages and number.isdecimal() and int(number) < params.vectors,
-                "tr": params.dbg, "iocountovf": False, "iocountinh": False, "iohpmcycles": False,
-                "iohpmctr": False, "iohpmevt": False, "iommu": False}.get(kind, True)
+                "tr": params.dbg, "iocountovf": params.hpm, "iocountinh": params.hpm,
+                "iohpmcycles": params.hpm, "iohpmctr": counter, "iohpmevt": counter,
+                "iommu": False}.get(kind, True)
     return RegisterMap(IOMMU_REGISTERS.name, IOMMU_REGISTERS.doc, tuple(
         register for register in IOMMU_REGISTERS if kept(register.name)))
 
@@ -59,6 +63,8 @@ class Registers(wiring.Component):
         Pending interrupts, and how to signal them.
     debug : ``Out(DebugSignature())``
         Translation requests.
+    monitor, counters : ``Out(MonitorSignature())``, ``Out(CounterSignature()).array(...)``
+        Performance monitor, and its counters of events.
     tlb_hits, tlb_misses, walks : ``In(32)``
         Counters.
 
@@ -81,7 +87,8 @@ class Registers(wiring.Component):
                 "engine": Out(engine), "stopped": In(1),
                 "memory_fault": Out(1), "overflow": Out(1), "recorded": Out(1)})),
             "interrupts": Out(InterruptSignature(params)),
-            "debug": Out(DebugSignature()),
+            "debug": Out(DebugSignature()), "monitor": Out(MonitorSignature()),
+            "counters": Out(CounterSignature()).array(params.counters * params.hpm),
             "tlb_hits": In(32), "tlb_misses": In(32), "walks": In(32),
         })
 
@@ -136,7 +143,33 @@ class Registers(wiring.Component):
         self._interrupts(m, regs)
         if self._params.dbg:
             self._debug(m, regs)
+        if self._params.hpm:
+            self._monitor(m, regs)
         return m
+
+    def _monitor(self, m, regs):
+        """Connect cycles and counters. Each half of them is written by itself."""
+        monitor, inhibit = self.monitor, Signal(1 + self._params.counters)
+        which, over = regs.iocountinh, [monitor.cycles[-1]]
+        with m.If(which.w_stb):
+            m.d.sync += inhibit.eq(Cat(which.cy_w, which.hpm_w))
+        m.d.comb += [which.cy.eq(inhibit[0]), which.hpm.eq(inhibit[1:]),
+                     monitor.inhibit.eq(inhibit[0]), regs.ipsr.pmip.eq(monitor.overflow),
+                     # Of all registers here, which show the same word written.
+                     monitor.value.eq(Cat(which.cy_w, which.hpm_w))]
+        words = [("iohpmcycles", monitor.cycles, monitor.cycles_stb)]
+        for number, counter in enumerate(self.counters, start=1):
+            words += [(f"iohpmctr_{number}", counter.count, counter.count_stb),
+                      (f"iohpmevt_{number}", counter.select, counter.select_stb)]
+            over.append(counter.select[-1])
+            m.d.comb += [counter.value.eq(monitor.value), counter.inhibit.eq(inhibit[number])]
+        for name, value, strobes in words:
+            for half, register in enumerate((getattr(regs, name), getattr(regs, f"{name}_msb"))):
+                m.d.comb += strobes[half].eq(register.w_stb)
+                for field in IOMMU_REGISTERS[name + "_msb" * half]:
+                    m.d.comb += getattr(register, field.name).eq(
+                        value[32 * half + field.lsb:][:field.width])
+        m.d.comb += [regs.iocountovf.cy.eq(over[0]), regs.iocountovf.hpm.eq(Cat(over[1:]))]
 
     def _debug(self, m, regs):
         """Connect translation requests."""
@@ -169,7 +202,9 @@ class Registers(wiring.Component):
             m.d.comb += out.wired.eq(params.igs == 1)
         m.d.comb += regs.fctl.wsi.eq(out.wired)
 
-        for vector, name in ((out.vector[0], "civ"), (out.vector[1], "fiv")):
+        vectors = [(out.vector[0], "civ"), (out.vector[1], "fiv")]
+        vectors += [(out.vector[2], "pmiv")] * params.hpm
+        for vector, name in vectors:
             kept = Signal.like(vector, name=name)
             with m.If(icvec.w_stb):
                 m.d.sync += kept.eq(getattr(icvec, f"{name}_w"))

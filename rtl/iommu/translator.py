@@ -5,11 +5,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import IommuParams
+from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import DdtpMode
 
 from .context_cache import ContextLookupSignature
 from .context_stage import ContextStage
 from .directory_walker import directory_signature
+from .events import EventSignature, tell
 from .issue_stage import IssueStage
 from .parking import Parking
 from .records import address_layout, fault_layout, refused_layout
@@ -49,6 +51,8 @@ class Translator(wiring.Component):
         An invalidation is in progress.
     stale : ``Out(1).array(2)``
         An access that began before is in one of the stages.
+    events : ``Out(EventSignature(params)).array(...)``
+        Requests, and misses of the TLB; none without ``hpm``.
     """
 
     def __init__(self, params: IommuParams, *, writes: bool):
@@ -67,6 +71,7 @@ class Translator(wiring.Component):
             "tlb": Out(LookupSignature(params)),
             "ask": Out(AskSignature(params)), "answer": In(AnswerSignature(params)),
             "flush": In(1), "stale": Out(1).array(2), "hit": Out(1), "miss": Out(1),
+            "events": Out(EventSignature(params)).array(2 * params.hpm),
         })
 
     def elaborate(self, platform):
@@ -95,4 +100,19 @@ class Translator(wiring.Component):
             lookup.claim.eq(parking.claim),
             self.hit.eq(lookup.hit), self.miss.eq(lookup.miss),
         ]
+        if self._params.hpm:
+            self._tell(m, context.o, lookup)
         return m
+
+    def _tell(self, m, known, lookup):
+        """Events: requests, as they get to the TLB, and misses, as they leave it."""
+        request, user = self.events[0], known.p.access.user
+        m.d.comb += [
+            request.valid.eq(known.valid & known.ready),
+            request.p.event.eq(Mux(user.translated, HpmEvent.TRANSLATED_REQUEST,
+                                   HpmEvent.UNTRANSLATED_REQUEST)),
+            request.p.origin.did.eq(user.device_id),
+            request.p.origin.process.eq(user.process_valid),
+            request.p.origin.pid.eq(user.process_id),
+        ]
+        tell(m, self.events[1], HpmEvent.TLB_MISS, lookup.miss, lookup.o.p.known.context)

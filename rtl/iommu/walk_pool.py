@@ -8,6 +8,7 @@ from rtl.params import IommuParams
 from rtl.spec.faults import Cause
 from rtl.spec.page_table import VPN_BITS
 
+from .events import EventSignature
 from .onehot import encode, lowest
 from .page_walker import PageWalker, walk_signature
 from .records import leaf_layout
@@ -99,6 +100,8 @@ class WalkPool(wiring.Component):
         An invalidation is in progress; entries to drop, as in :class:`~rtl.iommu.tlb.Tlb`.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
+    events : ``Out(EventSignature(params)).array(...)``
+        Events of each walker; none without ``hpm``.
 
     Source
     ------
@@ -117,6 +120,7 @@ class WalkPool(wiring.Component):
             "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
             "flush": In(1), "started": Out(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
+            "events": Out(EventSignature(params)).array(params.walks * params.hpm),
         })
 
     def elaborate(self, platform):
@@ -136,6 +140,8 @@ class WalkPool(wiring.Component):
             group.submodules[f"walker_{k}"] = walker
             connect(m, walker.table, flipped(self.table[k]))
             connect(m, walker.store, flipped(self.store[k]))
+            if self._params.hpm:
+                connect(m, walker.event, flipped(self.events[k]))
             m.d.comb += [
                 walker.service.want.eq(busy[k]), done[k].eq(walker.service.valid),
                 walker.service.request.eq(requests[k]), walker.shortcut.eq(shortcuts[k]),

@@ -226,6 +226,7 @@ class GoldenMachine:
             if self.dma.settled and all(ring.idle for ring in self.rings) and all(
                     engine.settled for engine in self._stream_dmas):
                 self._cycles += cycles - done
+                self.iommu.advance(cycles - done)
                 return
             self._step()
 
@@ -287,6 +288,7 @@ class GoldenMachine:
 
     def _step(self) -> None:
         self._cycles += 1
+        self.iommu.advance(1)
         self.dma.step()
         for engine in (*self.rings, *self._stream_dmas):
             engine.step()

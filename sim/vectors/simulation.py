@@ -122,8 +122,9 @@ class Simulation:
 
     async def _answer(self, ctx) -> None:
         port = self.rig.tables
+        trigger = ctx.tick().sample(*burst_of(port))
         while True:
-            burst = await ctx.tick().sample(*burst_of(port)).until(port.asks)
+            burst = await trigger.until(port.asks)
             for name, value in respond(self.memory, *burst, poison=port.poisons).items():
                 ctx.set(getattr(port, name), value)
             ctx.set(port.ack, 1 - ctx.get(port.ack))

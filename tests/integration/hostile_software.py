@@ -62,9 +62,12 @@ class Guarded(Memory):
     def __init__(self):
         super().__init__(BASE, SIZE)
         self.readable, self.writable, self.breaches = set(), set(), []
+        self.directory, self.contexts = None, 0         # contexts read from the directory
         self.lent = lambda page: False  # whether a page of the vault may be taken for a table
 
     def read(self, addr, size):
+        if addr & -4096 == self.directory and addr % 32 == 0:
+            self.contexts += 1
         self._note(addr, self.readable, "read")
         return super().read(addr, size)
 
@@ -90,20 +93,23 @@ class Software:
     """Lends pages, takes them away, and lets walks fail, while both devices run.
 
     With ``guest``, the hostile device belongs to a virtual machine: its first stage and its process
-    directory are what the machine likes, and the second stage is what software changes.
+    directory are what the machine likes, and the second stage is what software changes. With
+    ``quiet``, neither device begins by itself.
     """
 
-    def __init__(self, ctx, siege, *, seed, guest=False, update=False):
+    def __init__(self, ctx, siege, *, seed, guest=False, update=False, quiet=False):
         self.ctx, self.siege, self.random = ctx, siege, random.Random(seed)
-        self.guest, self.update = guest, update
+        self.guest, self.update, self.quiet = guest, update, quiet
         self._bus, self.memory, self._tail = Manager(ctx, siege.regs), Guarded(), 0
         self.memory.lent = lambda page: any(page == p for p, _ in self._loans.values())
         self.tables = Tables(Back(self.memory))
+        self.memory.directory = self.tables.directory
         self._loans = {}                # from a page of the hostile device to (page, flags)
         self.changes = 0
 
     async def start(self):
         """Map the good device's pages, and turn the IOMMU on."""
+        self.ctx.set(self.siege.traffic.calm, self.quiet)
         tables = self.tables
         root = tables.page()
         for page in range(GOOD_PAGES):
@@ -133,7 +139,7 @@ class Software:
         await self._write("fqcsr", 1)
         await self._write64("ddtp", 2 | tables.directory >> 12 << 10)
         self._permit(good=True)
-        self.ctx.set(self.siege.traffic.serve, 1)
+        self.ctx.set(self.siege.traffic.serve, not self.quiet)
 
     def _machine(self):
         """Context of a virtual machine, with tables of its own for it to scribble on."""

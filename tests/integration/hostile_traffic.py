@@ -47,6 +47,8 @@ class Traffic(wiring.Component):
         It got something else, or an error; or a refused read brought data. Stays.
     refused, answers : ``Out(32)``, ``Out(32).array(2)``
         Errors that the hostile device was answered; beats of R, and B, of all.
+    asked : ``Out(32).array(2)``
+        Addresses of reads, and of writes, that were taken.
     """
 
     def __init__(self, *, id_width: int, illegal: bool = False):
@@ -56,7 +58,7 @@ class Traffic(wiring.Component):
         super().__init__({
             "device": Out(self._bus), "noise": In(64), "hold": In(5), "calm": In(1),
             "serve": In(1), "rounds": Out(32), "wrong": Out(1), "refused": Out(32),
-            "answers": Out(32).array(2)})
+            "answers": Out(32).array(2), "asked": Out(32).array(2)})
 
     def elaborate(self, platform):
         m = Module()
@@ -84,6 +86,8 @@ class Traffic(wiring.Component):
                 self._data(m, fork.o[1], still[2])
         m.d.comb += [device.r.ready.eq(~still[3] & noise[11:13].any()),
                      device.b.ready.eq(~still[4] & noise[13:15].any())]
+        for channel, count in zip((device.ar, device.aw), self.asked, strict=True):
+            m.d.sync += count.eq(count + (channel.valid & channel.ready))
         taken, errors = [], []
         for answer, count in zip((device.r, device.b), self.answers, strict=True):
             taken.append(answer.valid & answer.ready)

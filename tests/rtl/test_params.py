@@ -142,6 +142,14 @@ def test_debug_needs_a_bit_of_the_id():
         IommuParams(dbg=True, id_width=16)
 
 
+@pytest.mark.parametrize("name, what, range_", [
+    ("counters", "Event counters", "1 to 31"),
+    ("counter_bits", "Width of event counters", "33 to 64")])
+def test_counters_of_the_monitor(name, what, range_):
+    with pytest.raises(ValueError, match=f"^{what} must be from {range_}, not 65$"):
+        IommuParams(hpm=True, **{name: 65})
+
+
 def test_iommu_for_capabilities():
     params = IommuParams(phys_bits=44, tlb_entries=2)
     assert IommuParams.for_capabilities(params.capabilities, tlb_entries=2) == params
@@ -156,7 +164,7 @@ def test_iommu_for_capabilities():
 
 
 FEATURES = ["sv48", "sv57", "sv39x4", "sv48x4", "sv57x4", "svpbmt", "svrsw60t59b", "pd8", "pd17",
-            "pd20", "msi_flat", "amo_hwad"]
+            "pd20", "msi_flat", "amo_hwad", "hpm"]
 #: What a feature must come with.
 NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4"}
 

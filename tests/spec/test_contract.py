@@ -129,6 +129,7 @@ iofence_dw0     opcode@6:0 func3@9:7 av@10 wsi@11 pr@12 pw@13 data@63:32
 iofence_dw1     addr@61:0
 iodir_dw0       opcode@6:0 func3@9:7 pid@31:12 dv@33 did@63:40
 fault_dw0       cause@11:0 pid@31:12 pv@32 priv@33 ttyp@39:34 did@63:40
+iohpmevt event@14:0 dmask@15 pid_pscid@35:16 did_gscid@59:36 pv_pscv@60 dv_gscv@61 idt@62 of@63
 cdma_control    btt@25:0
 ring_word_0     src@47:0 size@63:48
 ring_word_1     dst@47:0 op@51:48 long@52 irq@53 strided@54

@@ -12,6 +12,7 @@ from ..descriptor import (
     CdmaWord,
 )
 from ..faults import Cause, TransactionType
+from ..hpm import IOHPMEVT, HpmEvent
 from ..iommu_regs import CAPABILITIES, IOMMU_REGISTERS
 from ..memory_regs import MEMORY_REGISTERS
 from ..page_table import (
@@ -62,9 +63,10 @@ BASES = {"iommu": IOMMU_BASE, "cdma": CDMA_BASE, "axi_dma": AXI_DMA_BASE, "ring"
          "cache": CACHE_BASE, "memory": SIMULATION_BASE}
 #: Words in memory, and registers of 64 bits as one word.
 LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, PC_TA, IOSATP, PTE, MSI_PTE, IOTINVAL_DW0,
-           IOTINVAL_DW1, IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, CDMA_CONTROL, CDMA_STATUS,
+           IOTINVAL_DW1, IOFENCE_DW0, IOFENCE_DW1, IODIR_DW0, FAULT_DW0, IOHPMEVT,
+           CDMA_CONTROL, CDMA_STATUS,
            AXI_DMA_CONTROL, AXI_DMA_STATUS, WORD_0, WORD_1, WORD_2, WORD_3, COMPLETION)
 #: Codes.
 ENUMS = (DdtpMode, IosatpMode, PdtpMode, MsiptpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3,
-         IODIR_FUNC3, Cause, TransactionType, CdmaWord, AxiDmaWord, RingOp, RingFault,
+         IODIR_FUNC3, Cause, TransactionType, HpmEvent, CdmaWord, AxiDmaWord, RingOp, RingFault,
          CacheEdge, CacheMode, Irq)

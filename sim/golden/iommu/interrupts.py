@@ -6,9 +6,9 @@ from ..memory import Words
 from .faults import FaultQueue
 from .registers import CQCSR, FQCSR, Registers
 
-__all__ = ["COMMAND", "FAULT", "Interrupts"]
+__all__ = ["COMMAND", "FAULT", "MONITOR", "Interrupts"]
 
-COMMAND, FAULT = 0, 1                   # bits of ipsr
+COMMAND, FAULT, MONITOR = 0, 1, 2       # bits of ipsr
 _COMMAND_SOURCES = sum(CQCSR.mask(name) for name in ("cqmf", "cmd_to", "cmd_ill", "fence_w_ip"))
 _FAULT_SOURCES = FQCSR.mask("fqmf") | FQCSR.mask("fqof")
 
@@ -31,7 +31,7 @@ class Interrupts:
         """Level of each vector's wire."""
         levels = 0
         if self._registers.wired:
-            for source in (COMMAND, FAULT):
+            for source in (COMMAND, FAULT, MONITOR):
                 if self._registers.ipsr >> source & 1:
                     levels |= 1 << self._vector(source)
         return levels
@@ -48,6 +48,10 @@ class Interrupts:
         """Take note of a record in the fault queue."""
         if FQCSR.get(self._registers.fqcsr, "fie"):
             self._set(FAULT)
+
+    def overflowed(self) -> None:
+        """Take note of a counter's overflow."""
+        self._set(MONITOR)
 
     def unmask(self) -> None:
         """Send the messages that waited, if they may go now."""

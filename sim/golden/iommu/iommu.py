@@ -6,6 +6,7 @@ from ..memory import Words
 from .commands import CommandQueue
 from .faults import FaultQueue
 from .interrupts import Interrupts
+from .monitor import Monitor
 from .registers import TR_REQ_CTL, Registers
 from .translator import Translator
 from .types import Access, Fault, Features, Request, Result
@@ -24,14 +25,16 @@ class Iommu:
     memory : Words
         Where directories, tables and queues are, and where messages go.
     capabilities : int
-        Value of the register, which decides what there is. Big-endian structures, Sv32, ATS, MRIF,
-        performance counters and QoS identifiers cannot be had.
+        Value of the register, which decides what there is. Big-endian structures, Sv32, ATS, MRIF
+        and QoS identifiers cannot be had.
     cache : bool
         Whether to keep contexts and translations until software invalidates them.
     vectors : int, power of two, at most 16
         Interrupt vectors.
     max_log2sz : int, at most 32
         log2 of the entries of the longest queue.
+    counters, counter_bits : int
+        Counters of events, and their width, if there is a performance monitor.
 
     Raises
     ------
@@ -40,26 +43,33 @@ class Iommu:
     """
 
     def __init__(self, memory: Words, capabilities: int, *, cache: bool = True, vectors: int = 4,
-                 max_log2sz: int = 16):
+                 max_log2sz: int = 16, counters: int = 8, counter_bits: int = 48):
         if vectors not in (1, 2, 4, 8, 16):
             raise ValueError(f"Vectors must be a power of two up to 16, not {vectors!r}")
         self._memory, self._cache = memory, cache
         self._vectors, self._max_log2sz = vectors, max_log2sz
         self.features = Features(capabilities)
+        self._counters, self._counter_bits = counters * self.features.hpm, counter_bits
         self.reset()
 
     def reset(self) -> None:
         """Back to the state after power-on."""
-        self.registers = Registers(self.features, vectors=self._vectors,
+        self._monitor = Monitor(self._counters, self._counter_bits,
+                                lambda: self._interrupts.overflowed())
+        self.registers = Registers(self.features, vectors=self._vectors, monitor=self._monitor,
                                    max_log2sz=self._max_log2sz, changed=self._changed)
         self._translator = Translator(self._memory, self.features, self.registers.counters,
-                                      cache=self._cache)
+                                      self._monitor, cache=self._cache)
         self._faults = FaultQueue(self._memory, self.registers,
                                   recorded=lambda: self._interrupts.recorded(),
                                   failed=lambda: self._interrupts.update())
         self._interrupts = Interrupts(self._memory, self.registers, self._faults)
         self._commands = CommandQueue(self._memory, self.registers, self.features,
                                       self._translator, changed=self._interrupts.update)
+
+    def advance(self, cycles: int) -> None:
+        """Let cycles pass, which the performance monitor counts."""
+        self._monitor.advance(cycles)
 
     @property
     def wires(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rtl.spec.bits import BitLayout
 from rtl.spec.page_table import DdtpMode
 
+from .monitor import Monitor
 from .types import Features
 
 __all__ = ["CQCSR", "FQCSR", "QUEUE_BASE", "TR_REQ_CTL", "Counters", "Registers"]
@@ -50,6 +51,8 @@ class Registers:
         log2 of the entries of the longest queue.
     changed : callable
         Called with the name of a register and the word written, after it took effect.
+    monitor : Monitor
+        Performance monitor, with its registers.
 
     Source
     ------
@@ -57,7 +60,8 @@ class Registers:
     """
 
     def __init__(self, features: Features, *, vectors: int, max_log2sz: int,
-                 changed: Callable[[str, int], None]):
+                 changed: Callable[[str, int], None], monitor: Monitor):
+        self._monitor = monitor
         self._features, self._vectors, self._max_log2sz = features, vectors, max_log2sz
         self._changed = changed
         self._words = {offset + half: (name, 8 * half) for offset, (name, size) in _OFFSETS.items()
@@ -94,6 +98,8 @@ class Registers:
         if offset in self._words:
             name, shift = self._words[offset]
             return getattr(self, name) >> shift & 0xFFFF_FFFF
+        if (found := self._monitor.read(offset)) is not None:
+            return found
         entry, word = self._message(offset)
         if entry is None:
             return 0
@@ -110,7 +116,7 @@ class Registers:
                 self._changed(name, value)
             return
         entry, word = self._message(offset)
-        if entry is not None:
+        if not self._monitor.write(offset, value) and entry is not None:
             self._write_message(entry, word, value)
             self._changed("messages", value)
 
@@ -183,7 +189,8 @@ class Registers:
         self.ipsr = old & ~new
 
     def _write_icvec(self, new: int, old: int) -> None:
-        self.icvec = new & 0xFF & (self._vectors - 1) * 0x11   # no HPM, no page requests
+        kept = 0xFFF if self._features.hpm else 0xFF            # no page requests
+        self.icvec = new & kept & (self._vectors - 1) * 0x111
 
     def _write_tr_req_iova(self, new: int, old: int) -> None:
         self.tr_req_iova = new & ~0xFFF

@@ -1,13 +1,19 @@
 """From a device's request to a physical address or a fault."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
 from rtl.spec.bits import BitLayout
 from rtl.spec.faults import Cause
+from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import IOSATP, PAGE_BITS, PAGE_BYTES, DdtpMode
 from rtl.spec.platform import BusError
 
 from ..memory import PoisonError, Words
 from .cache import ContextCache, Entry, TranslationCache
 from .context import DeviceContext, Directory
+from .monitor import Monitor, Who
 from .registers import Counters
 from .types import (
     ACCESS_FAULT,
@@ -24,6 +30,7 @@ __all__ = ["Translator"]
 _MSI_PTE = BitLayout("msi_pte", 64, {"v": (0, 1), "m": (1, 2), "ppn": (10, 44), "c": (63, 1)})
 _MSI_PTE_BYTES = 16
 _MSI_BASIC = 3
+_Context = TypeVar("_Context")
 
 
 class Translator:
@@ -42,6 +49,8 @@ class Translator:
     counters : Counters
         Counts hits and misses, one for each request with a page table, and walks of the first
         stage, also those that end at once because the address is not canonical.
+    monitor : Monitor or None
+        Performance monitor.
     cache : bool
         Whether to keep contexts and translations until they are invalidated.
 
@@ -51,10 +60,11 @@ class Translator:
     addresses of MSIs".
     """
 
-    def __init__(self, memory: Words, features: Features, counters: Counters, *,
-                 cache: bool = True):
+    def __init__(self, memory: Words, features: Features, counters: Counters,
+                 monitor: Monitor | None = None, *, cache: bool = True):
         self._memory, self._features, self._counters = memory, features, counters
-        self._walker = Walker(memory, features)
+        self._monitor = monitor or Monitor()
+        self._walker = Walker(memory, features, self._monitor.seen)
         self.directory = Directory(memory, features, self._walker)
         self.contexts = ContextCache(cache)
         self.translations = TranslationCache(cache)
@@ -67,6 +77,9 @@ class Translator:
         Fault
             If the access must not go on; ``silent`` if DC.tc.DTF suppresses its record.
         """
+        self._monitor.who = Who(request.device_id, request.process_id)
+        self._monitor.seen(HpmEvent.TRANSLATED_REQUEST if request.translated else
+                           HpmEvent.UNTRANSLATED_REQUEST)
         quiet = False                   # DTF of the device context, once there is one
         try:
             if mode == DdtpMode.OFF:
@@ -77,8 +90,8 @@ class Translator:
                 return Result(addr=self._physical(request.iova, request))
             if not self.directory.fits(request.device_id, mode):
                 raise Fault(Cause.TYPE_DISALLOWED)
-            dc = self.contexts.device(request.device_id, lambda: self.directory.device(
-                request.device_id, mode, root))
+            dc = self.contexts.device(request.device_id, lambda: self._counted(
+                HpmEvent.DEVICE_WALK, self.directory.device, request.device_id, mode, root))
             quiet = dc.has("dtf")
             return self._locate(request, dc)
         except Fault as fault:
@@ -98,14 +111,19 @@ class Translator:
             return self._translate(request, dc, stage1)
         if process_id is None and dc.has("dpe"):
             process_id = 0
+        self._monitor.who = Who(request.device_id, process_id, dc.stage2.gscid)
         if process_id is None or IOSATP.get(dc.fsc, "mode") == BARE:
             return self._translate(request, dc, Stage1())
-        pc = self.contexts.process(request.device_id, process_id, lambda: self.directory.process(
-            dc, process_id, request))
+        pc = self.contexts.process(request.device_id, process_id, lambda: self._counted(
+            HpmEvent.PROCESS_WALK, self.directory.process, dc, process_id, request))
         if request.supervisor and not pc.get("ens"):
             raise Fault(Cause.TYPE_DISALLOWED)
         stage1 = dc.stage1(pc.fsc, pc.get("pscid"), bool(pc.get("sum")))
         return self._translate(request, dc, stage1)
+
+    def _counted(self, event: HpmEvent, find: Callable[..., _Context], *args: object) -> _Context:
+        self._monitor.seen(event)
+        return find(*args)
 
     def _translate(self, request: Request, dc: DeviceContext, stage1: Stage1) -> Result:
         stage2 = dc.stage2
@@ -116,6 +134,9 @@ class Translator:
             self._counters.tlb_hits += 1
         else:
             self._counters.tlb_misses += 1
+            self._monitor.who = replace(
+                self._monitor.who, gscid=stage2.gscid, pscid=stage1.pscid)
+            self._monitor.seen(HpmEvent.TLB_MISS)
             entry = self._walk(request, dc, stage1, stage2)
             self.translations.insert(entry)
         pbmt = next((leaf.pbmt for leaf in (entry.first, entry.second) if leaf and leaf.pbmt), 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rtl.spec.faults import Cause
+from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import PAGE_BITS, PAGE_BYTES, PTE, PTE_BYTES, VPN_BITS, IosatpMode
 from rtl.spec.platform import BusError
 
@@ -70,7 +71,7 @@ class Leaf:
 
 
 class Walker:
-    """Walk page tables in ``memory``, without any cache.
+    """Walk page tables in ``memory``, without any cache. Calls ``seen`` for each walk.
 
     Source
     ------
@@ -79,8 +80,9 @@ class Walker:
     to translate an IOVA".
     """
 
-    def __init__(self, memory: Words, features: Features):
-        self._memory, self._features = memory, features
+    def __init__(self, memory: Words, features: Features,
+                 seen: Callable[[HpmEvent], None] = lambda event: None):
+        self._memory, self._features, self._seen = memory, features, seen
         self._reserved = PTE.reserved
         if not features.svrsw60t59b:
             self._reserved |= PTE.mask("rsw60t59b")
@@ -101,6 +103,7 @@ class Walker:
         fault = Fault(PAGE_FAULT[access])
         if iova >> width - 1 not in (0, (1 << 65 - width) - 1):
             raise fault
+        self._seen(HpmEvent.FIRST_STAGE_WALK)
 
         def locate(addr: int, implicit: str = "read") -> int:
             return self.implicit(vm, addr, access, implicit)
@@ -141,6 +144,7 @@ class Walker:
         wants = wants or access
         if gpa >> PAGE_BITS + VPN_BITS * levels + 2:
             raise fault
+        self._seen(HpmEvent.SECOND_STAGE_WALK)
         leaf, where = self._walk(levels, stage.root, gpa, lambda addr: addr, access, fault)
         self.check_second(leaf, wants, fault)
         marks = _A | (_D if wants is Access.WRITE else 0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .limits import one_of, within
+from .limits import flag, one_of, within
 
 __all__ = ["CacheParams"]
 
@@ -27,6 +27,12 @@ class CacheParams:
         Commands of maintenance that may be queued.
     guards : int, 0 to 2
         Guard windows: pages in which the CPU's accesses are not cached while a device owns them.
+    random : bool
+        Random replacement, instead of tree pseudo-LRU.
+    allocate : bool
+        Commands zero and prefetch, which bring lines in.
+    prefetch : int, 0 to 8
+        Lines that are brought in ahead of a sequential reader.
     snoop : int, 0 to 8
         Writes of coherent devices, each within a line, that may be under way; 0: no snoop port.
     snoop_id_width : int, 1 to 17
@@ -42,6 +48,9 @@ class CacheParams:
     misses: int = 4
     commands: int = 4
     guards: int = 2
+    random: bool = False
+    allocate: bool = False
+    prefetch: int = 0
     snoop: int = 0
     snoop_id_width: int = 6
 
@@ -50,6 +59,9 @@ class CacheParams:
         one_of("Misses in flight", self.misses, (1, 2, 4, 8))
         within("Queued commands", self.commands, 1, 8)
         within("Guard windows", self.guards, 0, 2)
+        flag("Random replacement", self.random)
+        flag("Allocation", self.allocate)
+        within("Prefetched lines", self.prefetch, 0, 8)
         within("Snooped writes", self.snoop, 0, 8)
         within("Snoop ID width", self.snoop_id_width, 1, 17)
         one_of("Data width", self.data_width, (32, 64, 128))
@@ -63,6 +75,16 @@ class CacheParams:
         if self.sets < 2:
             raise ValueError(f"Cache of {self.size_bytes} bytes must have at least two sets of "
                              f"{self.ways} ways with lines of {self.line_bytes} bytes")
+
+    @property
+    def has_prefetch(self) -> int:
+        """1 if there is a prefetcher: width of what only that needs."""
+        return min(self.prefetch, 1)
+
+    @property
+    def has_silent(self) -> int:
+        """1 if lines are brought in for nobody yet."""
+        return int(self.allocate or self.prefetch > 0)
 
     @property
     def has_snoop(self) -> int:

@@ -43,7 +43,7 @@ def params_for(platform: Platform) -> SystemParams:
         channels=platform.channels,
         stream=StreamParams(device_id=platform.stream_device_id), streams=platform.streams,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes,
-                          snoop=4 if platform.coherent else 0),
+                          allocate=True, snoop=4 if platform.coherent else 0),
         coherent=platform.coherent)
 
 

@@ -43,14 +43,15 @@ class CacheController:
         self._kernel, self.line_bytes = kernel, kernel.platform.line_bytes
         self.dev = Device("cache")
         self.regs = Registers(CACHE_REGISTERS, kernel.machine, base)
-        self._places = self._batches = self._queued = self._windows = 0
+        self._places = self._batches = self._queued = self._windows = self._allocates = 0
         self._guarded: dict[tuple[int, int], int] = {}
 
     def probe(self) -> int:
         """Check the geometry, and have errors reported. 0 or a negative error number."""
         cap = self.regs.cap.fields()
         line, self._places = 1 << cap["line_bytes_log2"], cap["commands"]
-        self._windows = self.regs.cap2.read("guards")
+        cap2 = self.regs.cap2.fields()
+        self._windows, self._allocates = cap2["guards"], cap2["allocate"]
         if line != self.line_bytes:
             dev_err(self.dev, "line of %d bytes, the platform says %d", line, self.line_bytes)
             return -ENODEV
@@ -89,6 +90,33 @@ class CacheController:
         """Write every dirty line back, and drop all: flush the whole cache."""
         self._kernel.stats.cache_flushes += 1
         self._command("the whole cache", CacheMode.CLEAN_INVALIDATE, whole=1)
+
+    def zero(self, phys: PhysAddr, size: int) -> bool:
+        """Set whole lines to zero in the cache, and wait. False if that was not done.
+
+        Raises
+        ------
+        ValueError
+            If the range is not made of whole lines.
+        """
+        if (int(phys) | size) % self.line_bytes:
+            raise ValueError(f"Range must be whole lines of {self.line_bytes} bytes, not {size} "
+                             f"bytes at {int(phys):#x}")
+        return self._bring(CacheMode.ZERO, phys, size)
+
+    def prefetch(self, phys: PhysAddr, size: int) -> bool:
+        """Bring lines into the cache, and wait. False if the controller cannot."""
+        return self._bring(CacheMode.PREFETCH, phys, size)
+
+    def _bring(self, mode: CacheMode, phys: PhysAddr, size: int) -> bool:
+        if size <= 0 or not self._allocates:
+            return False
+        with self.batch():
+            self.fence()
+            self.regs.start.write(addr=int(PhysAddr.check(phys)))
+            self.regs.end.write(addr=int(phys) + size)
+            self._command(f"{int(phys):#x}", mode, whole=0)
+            return self._take_result()
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -164,11 +192,16 @@ class CacheController:
                             TIMEOUT_CYCLES):
             dev_err(self.dev, "%s of %s timed out", mode.name, what)
 
-    def _take_result(self) -> None:
-        """Wait for the oldest queued operation. What went wrong is told by the interrupt."""
+    def _take_result(self) -> bool:
+        """Wait for the oldest queued operation. What went wrong is told by the interrupt.
+
+        Returns whether it was done in full.
+        """
         self._queued -= 1
-        if poll_timeout(self._kernel.machine, lambda: self.regs.result.read("valid"),
-                        TIMEOUT_CYCLES):
-            self.regs.result.write(valid=1)
-        else:
+        if not poll_timeout(self._kernel.machine, lambda: self.regs.result.read("valid"),
+                            TIMEOUT_CYCLES):
             dev_err(self.dev, "a queued operation timed out")
+            return False
+        result = self.regs.result.fields()
+        self.regs.result.write(valid=1)
+        return not (result["error"] or result["refused"])

@@ -10,7 +10,7 @@ from rtl.params import CacheParams
 
 from .bypass import TurnSignature
 from .data_array import DataArray, PlaceLayout, StoreLayout
-from .layouts import Op, OrderLayout, channel
+from .layouts import LineLayout, Op, OrderLayout, channel
 from .refill import FillSignature
 
 __all__ = ["Access"]
@@ -47,6 +47,8 @@ class Access(wiring.Component):
         The word, in the cycle after that.
     stored : ``Out(1)``
         A write is done.
+    brought, lost : ``Out(1)``, line : ``Out(LineLayout(params))``
+        A silent access of maintenance is done; its line was not zeroed.
     port : ``In(TurnSignature())``
         For the bypass.
     r, b : ``Out(channel(params, ...))``
@@ -66,6 +68,7 @@ class Access(wiring.Component):
             "copies": In(stream.Signature(PlaceLayout(params))),
             "copied": Out(params.data_width),
             "stored": Out(1),
+            "brought": Out(1), "lost": Out(1), "line": Out(LineLayout(params)),
             "port": In(TurnSignature()),
             "r": Out(channel(params, "r")), "b": Out(channel(params, "b")),
             "w": Out(channel(params, "w")),
@@ -78,6 +81,8 @@ class Access(wiring.Component):
         connect(m, flipped(self.fills), array.fills)
         order, fill, port = self.orders.p, self.fill, self.port
         present = self.orders.valid
+        silent = order.silent.any()
+        has_data = self.beats.valid | silent
 
         # Beats of the order at the head; its own fields until the first one is done.
         started = Signal()
@@ -128,7 +133,7 @@ class Access(wiring.Component):
         turn = Signal()                         # of the copies
         lent = Signal()
         m.d.comb += [
-            wanted.eq(present & (order.op == Op.READ) & there),
+            wanted.eq(present & (order.op == Op.READ) & there & ~silent),
             self.copies.ready.eq(free & (turn | ~wanted)),
             lent.eq(self.copies.valid & self.copies.ready),
             self.copied.eq(array.data),
@@ -150,28 +155,32 @@ class Access(wiring.Component):
         with m.If(self.b.ready):
             m.d.sync += self.b.valid.eq(0)
         with m.If(answered):
-            with m.If(order.last):
+            with m.If(order.last & ~silent):
                 m.d.sync += [self.b.valid.eq(1), self.b.p.id.eq(order.id),
                              self.b.p.resp.eq(answer), worst.eq(axi.Resp.OKAY)]
-            with m.Else():
+            with m.Elif(~silent):
                 m.d.sync += worst.eq(answer)
 
         m.d.comb += [
             array.stores.p.word.eq(word),
             array.stores.p.set.eq(order.line.set),
             array.stores.p.way.eq(order.way),
-            array.stores.p.data.eq(self.beats.p.data),
-            array.stores.p.strb.eq(Mux(order.miss & fill.kept, 0, self.beats.p.strb)),
+            array.stores.p.data.eq(Mux(silent, 0, self.beats.p.data)),
+            array.stores.p.strb.eq(Mux(order.miss & fill.kept, 0, Mux(silent, ~0,
+                                                                      self.beats.p.strb))),
             fill.slot.eq(order.slot),
+            self.line.eq(order.line),
+            self.brought.eq(self.orders.ready & silent & ~order.stream.any()),
+            self.lost.eq(self.brought & (order.op == Op.WRITE) & order.miss & fill.lost),
         ]
         with m.If(present):
             with m.Switch(order.op):
                 with m.Case(Op.READ):
                     m.d.comb += [
                         fill.reached.eq(order.miss),
-                        go.eq(free & Mux(there, ~lent, arriving)),
+                        go.eq(silent | (free & Mux(there, ~lent, arriving))),
                     ]
-                    with m.If(go):
+                    with m.If(go & ~silent):
                         m.d.sync += [
                             full.eq(1), direct.eq(~there), aside.eq(self.incoming),
                             last_word.eq(final & order.last),
@@ -185,10 +194,10 @@ class Access(wiring.Component):
                 with m.Case(Op.WRITE):
                     m.d.comb += [
                         fill.reached.eq(order.miss),
-                        array.stores.valid.eq(self.beats.valid & there & (
+                        array.stores.valid.eq(has_data & there & (
                             ~final | ((~order.miss | fill.done) & b_free))),
                         go.eq(array.stores.valid & array.stores.ready),
-                        self.beats.ready.eq(go),
+                        self.beats.ready.eq(go & ~silent),
                         answered.eq(go & final),
                         resp.eq(Mux(order.miss & fill.lost, fill.resp, axi.Resp.OKAY)),
                     ]
@@ -215,7 +224,7 @@ class Access(wiring.Component):
             done.eq(Mux(order.op == Op.BYPASS, port.done.valid & port.done.ready, go & final)),
             self.orders.ready.eq(present & done),
             self.stored.eq(present & done & (order.op == Op.WRITE)),
-            array.read.eq(lent | (go & (order.op == Op.READ))),
+            array.read.eq(lent | (go & (order.op == Op.READ) & ~silent)),
             fill.passed.eq(present & done & order.miss),
         ]
         return m

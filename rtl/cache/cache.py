@@ -14,6 +14,8 @@ from .front import Front
 from .layouts import bus
 from .lookup import Lookup
 from .maintenance import Maintenance
+from .masks import chosen
+from .prefetch import Prefetch
 from .registers import Registers
 from .snoop.layouts import bus as snoop_bus
 from .snoop.port import SnoopPort
@@ -94,6 +96,13 @@ class Cache(wiring.Component):
         connect(m, back.tasks, lookup.tasks)
         connect(m, back.memory, flipped(self.memory))
 
+        if params.prefetch:
+            m.submodules.prefetch = prefetch = Prefetch(params)
+            connect(m, prefetch.steps, front.prefetches)
+            m.d.comb += [prefetch.read.eq(lookup.events.read_hit | lookup.events.read_miss),
+                         prefetch.line.eq(lookup.walk.line),
+                         prefetch.windows.eq(registers.windows)]
+
         if params.snoop:
             m.submodules.port = port = SnoopPort(params)
             connect(m, flipped(self.snoop), port.device)
@@ -111,8 +120,11 @@ class Cache(wiring.Component):
             registers.waiting.eq(commands.level),
             registers.working.eq(maintenance.command.busy),
             commands.cleaned.eq(back.cleaned),
-            commands.spoiled.eq(back.spoiled),
-            commands.line.eq(back.write_line),
+            commands.spoiled.eq(back.spoiled | access.lost | maintenance.barred),
+            commands.line.eq(chosen(Cat(back.spoiled, access.lost, maintenance.barred),
+                                    [back.write_line, access.line, maintenance.line])),
+            maintenance.windows.eq(registers.windows),
+            maintenance.brought.eq(access.brought),
             front.windows.eq(registers.windows),
             registers.events.eq(lookup.events),
             registers.evicted.eq(back.evicted),

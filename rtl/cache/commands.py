@@ -18,7 +18,7 @@ class CommandLayout(data.StructLayout):
     """A command: as in :class:`CommandSignature`, and ``tag``, ``notify`` for its result."""
 
     def __init__(self):
-        super().__init__({"mode": 2, "edge": CacheEdge, "whole": 1, "first": 64, "end": 64,
+        super().__init__({"mode": 3, "edge": CacheEdge, "whole": 1, "first": 64, "end": 64,
                           "notify": 1, "tag": 8})
 
 
@@ -26,7 +26,7 @@ class ResultLayout(data.StructLayout):
     """What became of it.
 
     ``tag`` and ``notify`` of the command, ``refused``, ``error`` (a line could not be written
-    back), ``line`` (the first such), ``lines`` (written back).
+    back, or not set to zero), ``line`` (the first such), ``lines`` (written back).
     """
 
     def __init__(self, params: CacheParams):
@@ -56,7 +56,7 @@ class Commands(wiring.Component):
     command : ``Out(CommandSignature())``
         To the maintenance.
     cleaned, spoiled : ``In(1)``, line : ``In(LineLayout(params))``
-        Memory has taken, or refused, a line that maintenance wrote back.
+        Memory has taken, or refused, a line that maintenance wrote back; or zeroing one failed.
     level : ``Out(range(commands + 1))``
         Commands that wait.
     """

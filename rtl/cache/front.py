@@ -38,6 +38,8 @@ class Front(wiring.Component):
         Where accesses are not cached.
     steps : ``In(stream.Signature(RequestLayout(params)))``
         Maintenance.
+    prefetches : ``In(stream.Signature(RequestLayout(params)))``
+        With a prefetcher: its requests.
     snoops : ``In(stream.Signature(RequestLayout(params)))``, locks : ``In(LocksLayout(params))``
         With a snoop port: its requests, and lines whose accesses wait.
     requests : ``Out(stream.Signature(RequestLayout(params)))``
@@ -55,6 +57,8 @@ class Front(wiring.Component):
             "steps": In(stream.Signature(RequestLayout(params))),
             "requests": Out(stream.Signature(RequestLayout(params))),
             "beats": Out(channel(params, "w")),
+            **({"prefetches": In(stream.Signature(RequestLayout(params)))}
+               if params.prefetch else {}),
             **({"snoops": In(stream.Signature(RequestLayout(params))),
                 "locks": In(LocksLayout(params))} if params.snoop else {}),
         })
@@ -80,21 +84,30 @@ class Front(wiring.Component):
         connect(m, flipped(self.w), write_data.w)
         connect(m, parts.o, write_data.i)
         connect(m, write_data.beats, flipped(self.beats))
+        steps = flipped(self.steps)
+        if params.prefetch:
+            m.submodules.ahead = ahead = Arbiter(RequestLayout(params), 2)
+            connect(m, steps, ahead.i[0])
+            connect(m, flipped(self.prefetches), ahead.i[1])
+            steps = ahead.o
         if params.snoop:
             m.submodules.gate_reads = gate_reads = Gate(params)
             m.submodules.gate_writes = gate_writes = Gate(params)
+            m.submodules.gate_steps = gate_steps = Gate(params)
             m.submodules.inner = inner = Arbiter(RequestLayout(params), 2)
             connect(m, split_reads.o, gate_reads.i)
             connect(m, write_data.o, gate_writes.i)
             connect(m, gate_reads.o, choose.reads)
             connect(m, gate_writes.o, choose.writes)
-            connect(m, flipped(self.steps), inner.i[0])
+            connect(m, steps, gate_steps.i)
+            connect(m, gate_steps.o, inner.i[0])
             connect(m, flipped(self.snoops), inner.i[1])
             connect(m, inner.o, choose.steps)
-            m.d.comb += [gate_reads.locks.eq(self.locks), gate_writes.locks.eq(self.locks)]
+            m.d.comb += [gate.locks.eq(self.locks)
+                         for gate in (gate_reads, gate_writes, gate_steps)]
         else:
             connect(m, split_reads.o, choose.reads)
             connect(m, write_data.o, choose.writes)
-            connect(m, flipped(self.steps), choose.steps)
+            connect(m, steps, choose.steps)
         connect(m, choose.o, flipped(self.requests))
         return m

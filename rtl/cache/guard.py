@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
 
-from .layouts import channel
+from .layouts import LineLayout, channel
 
-__all__ = ["PAGE_BITS", "Guard", "WindowLayout", "WindowsLayout"]
+__all__ = ["PAGE_BITS", "Guard", "Inside", "WindowLayout", "WindowsLayout"]
 
 #: A window is made of pages of 4 KiB, because no burst crosses their bounds.
 PAGE_BITS = 12
@@ -27,6 +27,36 @@ class WindowsLayout(data.ArrayLayout):
 
     def __init__(self, params: CacheParams):
         super().__init__(WindowLayout(params), params.guards)
+
+
+class Inside(wiring.Component):
+    """Whether a line is within a window. Combinational.
+
+    Parameters
+    ----------
+    params : CacheParams
+        Geometry; ``params.guards`` windows.
+
+    Members
+    -------
+    windows : ``In(WindowsLayout(params))``, line : ``In(LineLayout(params))``
+        Windows; line.
+    inside : ``Out(1)``
+        It is.
+    """
+
+    def __init__(self, params: CacheParams):
+        self.params = params
+        super().__init__({"windows": In(WindowsLayout(params)), "line": In(LineLayout(params)),
+                          "inside": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        page = self.line.as_value()[PAGE_BITS - self.params.offset_bits:]
+        m.d.comb += self.inside.eq(Cat(
+            window.on & (window.first <= page) & (page <= window.last)
+            for window in self.windows).any())
+        return m
 
 
 class Guard(wiring.Component):
@@ -57,14 +87,14 @@ class Guard(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        page = self.i.p.addr[PAGE_BITS:]
-        inside = [window.on & (window.first <= page) & (page <= window.last)
-                  for window in self.windows]
+        m.submodules.inside = inside = Inside(self.params)
         m.d.comb += [
             self.o.valid.eq(self.i.valid),
             self.i.ready.eq(self.o.ready),
             self.o.payload.eq(self.i.payload),
         ]
-        with m.If(Cat(inside).any()):
+        m.d.comb += [inside.windows.eq(self.windows),
+                     inside.line.eq(self.i.p.addr[self.params.offset_bits:])]
+        with m.If(inside.inside):
             m.d.comb += self.o.p.cache[2:].eq(0)
         return m

@@ -12,7 +12,6 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.axi import signature as axi
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CacheMode
 
 __all__ = [
     "CHUNK_BEATS",
@@ -126,7 +125,8 @@ class RequestLayout(data.StructLayout):
     - ``lock`` (an exclusive burst that is a single part).
 
     For maintenance: ``mode``, ``whole`` (bounds do not matter), ``tried`` (ways that this command
-    has written back already, well or badly). ``snoop``: not by a command, but for a device;
+    has written back already, well or badly). ``silent``: an access that only brings a line in; a
+    write stores zeros; ``stream``: of the prefetcher. ``snoop``: no command, but for a device;
     ``stay`` then: wait for what is in motion.
     """
 
@@ -136,7 +136,8 @@ class RequestLayout(data.StructLayout):
             "id": params.id_width if id_width is None else id_width,
             "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS), "fixed": 1,
             "starts": 1, "opens": 1, "closes": 1, "chunk": range(CHUNK_BEATS), "last": 1,
-            "burst": axi.Burst, "lock": 1, "cache": 4, "prot": 3, "qos": 4, "mode": CacheMode,
+            "silent": params.has_silent, "stream": params.has_prefetch,
+            "burst": axi.Burst, "lock": 1, "cache": 4, "prot": 3, "qos": 4, "mode": 2,
             "whole": 1, "tried": params.ways,
             "snoop": params.has_snoop, "stay": params.has_snoop,
         })
@@ -145,16 +146,17 @@ class RequestLayout(data.StructLayout):
 class OrderLayout(data.StructLayout):
     """One order to the data array.
 
-    ``op``, ``line``, ``way``, ``id``, ``offset``, ``size``, ``beats``, ``fixed`` and
-    ``last`` as in a request, ``miss`` (the line is being refilled), ``slot`` (one-hot, by which
-    refill).
+    ``op``, ``line``, ``way``, ``id``, ``offset``, ``size``, ``beats``, ``fixed``, ``last``,
+    ``silent`` and ``stream`` as in a request, ``miss`` (the line is being refilled), ``slot``
+    (one-hot, by which refill).
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({
             "op": Op, "line": LineLayout(params), "way": params.way_bits, "id": params.id_width,
             "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS),
-            "fixed": 1, "last": 1, "miss": 1, "slot": params.misses,
+            "fixed": 1, "last": 1, "silent": params.has_silent,
+            "stream": params.has_prefetch, "miss": 1, "slot": params.misses,
         })
 
 
@@ -198,12 +200,13 @@ class RowLayout(data.StructLayout):
     """State of a set.
 
     One bit a way each: ``valid``, ``dirty`` (memory has old data), ``pending`` (a write-back is not
-    acknowledged). ``plru`` is the state of :class:`~rtl.iommu.replacement.TreePlru`.
+    acknowledged). ``plru`` is the state of :class:`~rtl.iommu.replacement.TreePlru`; none if
+    replacement is random.
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({"valid": params.ways, "dirty": params.ways, "pending": params.ways,
-                          "plru": params.ways - 1})
+                          "plru": 0 if params.random else params.ways - 1})
 
 
 class EventLayout(data.StructLayout):

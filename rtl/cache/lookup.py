@@ -46,8 +46,9 @@ class Lookup(wiring.Component):
     the tree pseudo-LRU (:class:`~rtl.iommu.replacement.TreePlru`, where a bit 0 points to the lower
     half; all are 0 after reset). The tree is touched by every part of a burst within one line: with
     the way that it hits, or with the way that it takes, even if write-back or refill then fails.
-    Bypass and maintenance do not touch it. A refill that fails leaves its way without a line; an
-    old line that cannot be written back stays, dirty.
+    Bypass and maintenance do not touch it. With ``params.random``, a number chooses instead. A
+    refill that fails leaves its way without a line; an old line that cannot be written back stays,
+    dirty.
 
     Parameters
     ----------
@@ -148,6 +149,7 @@ class Lookup(wiring.Component):
             self.flight.asked.eq(view.slot),
             verdict.way_coming.eq(self.flight.way),
             verdict.give_up.eq(purge_failed & is_bypass),
+            verdict.taken.eq(self.misses.valid & self.misses.ready),
             change.task.eq(task),
             change.row.eq(tags.row),
             self.probe.part.eq(req),
@@ -196,7 +198,8 @@ class Lookup(wiring.Component):
                 presence.launched.eq(for_device & lines.i.valid & lines.i.ready),
             ]
         m.d.comb += [order[name].eq(req[name])
-                     for name in ("line", "id", "offset", "size", "beats", "fixed", "last")]
+                     for name in ("line", "id", "offset", "size", "beats", "fixed", "last",
+                                  "silent", "stream")]
 
         def look():
             """Take what `tags` shows, and what is being written to the same set."""

@@ -8,7 +8,8 @@ from rtl.params import CacheParams
 from rtl.spec.cache_regs import CacheEdge, CacheMode
 from rtl.stream.queue import Queue
 
-from .layouts import Kind, LineLayout, RequestLayout
+from .guard import Inside, WindowsLayout
+from .layouts import CHUNK_BEATS, Kind, LineLayout, RequestLayout
 
 __all__ = ["CommandSignature", "Maintenance", "WalkSignature"]
 
@@ -22,19 +23,19 @@ class CommandSignature(wiring.Signature):
 
     Members
     -------
-    start : ``Out(1)``, mode : ``Out(2)``, whole : ``Out(1)``, first, end : ``Out(64)``
+    start : ``Out(1)``, mode : ``Out(3)``, whole : ``Out(1)``, first, end : ``Out(64)``
         Command: :class:`CacheMode`, the whole cache, first byte, byte after the last.
     edge : ``Out(CacheEdge)``
         Rule for lines that the range covers in part.
     busy : ``In(1)``
         From the cycle after ``start`` until all is done.
     refused : ``In(1)``
-        With ``start``: reserved mode, ``end`` below ``first``, or not whole lines where the rule
-        asks for that; nothing is done.
+        With ``start``: a mode that there is not, ``end`` below ``first``, or not whole lines where
+        the rule, or zero, asks for that; nothing is done.
     """
 
     def __init__(self):
-        super().__init__({"start": Out(1), "mode": Out(2), "whole": Out(1), "edge": Out(CacheEdge),
+        super().__init__({"start": Out(1), "mode": Out(3), "whole": Out(1), "edge": Out(CacheEdge),
                           "first": Out(64), "end": Out(64), "busy": In(1), "refused": In(1)})
 
 
@@ -65,7 +66,7 @@ class WalkSignature(wiring.Signature):
         super().__init__({"low": Out(params.line_bits), "high": Out(params.line_bits + 1),
                           "asked": Out(params.set_bits), "some_full": In(1), "some_dirty": In(1),
                           "again": In(1), "line": In(LineLayout(params)), "single": In(1),
-                          "mode": In(CacheMode), "tried": In(params.ways), "calm": In(1),
+                          "mode": In(2), "tried": In(params.ways), "calm": In(1),
                           "working": In(1), "launched": In(1), "settled": In(1)})
 
 
@@ -82,6 +83,9 @@ class Maintenance(wiring.Component):
 
     Bytes at or above ``2**phys_bits`` do not exist and are left out.
 
+    Zero and prefetch, with ``params.allocate``, become silent accesses, which bring the lines in
+    like those of the CPU, from the first to the last. Lines in a guard window are left out.
+
     Parameters
     ----------
     params : CacheParams
@@ -95,14 +99,22 @@ class Maintenance(wiring.Component):
         Requests.
     walk : ``Out(WalkSignature(params))``
         To and from the lookup.
+    brought : ``In(1)``
+        A silent access is done.
+    windows : ``In(WindowsLayout(params))``
+        Guard windows.
+    barred : ``Out(1)``, line : ``Out(LineLayout(params))``
+        This line is in one of them, and is not set to zero.
     """
 
     def __init__(self, params: CacheParams):
         self.params = params
+        self._known = [mode for mode in CacheMode if params.allocate or mode < CacheMode.ZERO]
         super().__init__({
             "command": In(CommandSignature()),
             "steps": Out(stream.Signature(RequestLayout(params))),
-            "walk": Out(WalkSignature(params)),
+            "walk": Out(WalkSignature(params)), "brought": In(1),
+            "windows": In(WindowsLayout(params)), "barred": Out(1), "line": Out(LineLayout(params)),
         })
 
     def elaborate(self, platform):
@@ -111,7 +123,9 @@ class Maintenance(wiring.Component):
         command, walk = self.command, self.walk
         phys, offset = params.phys_bits, params.offset_bits
 
-        mode = Signal(CacheMode)
+        mode = Signal(2)
+        brings = Signal()                   # it is zero or prefetch
+        zeroes = Signal()
         whole = Signal()
         low_part = Signal()                 # the first line is covered only in part
         high_part = Signal()
@@ -122,11 +136,13 @@ class Maintenance(wiring.Component):
         empty = Signal()                    # there is nothing to do in the group
         offered = Signal()                  # a request must not be withdrawn
         awaited = Signal(6)                 # write-backs that are not acknowledged
-        m.d.sync += awaited.eq(awaited + walk.launched - walk.settled)
+        bringing = Signal()                 # a silent access is given to the lookup
+        m.d.sync += awaited.eq(awaited + walk.launched - walk.settled
+                             + bringing - self.brought)
 
         # What is given again goes first; but what was offered stays.
         m.submodules.retry = retry = Queue(data.StructLayout(
-            {"line": LineLayout(params), "single": 1, "mode": CacheMode,
+            {"line": LineLayout(params), "single": 1, "mode": 2,
              "tried": params.ways}), RETRIES)
         steps, new = self.steps, Signal(RequestLayout(params))
         has_new = Signal()
@@ -169,6 +185,8 @@ class Maintenance(wiring.Component):
                 cuts_low, cuts_high = command.first[:offset].any(), command.end[:offset].any()
                 m.d.sync += [
                     mode.eq(command.mode),
+                    brings.eq(command.mode[2] & params.allocate),
+                    zeroes.eq(command.mode == CacheMode.ZERO),
                     whole.eq(command.whole),
                     index.eq(0),
                     left.eq(params.sets),
@@ -182,11 +200,12 @@ class Maintenance(wiring.Component):
                     m.d.sync += [walk.high.eq(1 << params.line_bits), high_part.eq(0)]
                 with m.If(command.start):
                     nothing = (command.end == command.first) | command.first[phys:].any()
-                    cut = ((command.mode == CacheMode.MAKE_INVALIDATE) & (cuts_low | cuts_high)
-                           & (command.edge == CacheEdge.REFUSE))
+                    cut = (((command.mode == CacheMode.MAKE_INVALIDATE)
+                            & (command.edge == CacheEdge.REFUSE))
+                           | (command.mode == CacheMode.ZERO)) & (cuts_low | cuts_high)
                     m.d.comb += command.refused.eq(
-                        (command.mode == 3)
-                        | (~command.whole & ((command.end < command.first) | cut)))
+                        ~command.mode.matches(*(int(known) for known in self._known))
+                        | Mux(command.whole, command.mode[2], (command.end < command.first) | cut))
                     with m.If(command.refused):
                         pass
                     with m.Elif(command.whole):
@@ -194,7 +213,7 @@ class Maintenance(wiring.Component):
                     with m.Elif(~nothing):
                         m.next = "CHECK"
             with m.State("CHECK"):
-                loses = mode == CacheMode.MAKE_INVALIDATE
+                loses = (mode == CacheMode.MAKE_INVALIDATE) & ~brings
                 m.d.sync += last.eq(walk.high - 1)
                 with m.If(loses & low_part & leave):
                     m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
@@ -210,6 +229,9 @@ class Maintenance(wiring.Component):
                     with m.If(lines < params.sets):
                         m.d.sync += [index.eq(walk.low), left.eq(lines)]
                     m.next = "SETS"
+                    if params.allocate:
+                        with m.If(brings):
+                            m.next = "BRING"
             with m.State("FIRST"):
                 m.d.comb += [has_new.eq(1), new.mode.eq(CacheMode.CLEAN_INVALIDATE)]
                 with m.If(taken):
@@ -232,7 +254,38 @@ class Maintenance(wiring.Component):
                     m.d.sync += [index.eq(index + step), left.eq(left - step)]
                     with m.If(left <= step):
                         m.next = "SETTLE"
+            if self.params.allocate:
+                self._bring(m, new, has_new, taken, zeroes, bringing)
             with m.State("SETTLE"):
                 with m.If(~walk.working & ~retry.o.valid & (awaited == 0)):
                     m.next = "IDLE"
         return m
+
+    def _bring(self, m: Module, new, has_new, taken, zeroes, bringing):
+        """One access for each line; two for one that is longer than a chunk, if it is zeroed."""
+        params, walk = self.params, self.walk
+        pieces = -(-params.beats // CHUNK_BEATS)
+        piece = Signal(range(pieces + 1))
+        m.submodules.inside = inside = Inside(params)
+        m.d.comb += [self.line.eq(walk.low), inside.line.eq(walk.low),
+                     inside.windows.eq(self.windows)]
+        with m.State("BRING"):
+            guarded = inside.inside
+            m.d.comb += [
+                self.barred.eq(guarded & zeroes),
+                has_new.eq(~guarded),
+                bringing.eq(taken),
+                new.kind.eq(Kind.ACCESS),
+                new.write.eq(zeroes),
+                new.silent.eq(1),
+                new.last.eq(1),
+                new.size.eq((params.data_width // 8).bit_length() - 1),
+                new.beats.eq(min(params.beats, CHUNK_BEATS) - 1),
+                new.offset.eq(piece * (CHUNK_BEATS * params.data_width // 8)),
+            ]
+            with m.If(taken):
+                m.d.sync += piece.eq(piece + 1)
+            with m.If(guarded | (taken & (~zeroes | (piece == pieces - 1)))):
+                m.d.sync += [piece.eq(0), walk.low.eq(walk.low + 1)]
+                with m.If(walk.low + 1 == walk.high):
+                    m.next = "SETTLE"

@@ -155,7 +155,6 @@ class Refill(wiring.Component):
         now = Signal(MissLayout(params))    # the line whose beats come next
         here = Signal(params.beats)         # words of it that are in the data array
         number = Signal(params.word_bits)   # beats of it that were taken
-        opened = Signal()                   # the orders before those for it are done
         reached = Signal()
         kept = Signal()
         go = Signal()                       # the data array may be changed
@@ -170,7 +169,8 @@ class Refill(wiring.Component):
             now.eq(of(filling, "now")),
             kept.eq(of(filling, "kept")),
             reached.eq(fill.reached & (fill.slot & filling).any()),
-            go.eq(of(filling, "coming") & ~of(filling, "evicting") & (opened | reached | kept)),
+            go.eq(of(filling, "coming") & ~of(filling, "evicting")
+                  & (of(filling, "opened") | reached | kept)),
             take.eq(go & queue.o.valid),
             queue.o.ready.eq(go),
             self.fills.valid.eq(take & ~kept),
@@ -182,12 +182,10 @@ class Refill(wiring.Component):
             self.error.eq(take & queue.o.p.resp.as_value()[1] & ~of(filling, "bad").any()),
             self.error_line.eq(now.line),
         ]
-        with m.If(reached):
-            m.d.sync += opened.eq(1)
         with m.If(take):
             m.d.sync += [number.eq(number + 1), here.bit_select(self.fills.p.word, 1).eq(1)]
             with m.If(last):
-                m.d.sync += [here.eq(0), opened.eq(0), filling.eq(turned(filling))]
+                m.d.sync += [here.eq(0), filling.eq(turned(filling))]
 
         # What the data array asks.
         current = (fill.slot & filling).any() & of(fill.slot, "coming")
@@ -237,6 +235,7 @@ class Refill(wiring.Component):
                 slot.refer.eq(flight.refer & flight.refers[k]),
                 slot.soil.eq(flight.soil & flight.refers[k]),
                 slot.passed.eq(fill.passed & fill.slot[k]),
+                slot.reached.eq(fill.reached & fill.slot[k]),
                 slot.written.eq(self.written[k]),
                 slot.failed.eq(self.failed[k]),
                 slot.take.eq(take & filling[k]),

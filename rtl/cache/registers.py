@@ -92,6 +92,9 @@ class Registers(wiring.Component):
             fields.cap.commands.eq(params.commands),
             fields.cap2.guards.eq(params.guards),
             fields.cap2.snoop.eq(params.snoop),
+            fields.cap2.allocate.eq(params.allocate),
+            fields.cap2.random.eq(params.random),
+            fields.cap2.prefetch.eq(params.prefetch),
         ]
         for number, window in enumerate(self.windows):
             first, high, last, last_high = (getattr(fields, f"guard{number}{part}")

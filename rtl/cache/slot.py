@@ -37,6 +37,8 @@ class Slot(wiring.Component):
         An order for the line was given; it is a write.
     passed : ``In(1)``
         One of them is done.
+    reached : ``In(1)``, opened : ``Out(1)``
+        The orders before the first of them are done; so they were in an earlier cycle.
     written, failed : ``In(1)``
         Memory has answered the write-back of the old line, well or badly.
     take : ``In(1)``, beat : ``In(BeatLayout(params))``
@@ -65,7 +67,8 @@ class Slot(wiring.Component):
         self.params = params
         super().__init__({
             "free": Out(1), "start": In(1), "miss": In(MissLayout(params)),
-            "refer": In(1), "soil": In(1), "passed": In(1), "written": In(1), "failed": In(1),
+            "refer": In(1), "soil": In(1), "passed": In(1),
+            "reached": In(1), "opened": Out(1), "written": In(1), "failed": In(1),
             "take": In(1), "beat": In(BeatLayout(params)), "settle": In(1),
             "now": Out(MissLayout(params)), "moving": Out(1), "coming": Out(1),
             "evicting": Out(1), "soiled": Out(1), "kept": Out(1), "lost": Out(1),
@@ -78,6 +81,8 @@ class Slot(wiring.Component):
         m.d.comb += self.free.eq(~self.moving & (users == 0))
         m.d.sync += users.eq(users + self.refer - self.passed)
 
+        with m.If(self.reached):
+            m.d.sync += self.opened.eq(1)
         with m.If(self.soil):
             m.d.sync += self.soiled.eq(1)
         with m.If(self.written | self.failed):
@@ -99,6 +104,7 @@ class Slot(wiring.Component):
                 self.coming.eq(1),
                 self.evicting.eq(self.miss.evict),
                 self.soiled.eq(self.miss.write),
+                self.opened.eq(0),
                 self.kept.eq(0),
                 self.lost.eq(0),
                 self.bad.eq(0),

@@ -18,7 +18,8 @@ class Split(wiring.Component):
     """Cut bursts into chunks of at most 16 beats, and chunks into parts within a line.
 
     The first part comes in the cycle of the burst's address, a part a cycle. The address is taken
-    at once, so ``i.ready`` does not depend on ``o.ready``.
+    at once, so ``i.ready`` does not depend on ``o.ready``. A write-through burst is a cached read,
+    or an uncached write, before which the line is written back and dropped.
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ class Split(wiring.Component):
     Source
     ------
     Arm IHI 0022, sections "Burst address" and "Memory types" (a burst without an allocate bit in
-    AxCACHE does not look into caches; one longer than 16 beats may always be cut).
+    AxCACHE does not look into caches; one longer than 16 beats may always be cut; bit 0 tells
+    write-back from write-through).
     """
 
     def __init__(self, params: CacheParams, *, write: bool):
@@ -97,7 +99,8 @@ class Split(wiring.Component):
             self.o.valid.eq(busy | self.i.valid),
             part.last.eq(Mux(at_end, burst.len <= to_end, burst.len <= to_cut)),
             part.beats.eq(Mux(part.last, burst.len, Mux(at_end, to_end, to_cut))),
-            part.kind.eq(Mux(burst.cache[2:].any(), Kind.ACCESS, Kind.BYPASS)),
+            part.kind.eq(Mux(burst.cache[2:].any() & (burst.cache[0] | (not self.write)),
+                             Kind.ACCESS, Kind.BYPASS)),
             part.line.eq(burst.addr[offset_bits:]),
             part.write.eq(int(self.write)),
             part.offset.eq(low),

@@ -30,7 +30,9 @@ class ViewLayout(data.StructLayout):
 
 
 class Verdict(wiring.Component):
-    """Decide about a request, from what a look at its set has shown. Combinational.
+    """Decide about a request, from what a look at its set has shown.
+
+    Combinational, but for the number that chooses a victim at random.
 
     Exactly one of ``hit``, ``miss``, ``launch``, ``drop``, ``wait`` and ``done`` is high.
 
@@ -47,6 +49,8 @@ class Verdict(wiring.Component):
         Way that the refill of this very line fills.
     give_up : ``In(1)``
         A line in the way of an uncacheable access could not be written back.
+    taken : ``In(1)``
+        A miss is accepted: the next victim will be another, if they are random.
     hit : ``Out(1)``
         The access may go to the data array.
     miss : ``Out(1)``
@@ -75,7 +79,7 @@ class Verdict(wiring.Component):
         self.params = params
         super().__init__({
             "request": In(RequestLayout(params)), "view": In(ViewLayout(params)),
-            "way_coming": In(params.way_bits), "give_up": In(1),
+            "way_coming": In(params.way_bits), "give_up": In(1), "taken": In(1),
             "hit": Out(1), "miss": Out(1), "dirty": Out(1), "launch": Out(1), "cause": Out(Cause),
             "drop": Out(1), "more": Out(1), "wait": Out(1), "done": Out(1),
             "way": Out(params.way_bits), "pick": Out(params.ways), "new": Out(RowLayout(params)),
@@ -104,21 +108,31 @@ class Verdict(wiring.Component):
             m.d.comb += plan.ways.eq(
                 (~(view.below | view.above) | request.whole.replicate(ways)) & ~request.tried)
 
+        if self.params.random:              # x^16 + x^15 + x^13 + x^4 + 1 has the longest period
+            chance = Signal(16, init=1)
+            oldest = Signal(ways)
+            with m.If(self.taken):
+                m.d.sync += chance.eq(Cat(chance[15] ^ chance[14] ^ chance[12] ^ chance[3], chance))
+            m.d.comb += oldest.eq(1 << chance[:self.params.way_bits])
+        else:
+            oldest = tree.victim(row.plru)
+
         with m.If(request.kind == Kind.ACCESS):
             used = Signal(ways)
             victim = Signal(ways)
             m.d.comb += [
                 used.eq(Mux(view.same, 1 << self.way_coming, found)),
-                victim.eq(Mux(row.valid.all(), tree.victim(row.plru), first(~row.valid))),
+                victim.eq(Mux(row.valid.all(), oldest, first(~row.valid))),
                 pick.eq(victim),
                 self.hit.eq(view.same | (found.any() & ~view.near)),
                 self.miss.eq(~view.near & ~found.any() & ~(victim & row.pending).any()),
                 self.wait.eq(~self.hit & ~self.miss),
                 self.dirty.eq((victim & row.valid & row.dirty).any()),
                 self.cause.eq(Cause.EVICT),
-                new.plru.eq(Mux(self.hit, tree.touch(row.plru, used),
-                                tree.touch(row.plru, victim))),
             ]
+            if not self.params.random:
+                m.d.comb += new.plru.eq(Mux(self.hit, tree.touch(row.plru, used),
+                                            tree.touch(row.plru, victim)))
             with m.If(self.hit & request.write & ~view.same):
                 m.d.comb += new.dirty.eq(row.dirty | found)
         with m.Elif(self.give_up):

@@ -14,11 +14,15 @@ RO, RW, W1C, WARL, WO = Access.RO, Access.RW, Access.W1C, Access.WARL, Access.WO
 
 
 class CacheMode(enum.IntEnum):
-    """Value of ``ctl.mode``."""
+    """Value of ``cmd.mode``; the first three, of ``ctl.mode``."""
 
     CLEAN_INVALIDATE = 0
     MAKE_INVALIDATE = 1
     CLEAN_SHARED = 2
+    #: Set whole lines to zero, in the cache; with ``cap2.allocate``.
+    ZERO = 4
+    #: Bring lines in, without error if that fails; with ``cap2.allocate``.
+    PREFETCH = 5
 
 
 class CacheEdge(enum.IntEnum):
@@ -95,6 +99,9 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
     Register("cap2", 0x34, "Extension: more of what there is.", (
         Field("guards", 0, 4, RO, "Guard windows."),
         Field("snoop", 4, 4, RO, "Writes of coherent devices that may be under way; 0: no port."),
+        Field("random", 9, 1, RO, "Replacement is random, not tree pseudo-LRU."),
+        Field("prefetch", 12, 4, RO, "Lines brought in ahead of a sequential reader."),
+        Field("allocate", 8, 1, RO, "There are the commands zero and prefetch."),
     )),
     _counter("read_hits", 0x40, "read bursts or parts of one, within a line, that hit"),
     _counter("read_misses", 0x44, "those that missed"),
@@ -106,7 +113,8 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
     _counter("snoop_hits", 0x5C, "accesses of coherent devices, or parts of one within a line, "
                                  "before which a line was written back or dropped"),
     Register("cmd", 0x60, "Extension: the write queues a command for the range START to END.", (
-        Field("mode", 0, 2, WO, "Operation, as in ctl.", values=CacheMode),
+        Field("mode", 0, 3, WO, "Operation, as in ctl, or zero, which takes whole lines only and "
+                                "no ``whole``, or prefetch.", values=CacheMode),
         Field("whole", 3, 1, WO, "The whole cache, whatever START and END say."),
         Field("edge", 4, 2, WO, "Rule for lines that the range covers in part.", values=CacheEdge),
         Field("notify", 6, 1, WO, "Set status.done when the command has its result."),
@@ -119,12 +127,13 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
     Register("result", 0x68, "Extension: the oldest result of a queued command.", (
         Field("valid", 0, 1, WARL, "There is one; write 1 to go on to the next."),
         Field("refused", 1, 1, RO, "The command was refused: mode, END below START, or edge."),
-        Field("error", 2, 1, RO, "A line could not be written back; it stayed dirty."),
+        Field("error", 2, 1, RO, "A line could not be written back; it stayed dirty. Or one could "
+                                 "not be set to zero: it was not brought in, or is guarded."),
         Field("tag", 8, 8, RO, "Of the command."),
     )),
     Register("result_lines", 0x6C, "Extension: lines that the command wrote back.", (
         Field("lines", 0, 32, RO, "Lines."),)),
-    Register("result_addr", 0x70, "Extension: first line that could not be written, low half.", (
+    Register("result_addr", 0x70, "Extension: first line with such an error, low half.", (
         Field("addr", 0, 32, RO, "Bits 31:0 of the physical address."),)),
     Register("result_addr_msb", 0x74, "Extension: the same, high half.", (
         Field("addr", 0, 32, RO, "Bits 63:32 of the physical address."),)),

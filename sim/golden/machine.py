@@ -67,7 +67,7 @@ class GoldenMachine:
                                              pas=self.platform.phys_bits)
         self.memory = Memory(self.platform.memory_base, self.platform.memory_size, seed=seed)
         self.cache = Cache(self.memory, size_bytes=cache_bytes, ways=cache_ways,
-                           line_bytes=self.platform.line_bytes,
+                           line_bytes=self.platform.line_bytes, allocate=True,
                            snoop=4 if self.platform.coherent else 0)
         seen = (CoherentMemory(self.memory, self.cache) if self.platform.coherent else
                 self.memory)

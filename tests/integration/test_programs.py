@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel_api import *
+from rtl.spec.cache_regs import CACHE_REGISTERS
+from rtl.spec.platform import CACHE_BASE
 
 PATTERN = bytes((i * 73 + 5) % 256 for i in range(1 << 16))
 
@@ -206,3 +208,22 @@ def test_guarded_buffers(on_both):
 
     got, invalidates = on_both(program)
     assert got == [(0, 8, True)] * 4 and invalidates == 0
+
+
+def test_zero_and_prefetch(on_both):
+    """A buffer that is zeroed in the cache, where the device does not see it before a sync."""
+    def program(kernel):
+        size, cache = 1024, kernel.cache
+        src, dst, src_dma, dst_dma = mapped_pair(kernel, size)
+        dma_sync_single_for_cpu(kernel.cdma.dev, src_dma, size, DMA_TO_DEVICE)
+        before = kernel.machine.readl(CACHE_BASE + CACHE_REGISTERS["read_misses"].offset)
+        done = cache.prefetch(virt_to_phys(src), size), cache.zero(virt_to_phys(src), size)
+        zeros = cpu.load(src, size)
+        misses = kernel.machine.readl(CACHE_BASE + CACHE_REGISTERS["read_misses"].offset) - before
+        dma_sync_single_for_device(kernel.cdma.dev, src_dma, size, DMA_TO_DEVICE)
+        kernel.cdma.copy([(src_dma, dst_dma, size)])
+        dma_unmap_single(kernel.cdma.dev, src_dma, size, DMA_TO_DEVICE)
+        dma_unmap_single(kernel.cdma.dev, dst_dma, size, DMA_FROM_DEVICE)
+        return done, misses, zeros, cpu.load(dst, size)
+
+    assert on_both(program) == ((True, True), 0, bytes(1024), bytes(1024))

@@ -30,6 +30,7 @@ RANGES = [
     (CacheParams, "id_width", "ID width", 1, 16),
     (CacheParams, "commands", "Queued commands", 1, 8),
     (CacheParams, "guards", "Guard windows", 0, 2),
+    (CacheParams, "prefetch", "Prefetched lines", 0, 8),
     (CacheParams, "snoop", "Snooped writes", 0, 8),
     (CacheParams, "snoop_id_width", "Snoop ID width", 1, 17),
 ]
@@ -119,6 +120,10 @@ def test_blocks_must_agree(parts, message):
 
 
 def test_coherence_is_a_flag():
+    with pytest.raises(TypeError, match=r"^Allocation must be a bool, not 1$"):
+        CacheParams(allocate=1)
+    with pytest.raises(TypeError, match=r"^Random replacement must be a bool, not 1$"):
+        CacheParams(random=1)
     with pytest.raises(TypeError, match=r"^Coherence must be a bool, not 1$"):
         SystemParams(coherent=1)
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
 
-from ..layouts import LineLayout, RequestLayout
+from ..layouts import Kind, LineLayout, RequestLayout
 from ..masks import turned
 from .layouts import LocksLayout
 
@@ -59,7 +59,7 @@ class Locks(wiring.Component):
 
 
 class Gate(wiring.Component):
-    """Hold back requests for lines that are locked. Combinational.
+    """Hold back accesses to lines that are locked, not maintenance. Combinational.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Gate(wiring.Component):
     locks : ``In(LocksLayout(params))``
         Those lines.
     i : ``In(stream.Signature(RequestLayout(params)))``, o : ``Out(...)``
-        Requests of the CPU. What ``o`` offers is withdrawn when its line is locked.
+        Requests. What ``o`` offers is withdrawn when its line is locked.
     """
 
     def __init__(self, params: CacheParams):
@@ -80,7 +80,8 @@ class Gate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        held = Cat(lock.on & (lock.line == self.i.p.line) for lock in self.locks).any()
+        held = Cat(lock.on & (lock.line == self.i.p.line) for lock in self.locks).any() & (
+            self.i.p.kind.as_value() < Kind.LINE.value)
         m.d.comb += [
             self.o.valid.eq(self.i.valid & ~held),
             self.o.payload.eq(self.i.payload),

@@ -78,9 +78,10 @@ def test_an_operation_that_does_not_end(kernel, machine, monkeypatch):
     machine.cache.stuck = False
 
 
-def queueing(make, places=3):
+def queueing(make, places=3, **more):
     machine = FakeMachine()
     machine.cache.set("cap", commands=places)
+    machine.cache.set("cap2", **more)
     kernel = make(machine)
     machine.cache.operations.clear()
     return kernel, machine.cache
@@ -164,3 +165,19 @@ def test_a_line_that_is_taken(make):
         patch.setattr(driver, "request_irq", lambda *args: -EBUSY)
         kernel = make()
     assert kernel.log.matching("cache: probe failed: -EBUSY", level=3)
+
+
+def test_zero_takes_whole_lines(kernel):
+    for phys, size in ((PHYS + 8, 64), (PHYS, 65)):
+        with pytest.raises(ValueError, match=r"^Range must be whole lines of 64 bytes, not "
+                                             rf"{size} bytes at {int(phys):#x}$"):
+            kernel.cache.zero(phys, size)
+    assert not kernel.cache.zero(PHYS, 64) and not kernel.cache.prefetch(PHYS, 64)  # cannot
+    assert not kernel.cache.zero(PHYS, 0)
+
+
+def test_zero_and_prefetch_are_queued(make):
+    kernel, cache = queueing(make, allocate=1)
+    assert kernel.cache.zero(PHYS, 128) and kernel.cache.prefetch(PHYS + 7, 3)
+    assert cache.operations == [(CacheMode.ZERO, int(PHYS), int(PHYS) + 128),
+                                (CacheMode.PREFETCH, int(PHYS) + 7, int(PHYS) + 10)]

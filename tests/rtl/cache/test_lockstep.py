@@ -11,7 +11,7 @@ import pytest
 from rtl.axi.signature import CACHE_BYPASS, CACHE_WRITE_BACK, Burst, Resp
 from rtl.cache.cache import Cache
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.platform import BusError
 from sim.axi_lite import Manager
@@ -20,11 +20,13 @@ from sim.golden.cache import Cache as Golden
 from sim.golden.memory import Memory
 
 SPACE = 1 << 14                             # bytes of memory; more is outside, and answers DECERR
-SMALL = CacheParams(phys_bits=32, size_bytes=1024, ways=2, line_bytes=32)
+_BRING = CacheMode.ZERO, CacheMode.PREFETCH
+SMALL = CacheParams(phys_bits=32, size_bytes=1024, ways=2, line_bytes=32, allocate=True)
 SHAPES = {
     "small": SMALL,
     "blocking": CacheParams(phys_bits=32, size_bytes=512, ways=1, line_bytes=16, misses=1),
-    "many": CacheParams(phys_bits=56, size_bytes=2048, ways=8, line_bytes=64, misses=8),
+    "many": CacheParams(phys_bits=56, size_bytes=2048, ways=8, line_bytes=64, misses=8,
+                        allocate=True),
 }
 
 
@@ -35,7 +37,8 @@ class Pair:
         self.params, self.random = params, Random(seed)
         self.memory = Memory(0, SPACE)
         self.model = Golden(self.memory, size_bytes=params.size_bytes, ways=params.ways,
-                            line_bytes=params.line_bytes, misses=params.misses)
+                            line_bytes=params.line_bytes, misses=params.misses,
+                            allocate=params.allocate)
         self.rig = Rig(Cache(params), {"memory": (0, SPACE)})
         self.errors = ""
 
@@ -149,6 +152,12 @@ class Pair:
                     pass
             else:
                 edge = self.random.choice(list(CacheEdge))
+                # Lines on the way together share a victim that stays, if it cannot be written.
+                if self.errors != "w" and self.random.random() < 0.3:
+                    given["mode"] = self.random.choice(_BRING)
+                    if self.random.random() < 0.8:
+                        await self.both("start", start & -self.params.line_bytes)
+                        await self.both("end", end & -self.params.line_bytes)
                 await self.both("cmd", CACHE_REGISTERS["cmd"].pack(
                     {"edge": edge, "tag": tag, "notify": tag == 1, **given}))
         for _ in range(count):

@@ -232,3 +232,71 @@ def test_a_pool_needs_its_memory(golden):
         golden(has_iommu=False, swiotlb="normal", swiotlb_bytes=64 << 20)
     with pytest.raises(MemoryError, match="contiguous bytes below 4 GiB"):
         golden(has_iommu=False, swiotlb="normal", swiotlb_bytes=4 << 20, memory_size=2 << 20)
+
+
+def pieces(*sizes):
+    """A list of buffers, apart from each other."""
+    sgl = [Scatterlist() for _ in sizes]
+    sg_init_table(sgl, len(sgl))
+    for sg, size in zip(sgl, sizes, strict=True):
+        sg_set_buf(sg, kmalloc(size, GFP_KERNEL), size)
+    return sgl
+
+
+@pytest.mark.parametrize("translated", [False, True])
+def test_r108_a_list_that_is_bounced_in_part_leaves_nothing(golden, translated):
+    kernel = golden(has_iommu=translated, swiotlb="normal" if translated else "force",
+                    swiotlb_bytes=256 << 10)
+    dev = Device("stranger", 0x44, untrusted=translated)
+    device_register(dev)
+    full = dma_map_single(dev, page_address(alloc_pages(GFP_KERNEL, 6)), (200 << 10) - 100, TO)
+    used = kernel.swiotlb.used_slots
+    sgl = pieces(100, (60 << 10) - 100, 100)
+    assert dma_map_sg(dev, sgl, 3, TO) == 0 and kernel.swiotlb.used_slots == used
+    assert all(sg_dma_address(sg) == DMA_MAPPING_ERROR and sg_dma_len(sg) == 0
+               and not sg_dma_is_swiotlb(sg) for sg in sgl)
+    dma_unmap_single(dev, full, (200 << 10) - 100, TO)
+    assert dma_map_sg(dev, sgl, 3, TO) == 3
+    dma_unmap_sg(dev, sgl, 3, TO)
+    assert kernel.swiotlb.used_slots == 0
+
+
+def test_r70_queued_invalidations_end_before_the_copy(bouncing, monkeypatch):
+    """In a list, operations are only queued: the copy of each entry waits for its own."""
+    kernel = bouncing()
+    dev, sgl, order = kernel.cdma.dev, pieces(4096, 4096), []
+    assert dma_map_sg(dev, sgl, 2, FROM) == 2
+
+    def spy(owner, name):
+        call = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *args: (order.append(name), call(*args)))
+
+    spy(kernel.cache, "inv")
+    spy(kernel.cache, "fence")
+    spy(kernel.swiotlb, "sync_for_cpu")
+    dma_sync_sg_for_cpu(dev, sgl, 2, FROM)
+    assert order == ["inv", "fence", "sync_for_cpu"] * 2 + ["fence"]
+
+
+def test_r128_an_untrusted_device_is_strict_though_others_are_not(golden):
+    kernel = golden(strict=False, swiotlb="normal", swiotlb_bytes=256 << 10)
+    dev = Device("stranger", 0x44, untrusted=True)
+    device_register(dev)
+    port, buf = kernel.machine.port(0x44), original(4096)
+    handle = dma_map_single(dev, buf, 4096, TO)
+    port.read(int(handle), 8)
+    dma_unmap_single(dev, handle, 4096, TO)
+    with pytest.raises(BusError):
+        port.read(int(handle), 8)
+    assert len(dev.iommu_domain.flush_queue) == 0
+
+
+def test_r81_no_mapping_keeps_more_bits_than_a_page_has(golden):
+    golden()
+    dev = Device("strict", 0x44)
+    device_register(dev)
+    dma_set_min_align_mask(dev, 0x1FFF)
+    assert dma_map_single(dev, original(), 64, TO) == DMA_MAPPING_ERROR
+    dma_set_min_align_mask(dev, 0xFFF)
+    buf = original(offset=0x40)
+    assert int(dma_map_single(dev, buf, 64, TO)) & 0xFFF == int(buf) & 0xFFF

@@ -207,3 +207,18 @@ def test_platform_devices_use_all_of_the_aperture(kernel):
 def test_bus_limit(dev):
     dev.bus_dma_limit = 0xFFFF
     assert dma_map_page(dev, alloc_page(GFP_KERNEL), 0, 64, DMA_TO_DEVICE) == 0xF000
+
+
+def test_a_map_without_memory_for_its_second_table_leaves_nothing(kernel):
+    domain = iommu_paging_domain_alloc(kernel.cdma.dev)
+    edge, phys = 2 << 20, PhysAddr(kernel.platform.memory_base)
+    assert iommu_map(domain, edge - 8192, phys, 4096, IOMMU_READ, GFP_KERNEL) == 0
+    held = []
+    while page := alloc_page(GFP_KERNEL | __GFP_NOWARN):
+        held.append(page)
+    assert iommu_map(domain, edge - 4096, phys, 8192, IOMMU_READ, GFP_KERNEL) == -ENOMEM
+    assert iommu_iova_to_phys(domain, edge - 4096) is None
+    assert iommu_iova_to_phys(domain, edge - 8192) == phys
+    for page in held:
+        __free_page(page)
+    assert iommu_map(domain, edge - 4096, phys, 8192, IOMMU_READ, GFP_KERNEL) == 0

@@ -167,6 +167,8 @@ def test_sets_of_attributes(old):
     assert dma_get_attr(DmaAttr.WEAK_ORDERING, attrs) == dma_get_attr(DmaAttr.WEAK_ORDERING,
                                                                       None) == 0
     assert attrs.flags == DMA_ATTR_SKIP_CPU_SYNC
+    dma_set_attr(DmaAttr.WRITE_BARRIER, attrs)
+    assert attrs.flags == DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_WRITE_BARRIER
     dma_set_attr(DmaAttr.SKIP_CPU_SYNC, None)
     with pytest.raises(KernelBug, match="unknown DMA attribute 7"):
         dma_set_attr(7, attrs)

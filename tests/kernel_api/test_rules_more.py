@@ -3,6 +3,7 @@
 import pytest
 
 from kernel_api import *
+from kernel_api.device.devres import devm_add, devm_forget
 from kernel_api.iommu.flush_queue import ENTRIES
 from kernel_api.memory.atomic_pool import atomic_pool_bytes
 from rtl.spec.platform import Platform
@@ -199,9 +200,21 @@ def test_r93_lines_that_come_back_during_dma(golden):
 
 
 @pytest.mark.parametrize("has_iommu", [True, False])
+def test_r112_memory_of_a_device_that_is_not_on_the_bus(golden, has_iommu):
+    golden(has_iommu=has_iommu)
+    owner, dev = Device("sram", 8), Device("card", 9, is_pci=True)
+    device_register(dev)
+    table = SgTable()
+    sg_alloc_table(table, 1, GFP_KERNEL)
+    sg_set_page(table.sgl[0], P2pMemory(owner, PhysAddr(0x9000_0000), 0, 4096).page(0), 100, 8)
+    assert dma_map_sgtable(dev, table, TO, 0) == -EREMOTEIO
+    assert not sg_dma_is_bus_address(table.sgl[0]) and sg_dma_len(table.sgl[0]) == 0
+
+
+@pytest.mark.parametrize("has_iommu", [True, False])
 @pytest.mark.parametrize("is_pci", [True, False])
 def test_r112_memory_of_another_device(golden, has_iommu, is_pci):
-    golden(has_iommu=has_iommu)
+    kernel = golden(has_iommu=has_iommu)
     owner, dev = Device("disk", 8, is_pci=True), Device("card", 9, is_pci=is_pci)
     device_register(dev)
     memory = P2pMemory(owner, PhysAddr(0x9000_0000), 0x4_0000_0000, 8192)
@@ -216,6 +229,9 @@ def test_r112_memory_of_another_device(golden, has_iommu, is_pci):
         return
     assert rc == 0 and table.nents == 2 and sg_dma_is_bus_address(table.sgl[1])
     assert int(sg_dma_address(table.sgl[1])) == 0x4_0000_1008
+    lines = kernel.stats.cache_lines
+    dma_sync_sgtable_for_device(dev, table, TO)
+    assert kernel.stats.cache_lines == lines + 64       # of its own memory alone
     dma_unmap_sgtable(dev, table, TO, 0)
     assert not sg_dma_is_bus_address(table.sgl[1])
     sg_dma_mark_bus_address(table.sgl[1])
@@ -283,6 +299,17 @@ def test_r125_r126_mapping_in_two_steps(golden):
     dma_iova_destroy(stranger, state, 0, TO, 0)
 
 
+def test_r125_only_the_first_piece_begins_within_a_page(golden):
+    dev, state = golden().cdma.dev, DmaIovaState()
+    area = virt_to_phys(filled(8192))
+    assert dma_iova_try_alloc(dev, state, area + 100, 8000)
+    assert dma_iova_link(dev, state, area + 100, 0, 200, TO, 0) == 0
+    assert dma_iova_link(dev, state, area + 300, 200, 100, TO, 0) == -EIO
+    assert dma_iova_link(dev, state, area + 8, 4096 - 100, 100, TO, 0) == -EIO
+    assert dma_iova_link(dev, state, area + 4096, 4096 - 100, 100, TO, 0) == 0
+    dma_iova_destroy(dev, state, 200, TO, 0)
+
+
 def test_r125_no_addresses(golden):
     golden(has_iommu=False)
     assert not dma_iova_try_alloc(Device("direct", 5), DmaIovaState(), PhysAddr(0), 4096)
@@ -319,6 +346,7 @@ def test_r129_deferred(golden):
 def test_r129_a_full_queue_is_flushed(golden):
     kernel = golden(strict=False)
     dev, buf = kernel.cdma.dev, filled()
+    assert ENTRIES == 256
     for _ in range(ENTRIES):
         dma_unmap_single(dev, dma_map_single(dev, buf, 256, TO), 256, TO)
     assert kernel.stats.queue_flushes == 1 and len(dev.iommu_domain.flush_queue) == 0
@@ -336,3 +364,14 @@ def test_r131_devices_with_and_without_iommu(golden):
         dma_sync_single_for_cpu(dev, dma, 256, BIDI)
         dma_unmap_single(dev, dma, 256, BIDI)
         assert cpu.load(buf, 256) == bytes([1]) * 256
+
+
+def test_r39_what_goes_with_a_device_goes_away_newest_first(golden):
+    golden()
+    dev, gone = Device("managed", 0x71), []
+    device_register(dev)
+    for name in ("first", "second", "third"):
+        devm_add(dev, name, lambda name=name: gone.append(name))
+    assert devm_forget(dev, "second") and not devm_forget(dev, "second")
+    device_unregister(dev)
+    assert gone == ["third", "first"] and not dev.devres

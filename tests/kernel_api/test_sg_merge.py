@@ -25,6 +25,8 @@ def segments(pieces, boundary=NONE, max_segment=65536, base=BASE):
     ([(0, 40 * KIB)] * 2, {"boundary": 0xFFFF}, [(BASE, 40 * KIB), (BASE + 64 * KIB, 40 * KIB)]),
     ([(0, 32 * KIB)] * 3, {"boundary": 0xFFFF}, [(BASE, 64 * KIB), (BASE + 64 * KIB, 32 * KIB)]),
     ([(0, 5 * PAGE)], {"max_segment": PAGE}, [(BASE, 5 * PAGE)]),
+    ([(0, 32 * KIB)] * 3, {"boundary": 0xFFFF, "max_segment": 1 << 20},
+     [(BASE, 64 * KIB), (BASE + 64 * KIB, 32 * KIB)]),
 ])
 def test_r105_known_cases(pieces, limits, expected):
     assert segments(pieces, **limits) == expected

@@ -199,46 +199,6 @@ def test_r93_lines_that_come_back_during_dma(golden):
     assert cpu.load(buf, 256) == bytes([9]) * 256
 
 
-@pytest.mark.parametrize("has_iommu", [True, False])
-def test_r112_memory_of_a_device_that_is_not_on_the_bus(golden, has_iommu):
-    golden(has_iommu=has_iommu)
-    owner, dev = Device("sram", 8), Device("card", 9, is_pci=True)
-    device_register(dev)
-    table = SgTable()
-    sg_alloc_table(table, 1, GFP_KERNEL)
-    sg_set_page(table.sgl[0], P2pMemory(owner, PhysAddr(0x9000_0000), 0, 4096).page(0), 100, 8)
-    assert dma_map_sgtable(dev, table, TO, 0) == -EREMOTEIO
-    assert not sg_dma_is_bus_address(table.sgl[0]) and sg_dma_len(table.sgl[0]) == 0
-
-
-@pytest.mark.parametrize("has_iommu", [True, False])
-@pytest.mark.parametrize("is_pci", [True, False])
-def test_r112_memory_of_another_device(golden, has_iommu, is_pci):
-    kernel = golden(has_iommu=has_iommu)
-    owner, dev = Device("disk", 8, is_pci=True), Device("card", 9, is_pci=is_pci)
-    device_register(dev)
-    memory = P2pMemory(owner, PhysAddr(0x9000_0000), 0x4_0000_0000, 8192)
-    table = SgTable()
-    sg_alloc_table(table, 2, GFP_KERNEL)
-    sg_set_buf(table.sgl[0], filled(4096), 4096)
-    sg_set_page(table.sgl[1], memory.page(1), 100, 8)
-    rc = dma_map_sgtable(dev, table, TO, 0)
-    assert dma_pci_p2pdma_supported(dev) == is_pci
-    if not is_pci:
-        assert rc == -EREMOTEIO
-        return
-    assert rc == 0 and table.nents == 2 and sg_dma_is_bus_address(table.sgl[1])
-    assert int(sg_dma_address(table.sgl[1])) == 0x4_0000_1008
-    lines = kernel.stats.cache_lines
-    dma_sync_sgtable_for_device(dev, table, TO)
-    assert kernel.stats.cache_lines == lines + 64       # of its own memory alone
-    dma_unmap_sgtable(dev, table, TO, 0)
-    assert not sg_dma_is_bus_address(table.sgl[1])
-    sg_dma_mark_bus_address(table.sgl[1])
-    sg_dma_unmark_bus_address(table.sgl[1])
-    assert not sg_dma_is_bus_address(table.sgl[1])
-
-
 def test_r115_data_before_the_mailbox(golden):
     """This engine never reorders, so it keeps what WRITE_BARRIER and unset WEAK_ORDERING ask."""
     kernel = golden()
@@ -264,60 +224,6 @@ def test_r116_a_cookie_is_no_pointer(golden):
     assert vma.frames
     dma_free_attrs(dev, 4096, va, dma, DMA_ATTR_NO_KERNEL_MAPPING)
     assert not kernel.cpu.cookies
-
-
-def test_r125_r126_mapping_in_two_steps(golden):
-    kernel = golden()
-    dev, state = kernel.cdma.dev, DmaIovaState()
-    port = kernel.machine.port(dev.device_id)
-    one, two = (page_address(alloc_pages(GFP_KERNEL, 0)) for _ in range(2))
-    cpu.store(one, bytes([1]) * 4096)
-    cpu.store(two, bytes([2]) * 4096)
-    head = virt_to_phys(one) + 0x800
-    assert dma_iova_try_alloc(dev, state, head, 0x800 + 4096) and dma_use_iova(state)
-    assert dma_iova_size(state) == 0x1800 and state.addr % PAGE_SIZE == 0x800
-    assert dma_iova_link(dev, state, head, 0, 0x800, TO, 0) == 0
-    assert dma_iova_link(dev, state, virt_to_phys(two) + 8, 0x800, 16, TO, 0) == -EIO
-    assert dma_iova_link(dev, state, virt_to_phys(two), 0x800, 4096, TO, 0) == 0
-    assert dma_iova_sync(dev, state, 0, 0x1800) == 0
-    assert port.read(int(state.addr) + 0x7F8, 8) == bytes([1]) * 8
-    assert port.read(int(state.addr) + 0x800, 8) == bytes([2]) * 8
-    addr, others = state.addr, dev.iommu_domain.iovas
-    taken = len(others)
-    dma_iova_unlink(dev, state, 0x800, 4096, TO, 0)
-    with pytest.raises(BusError):
-        port.read(int(addr) + 0x800, 8)
-    assert len(others) == taken
-    dma_iova_destroy(dev, state, 0x800, TO, 0)
-    assert not dma_use_iova(state)
-    with pytest.raises(BusError):
-        port.read(int(addr), 8)
-    stranger = Device("stranger", 0x55, untrusted=True)
-    device_register(stranger)
-    assert dma_iova_try_alloc(stranger, state, head, 64)
-    assert dma_iova_link(stranger, state, head, 0, 64, TO, 0) == -EPERM
-    dma_iova_destroy(stranger, state, 0, TO, 0)
-
-
-def test_r125_only_the_first_piece_begins_within_a_page(golden):
-    dev, state = golden().cdma.dev, DmaIovaState()
-    area = virt_to_phys(filled(8192))
-    assert dma_iova_try_alloc(dev, state, area + 100, 8000)
-    assert dma_iova_link(dev, state, area + 100, 0, 200, TO, 0) == 0
-    assert dma_iova_link(dev, state, area + 300, 200, 100, TO, 0) == -EIO
-    assert dma_iova_link(dev, state, area + 8, 4096 - 100, 100, TO, 0) == -EIO
-    assert dma_iova_link(dev, state, area + 4096, 4096 - 100, 100, TO, 0) == 0
-    dma_iova_destroy(dev, state, 200, TO, 0)
-
-
-def test_r125_no_addresses(golden):
-    golden(has_iommu=False)
-    assert not dma_iova_try_alloc(Device("direct", 5), DmaIovaState(), PhysAddr(0), 4096)
-    kernel = golden()
-    state = DmaIovaState()
-    assert not dma_iova_try_alloc(kernel.cdma.dev, state, PhysAddr(0), 0)
-    kernel.cdma.dev.bus_dma_limit = 0xFFF
-    assert not dma_iova_try_alloc(kernel.cdma.dev, state, PhysAddr(0), 4096)
 
 
 def test_r129_deferred(golden):

@@ -187,3 +187,21 @@ def test_no_address(kernel):
     assert held[0][1] == 0x1000 and held[1] == (None, DMA_MAPPING_ERROR)
     assert dma_alloc_coherent(dev, 4096, GFP_KERNEL)[0] is None
     assert kernel.pages.free_pages == free
+
+
+@pytest.mark.parametrize("gfp", [GFP_DMA, GFP_DMA32, __GFP_HIGHMEM])
+def test_r30_the_mask_says_where_and_not_the_flags(make, gfp):
+    kernel = make(memory_size=4 << 30)
+    va, _ = dma_alloc_coherent(kernel.cdma.dev, 4096, GFP_KERNEL | gfp)
+    assert kernel.cpu.behind(va) >= 1 << 32
+
+
+def test_r14_r34_the_pool_may_be_out_of_reach(make):
+    kernel = make(has_iommu=False)
+    dev, free = kernel.cdma.dev, kernel.atomic_pool.free_bytes
+    dev.coherent_dma_mask = DMA_BIT_MASK(31)
+    assert dma_alloc_coherent(dev, 4096, GFP_ATOMIC) == (None, DMA_MAPPING_ERROR)
+    assert kernel.atomic_pool.free_bytes == free
+    dev.coherent_dma_mask = DMA_BIT_MASK(32)
+    assert dma_alloc_coherent(dev, 4096, GFP_ATOMIC)[0] is not None
+    assert kernel.atomic_pool.free_bytes == free - 4096

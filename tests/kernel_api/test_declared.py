@@ -63,7 +63,8 @@ def test_r120_exhausted(old):
     _, dev, phys = old
     declare(dev, phys)
     dma_alloc_coherent(dev, PAGES * PAGE_SIZE, GFP_KERNEL)
-    assert int(dma_alloc_coherent(dev, 4096, GFP_KERNEL)[1]) >= 0x8000_0000
+    va, dma = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
+    assert 0x8000_0000 <= int(dma) < 0x1_0000_0000 and dev.kernel.cpu.behind(va) == int(dma)
     dma_release_declared_memory(dev)
     declare(dev, phys, DMA_MEMORY_MAP | DMA_MEMORY_EXCLUSIVE)
     dma_alloc_coherent(dev, PAGES * PAGE_SIZE, GFP_KERNEL)

@@ -14,7 +14,8 @@ __all__ = ["digest", "run_program"]
 
 
 #: Counters of :class:`kernel_api.Stats` that are printed for each function.
-_COSTS = ("lines cleaned", "lines invalidated", "bounced bytes", "pte writes", "iotlb commands")
+_COSTS = {"cleaned": "lines_cleaned", "dropped": "lines_invalidated", "bounced": "bounced_bytes",
+          "PTEs": "pte_writes", "IOTLB": "iotlb_commands"}
 
 
 def digest(image: object) -> str:
@@ -89,9 +90,11 @@ def _print_costs(outcomes: list[Outcome], console: Console) -> None:
 
 def _account_table(outcome: Outcome) -> Table:
     """Functions that the program called, the dearest first, and what came of all their calls."""
-    table = Table("function", "calls", "cycles", *_COSTS, box=None)
+    table = Table(box=None)
+    for name in ("function", "calls", "cycles", *_COSTS):
+        table.add_column(name, no_wrap=True, justify="left" if name == "function" else "right")
     for name, account in sorted(outcome.accounts.items(), key=lambda item: -item[1].cycles):
-        counts = [getattr(account.stats, column.replace(" ", "_")) for column in _COSTS]
+        counts = [getattr(account.stats, counter) for counter in _COSTS.values()]
         table.add_row(name, f"{account.calls:,}", f"{account.cycles:,}",
                       *(f"{count:,}" if count else "" for count in counts))
     return table

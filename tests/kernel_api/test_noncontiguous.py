@@ -27,6 +27,8 @@ def test_scattered_pages_are_one_segment(holes):
     assert (table.nents, table.orig_nents) == (1, 5)
     handle = sg_dma_address(table.sgl[0])
     assert sg_dma_len(table.sgl[0]) == 5 * P
+    for sg, _ in for_each_sgtable_sg(table):        # zeros, and no dirty line is left above them
+        assert holes.machine.bus_read(int(sg_phys(sg)), sg.length) == bytes(sg.length)
     for index, page in enumerate(for_each_sgtable_page(table, 0)):
         assert dev.dma_ops.to_phys(dev, handle + index * P) == page_to_phys(page)
         assert cpu.load(page_address(page), P) == bytes(P)

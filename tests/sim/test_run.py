@@ -1,5 +1,6 @@
 """``dmapath run`` and ``dmapath map-benchmark``."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_a_right_program_in_some_cells(capsys):
                            "--cache", "64", "--costs")
     assert status == 0 and "5 cells, images all the same" in text
     assert "bounced bytes" in text and "iotlb commands" in text
+    assert len(re.findall(r"dma_unmap_single +1 +\d", text)) == 5     # a line for each cell
 
 
 def test_a_wrong_program_says_what_is_missing(capsys):

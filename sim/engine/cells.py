@@ -88,9 +88,6 @@ class Cells:
         type_ = type(cell)
         if type_ in _WIDTH:
             self._value(index, _WIDTH[type_](cell), "comb")
-            if type_ is _nir.Operator and cell.operator[1:] in ("//", "%") and cell.width > 64:
-                raise EngineError(f"Division wider than 64 bits at {where(cell.src_loc)} cannot "
-                                  f"be simulated by the compiled engine")
         elif type_ is _nir.FlipFlop:
             self._value(index, len(cell.data), "ff")
             self.flipflops.append(index)

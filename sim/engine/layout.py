@@ -65,6 +65,8 @@ class Layout:
         Stored key to `Place`.
     staged : dict
         Read port to the address of its data between sampling and commit.
+    divisions : dict
+        Division of more than 64 bits to the address of room for it.
     memories : dict
         Memory cell to ``(address, unit bytes, words in a row)``.
     roots : list
@@ -149,6 +151,10 @@ class Layout:
         self._next = -(-address // 8) * 8
         self.staged = {i: self._take(8 * words_of(cells.width[i])) for i in cells.reads}
         self.values_end = self._next
+        self.divisions = {
+            key: self._take(32 * words_of(cells.width[key])) for key in partition.part_of
+            if key.__class__ is int and cells.width[key] > 64
+            and getattr(cells.cells[key], "operator", "")[1:] in ("//", "%")}
         self.memories = {}
         for i in cells.memories:
             cell = cells.cells[i]

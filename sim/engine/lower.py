@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from . import wide
 from .cells import DECODER
+from .divide import divide
 from .layout import words_of
 from .words import MASK64, Builder
 
@@ -100,6 +101,9 @@ class Lowering:
         if operator in ("<<", "u>>", "s>>"):
             return self._shift(operator, cell, width)
         left, right = self.value(cell.inputs[0]), self.value(cell.inputs[1])
+        if operator[1:] in ("//", "%"):
+            return divide(self.b, operator[1:], operator[0] == "s", left, right, width,
+                          self.layout.divisions.get(key))
         return self._binary(operator, left, right, len(cell.inputs[0]))
 
     def _unary(self, operator, words, width):
@@ -139,28 +143,11 @@ class Lowering:
                 return [b.eq(left[0], right[0])] if operator == "==" else [out]
             return [(b.eq if operator == "==" else b.ne)(out, b.const(0))]
         sign, operator = operator[0], operator[1:]
-        if operator in ("//", "%"):
-            return self._divide(sign, operator, left, right, width)
         zero = [b.const(0)]
         if operator[0] == ">":
             left, right = right, left
         return [wide.less(b, left or zero, right or zero, width, signed=sign == "s",
                           strict=len(operator) == 1)]
-
-    def _divide(self, sign, operator, left, right, width):
-        b = self.b
-        if not width:
-            return []
-        zero = b.eq(right[0], b.const(0))
-        if sign == "u":
-            divisor = b.select(zero, b.const(1), right[0])
-            out = b.node("udiv" if operator == "//" else "urem", left[0], divisor)
-        else:
-            divisor = b.select(zero, b.const(1), b.sign_extend(right[0], width))
-            out = b.node("call", "floor_divide" if operator == "//" else "floor_modulo",
-                         b.sign_extend(left[0], width), divisor, bits=64)
-            out = b.mask(out, width)
-        return [b.select(zero, b.const(0), out)]
 
     def _shift(self, operator, cell, width):
         b = self.b

@@ -123,7 +123,7 @@ class RandomDesign:
         if kind == "*":
             return _cut(a, 70) * _cut(b, 70)
         if kind in ("//", "%"):
-            a, b = _cut(a, r.choice([8, 31, 63])), _cut(b, r.choice([3, 31, 63]))
+            a, b = _cut(a, r.choice([8, 31, 63, 150])), _cut(b, r.choice([3, 31, 63, 100]))
             return a // b if kind == "//" else a % b
         if kind == "<<":
             return _cut(a, 100) << _cut(b, 6).as_unsigned()

@@ -160,8 +160,6 @@ def test_engine_of_amaranths_simulator():
     (lambda m, x: setattr(m.submodules, "pin",
                           io.Buffer("o", io.SingleEndedPort(IOPort(1, name="pin")))),
      r"^I/O buffer at .* cannot be simulated$"),
-    (lambda m, x: m.d.comb.__iadd__(Signal(200).eq(Cat(x, Signal(90)) // Signal(80))),
-     r"^Division wider than 64 bits at .*test_choice.py:\d+ cannot be simulated"),
     (lambda m, x: m.d.comb.__iadd__(Signal().eq(AnySeq(1))),
      r"^AnyValue at .*test_choice.py:\d+ cannot be used in simulation$"),
 ])

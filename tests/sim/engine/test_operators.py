@@ -11,10 +11,11 @@ from tests.sim.engine.compare import clocked, same
 WIDTHS = (1, 7, 32, 63, 64, 65, 127, 128, 130, 200)
 TWO = {name: getattr(operator, name) for name in (
     "add", "sub", "and_", "or_", "xor", "eq", "ne", "lt", "le", "gt", "ge")}
-TWO |= {"mul": lambda a, b: a * b[:100], "floordiv": lambda a, b: a[:60] // b[:60],
-        "mod": lambda a, b: a[:60] % b[:60],
-        "signed div": lambda a, b: a[:60].as_signed() // b[:60].as_signed(),
-        "signed mod": lambda a, b: a[:60].as_signed() % b[:60].as_signed(),
+TWO |= {"mul": lambda a, b: a * b[:100], "floordiv": lambda a, b: a // b,
+        "mod": lambda a, b: a % b,
+        "signed div": lambda a, b: a.as_signed() // b.as_signed(),
+        "signed mod": lambda a, b: a.as_signed() % b.as_signed(),
+        "mixed div": lambda a, b: a // b.as_signed(), "mixed mod": lambda a, b: a.as_signed() % b,
         "shl": lambda a, b: a << b[:7], "shr": lambda a, b: a >> b[:9],
         "part": lambda a, b: a.bit_select(b[:9].as_unsigned(), 70),
         "word": lambda a, b: a.word_select(b[:2].as_unsigned(), max(1, len(a) // 4)),

@@ -19,7 +19,7 @@ class DmaParams:
         Width of the data bus, in bits. Descriptors are fetched on the same bus.
     id_width : int, 1 to 16
         Width of AXI IDs.
-    reads_in_flight : int, power of two, 1 to 64
+    reads_in_flight : int, power of two, 1 to 128
         Read bursts that may be outstanding; room for their data is reserved first.
     max_beats : int, power of two, 2 to 256
         Longest burst, in beats.
@@ -41,7 +41,7 @@ class DmaParams:
         within("DMA address width", self.addr_width, 32, 64)
         one_of("Data width", self.data_width, (32, 64, 128, 256, 512))
         within("ID width", self.id_width, 1, 16)
-        one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64))
+        one_of("Reads in flight", self.reads_in_flight, (1, 2, 4, 8, 16, 32, 64, 128))
         one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
         within("Device ID", self.device_id, 0, 2**24 - 1)
         flag("Timer", self.timer)

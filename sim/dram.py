@@ -14,7 +14,7 @@ from rtl.stream.queue import Queue
 __all__ = ["PAGE_BYTES", "Dram"]
 
 #: Bursts that can be queued each way.
-DEPTH = 64
+DEPTH = 128
 #: Bytes that one bit of ``written`` stands for.
 PAGE_BYTES = 4096
 

@@ -36,6 +36,7 @@ from ..dmaengine.engine import (
     dma_async_device_register,
     dma_async_device_unregister,
 )
+from ..platform.context import atomic_context
 from ..platform.iopoll import poll_timeout
 from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
 from ..platform.registers import Registers
@@ -283,21 +284,23 @@ class RingChan:
 
     def issue_pending(self) -> None:
         """Start what was submitted."""
-        while self._submitted:
-            tx = self._submitted.popleft()
-            if tx.cyclic:
-                self._begin(tx)
-                return
-            self._issued.extend((tx, at) for at in range(len(tx.pieces)))
-        self._fill()
+        with atomic_context():
+            while self._submitted:
+                tx = self._submitted.popleft()
+                if tx.cyclic:
+                    self._begin(tx)
+                    return
+                self._issued.extend((tx, at) for at in range(len(tx.pieces)))
+            self._fill()
 
     def tx_status(self, cookie: int, state: DmaTxState | None) -> DmaStatus:
         """Say how far a descriptor is. Residue is exact to the burst."""
-        if self._loop is None:
-            self._reap()
-        if state is not None:
-            state.last, state.used = self._completed, self._cookie
-            state.residue = self._residue(cookie)
+        with atomic_context():              # the interrupt takes completions, too
+            if self._loop is None:
+                self._reap()
+            if state is not None:
+                state.last, state.used = self._completed, self._cookie
+                state.residue = self._residue(cookie)
         if cookie in self._errors:
             return DmaStatus.DMA_ERROR
         if cookie <= self._completed:
@@ -333,9 +336,10 @@ class RingChan:
 
     def terminate_all(self) -> int:
         """Drop all descriptors; nobody is called back."""
-        for queue in (self._submitted, self._issued, self._busy):
-            queue.clear()
-        self._completed, self._paused, self._loop = self._cookie, False, None
-        rc = self._reset()
-        self._setup()
+        with atomic_context():
+            for queue in (self._submitted, self._issued, self._busy):
+                queue.clear()
+            self._completed, self._paused, self._loop = self._cookie, False, None
+            rc = self._reset()
+            self._setup()
         return rc

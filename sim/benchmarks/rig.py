@@ -19,7 +19,7 @@ __all__ = ["LATENCIES", "Probe", "Rig", "burst", "play", "write"]
 #: Memory latencies L that are measured, in cycles: static RAM, a shared one, DRAM.
 LATENCIES = (1, 16, 100)
 #: Bursts that memory takes each way before it answers the first: more than any block issues.
-OUTSTANDING = 64
+OUTSTANDING = 128
 #: Cycles after which a measurement has hung.
 TIMEOUT = 2_000_000
 

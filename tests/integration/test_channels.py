@@ -20,12 +20,12 @@ def channels():
         yield machine
 
 
-def run(machine, params, *, latency=1, stop=None):
+def run(machine, params, *, latency=1, jitter=0, stop=None):
     """Run dmatest on all channels; return summaries without times, and memory."""
     lines = []
     with boot(machine) as kernel:
-        if latency != 1:
-            machine.set_memory("latency", cycles=latency)
+        if latency != 1 or jitter:
+            machine.set_memory("latency", cycles=latency, jitter=jitter)
         found = [RingChan(kernel, k) for k in range(CHANNELS)]
         assert [chan.probe() for chan in found] == [0] * CHANNELS
         if stop is not None:
@@ -72,8 +72,12 @@ def test_command(capsys):
 
 @pytest.mark.deep
 @pytest.mark.parametrize("latency", [1, 16, 100])
+@pytest.mark.parametrize("used", [1, CHANNELS])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_long(channels, threads, latency):
+@pytest.mark.parametrize("kind", [0, 1])
+def test_long(channels, kind, threads, used, latency):
+    """A thousand copies, and as many fills, before a memory that answers when it likes."""
     channels.reset()
-    params = DmatestParams(iterations=1000 // threads // CHANNELS, threads_per_chan=threads)
-    assert run(channels, params, latency=latency)[0] == 0
+    params = DmatestParams(dmatest=kind, iterations=1000 // threads // used, test_buf_size=2048,
+                           threads_per_chan=threads, max_channels=used)
+    assert run(channels, params, latency=latency, jitter=7)[0] == 0

@@ -90,6 +90,28 @@ def test_memcpy_with_callbacks(kernel, chan):
     assert dst.unmap()[:2000] == PATTERN[:2000]
 
 
+def test_status_while_interrupts_come(kernel, chan, monkeypatch):
+    """Each completion is taken once, by whoever sees it first, and nobody is called back twice."""
+    load = kernel.cpu.load
+
+    def slow_load(va, size):
+        kernel.machine.wait(20)
+        return load(va, size)
+
+    monkeypatch.setattr(kernel.cpu, "load", slow_load)
+    src, dst, told = Buffer(kernel, chan, PATTERN), Buffer(kernel, chan), []
+    for k in range(6):
+        tx = dmaengine_prep_dma_memcpy(chan, dst.dma + 100 * k, src.dma + 100 * k, 100,
+                                       DMA_PREP_INTERRUPT if k == 5 else 0)
+        tx.callback, tx.callback_param = told.append, k
+        cookie = dmaengine_submit(tx)
+    dma_async_issue_pending(chan)
+    while dma_async_is_tx_complete(chan, cookie) is not DmaStatus.DMA_COMPLETE:
+        pass
+    assert told == list(range(6))
+    assert dst.unmap()[:600] == PATTERN[:600]
+
+
 def test_interleaved(kernel, chan):
     """Frames of chunks with gaps on one side, or different ones."""
     src, dst = Buffer(kernel, chan, PATTERN), Buffer(kernel, chan)

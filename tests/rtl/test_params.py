@@ -40,7 +40,7 @@ POWERS = [
     (IommuParams, "in_flight", "Bursts in flight", 2, 64),
     (IommuParams, "vectors", "Interrupt vectors", 1, 16),
     (DmaParams, "data_width", "Data width", 32, 512),
-    (DmaParams, "reads_in_flight", "Reads in flight", 1, 64),
+    (DmaParams, "reads_in_flight", "Reads in flight", 1, 128),
     (DmaParams, "max_beats", "Longest burst", 2, 256),
     (RingParams, "depth", "Ring depth", 8, 256),
     (CacheParams, "data_width", "Data width", 32, 128),

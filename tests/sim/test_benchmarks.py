@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from sim.bench import Timeout
-from sim.benchmarks import dma, iommu, iommu_streams, iommu_tables, rig, ring, run
+from sim.benchmarks import backend, dma, iommu, iommu_streams, iommu_tables, rig, ring, run
 from sim.benchmarks.table import Row, print_rows, write_rows
 
 ROWS = [Row("dma", "copy of 64 B", 1, 12.25, "copy", 12, "some peer"),
@@ -53,6 +53,13 @@ def test_dma_within_the_bus():
     assert (copy.what, copy.latency, copy.unit) == ("copy of 64 KiB", 1, "copy")
     assert 8192 <= copy.cycles < 2 * 8192
     assert start.cycles >= 4        # the beats of a descriptor
+
+
+def test_backend_within_the_bus():
+    """Sixteen bytes need two cycles and no more; data is not written before it came."""
+    copy, through = backend.measure([1], [("16 B", 16, 16, 0, 0, 256, False)])
+    assert (copy.what, copy.cycles) == ("copy of 16 B", 2)
+    assert through.cycles > 0
 
 
 def test_iommu_reads_its_tables(monkeypatch):

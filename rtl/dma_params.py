@@ -67,6 +67,10 @@ class RingParams(DmaParams):
         Whether a descriptor can have rows, each at a stride from the one before.
     cyclic : bool
         Whether a ring can be repeated without end.
+    process_id : bool
+        Whether accesses can carry a process ID.
+    urgent : bool
+        Whether a channel can go before others.
     """
 
     reads_in_flight: int = 16
@@ -76,13 +80,16 @@ class RingParams(DmaParams):
     fill: bool = False
     strided: bool = False
     cyclic: bool = False
+    process_id: bool = False
+    urgent: bool = False
 
     def __post_init__(self):
         super().__post_init__()
         one_of("Data width of a ring", self.data_width, (32, 64, 128))
         one_of("Ring depth", self.depth, (8, 16, 32, 64, 128, 256))
         for what, value in (("Own port", self.own_port), ("Fill", self.fill),
-                            ("Strided", self.strided), ("Cyclic", self.cyclic)):
+                            ("Strided", self.strided), ("Cyclic", self.cyclic),
+                            ("Process ID", self.process_id), ("Urgent", self.urgent)):
             flag(what, value)
 
 

@@ -46,12 +46,16 @@ class Memory:
         Whether responses of different IDs pass each other at random.
     seed : int
         For ``stall`` and ``reorder``.
+    most : int
+        Reads that are taken before the first of them is answered.
     one_way : "", "r" or "w"
         Refuse addresses and data of writes while a read is outstanding ("r"), or addresses of reads
         while a write is ("w"). Nothing in the protocol forbids that.
 
     Attributes
     ----------
+    silent : set of int
+        IDs that get no response for now; those of others pass them.
     data : bytearray
         Contents. Filled from ``image`` at the start of each run.
     image : bytearray
@@ -61,10 +65,11 @@ class Memory:
     """
 
     def __init__(self, bus, *, base: int = 0, size: int = 1 << 16, latency: int = 1,
-                 stall: float = 0.0, reorder: bool = False, seed: int = 0, one_way: str = ""):
+                 stall: float = 0.0, reorder: bool = False, seed: int = 0, one_way: str = "",
+                 most: int = 1 << 16):
         self._bus, self.base, self.image, self._one_way = bus, base, bytearray(size), one_way
         self._latency, self._stall, self._reorder, self._seed = latency, stall, reorder, seed
-        self._failures = []
+        self._failures, self.silent, self._most = [], set(), most
         self.data, self.log, self.cycle = bytearray(size), [], 0
 
     def fail(self, low: int, high: int, access: str = "rw", resp: Resp = Resp.SLVERR):
@@ -110,6 +115,8 @@ class Memory:
             """Index of a due entry that may go next: the oldest, or the oldest of any ID."""
             seen, due = set(), []
             for index, (when, axid, *_) in enumerate(queue):
+                if axid in self.silent:
+                    continue
                 if axid not in seen and when <= self.cycle + 1:
                     due.append(index)
                 seen.add(axid)
@@ -123,6 +130,8 @@ class Memory:
             if self._one_way == "r" and (reads or r_beat):
                 aw_ready = w_ready = 0
             elif self._one_way == "w" and (writes or beats or replies or b_beat):
+                ar_ready = 0
+            if len(reads) >= self._most:
                 ar_ready = 0
             ctx.set(bus.ar.ready, ar_ready)
             ctx.set(bus.aw.ready, aw_ready)

@@ -221,11 +221,11 @@ class RingChan:
         else:
             self._reap()
         if status["halted"]:
-            self._fail(RingFault(status["fault"]))
+            self._fail(RingFault(status["fault"]), write=bool(status["write"]))
         self._fill()
         return IRQ_HANDLED
 
-    def _fail(self, fault: RingFault) -> None:
+    def _fail(self, fault: RingFault, *, write: bool) -> None:
         """Give up the descriptor that failed, and do the others again from where they are."""
         dev_err(self.dev, "%s at %#x", fault.name, self.regs.err_addr.read())
         tx = self._busy[0][0] if self._busy else self._loop and self._loop.tx
@@ -237,7 +237,8 @@ class RingChan:
         self._setup()
         if tx is not None:
             self._errors.add(tx.cookie)
-            self._finish(tx, DmaengineResult(_RESULTS.get(fault, "read_failed"), tx.size))
+            failed = "write_failed" if write else "read_failed"
+            self._finish(tx, DmaengineResult(_RESULTS.get(fault, failed), tx.size))
 
     # What clients use
 

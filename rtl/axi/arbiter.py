@@ -32,6 +32,8 @@ class Arbiter(wiring.Component):
         Bus of each manager.
     n : int
         Managers; at least 1.
+    urgent : bool
+        Whether addresses with the top bit of AxQOS set go before others, up to seven in a row.
     writes : int
         Write bursts whose address was passed on, and data not yet; at least 1.
 
@@ -55,7 +57,7 @@ class Arbiter(wiring.Component):
     use of IDs in interconnects) and "Dependencies between channel handshake signals".
     """
 
-    def __init__(self, signature: Signature, n: int, *, writes: int = 4):
+    def __init__(self, signature: Signature, n: int, *, writes: int = 4, urgent: bool = False):
         if not isinstance(signature, Signature):
             raise TypeError(f"Signature must be one of AXI4, not {signature!r}")
         for what, value in (("managers", n), ("writes", writes)):
@@ -63,7 +65,7 @@ class Arbiter(wiring.Component):
                 raise TypeError(f"Number of {what} must be an integer, not {value!r}")
             if value < 1:
                 raise ValueError(f"Number of {what} must be at least 1, not {value!r}")
-        self.n, self.writes = n, writes
+        self.n, self.writes, self._urgent = n, writes, urgent
         shared = Signature(addr_width=signature.addr_width, data_width=signature.data_width,
                            id_width=signature.id_width + ceil_log2(n), user=signature.user)
         super().__init__({
@@ -98,7 +100,10 @@ class Arbiter(wiring.Component):
         """Pass on the managers' addresses in turn, with longer IDs."""
         m = Module()
         layout = output.payload.shape()
-        m.submodules.arbiter = arbiter = StreamArbiter(layout, self.n)
+        m.submodules.arbiter = arbiter = StreamArbiter(layout, self.n, urgent=self._urgent)
+        if self._urgent:
+            m.d.comb += arbiter.urgent.eq(Cat(
+                getattr(manager, channel).p.qos[-1] for manager in self.managers))
         for k, manager in enumerate(self.managers):
             source, sink = getattr(manager, channel), arbiter.i[k]
             m.d.comb += [sink.p[name].eq(source.p[name]) for name in layout.members]

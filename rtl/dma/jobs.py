@@ -69,10 +69,10 @@ class EntryLayout(data.StructLayout):
 
 
 class FaultLayout(data.StructLayout):
-    """How a copy ended: ``fault``, and ``addr`` of the burst that failed."""
+    """How a copy ended: ``fault``, ``addr`` of the burst that failed, and was it a ``write``."""
 
     def __init__(self, addr_width: int):
-        super().__init__({"fault": Fault, "addr": addr_width})
+        super().__init__({"fault": Fault, "addr": addr_width, "write": 1})
 
 
 class ReadSignature(wiring.Signature):

@@ -40,6 +40,10 @@ class Port(wiring.Component):
         Clients that write.
     bus : ``Out(axi.Signature(...))``
         Bus. Accesses carry the engine's identity in AxUSER, and bypass caches.
+    process_id : ``In(20)``, ``process_valid`` : ``In(1)``
+        Process on whose behalf they are, if any. Both may change while nothing is outstanding.
+    urgent : ``In(1)``
+        Top bit of AxQOS. The same.
     """
 
     def __init__(self, params: DmaParams, *, clients: int = 2):
@@ -49,6 +53,7 @@ class Port(wiring.Component):
             "reads":  In(ReadSignature(**widths)).array(clients),
             "writes": In(WriteSignature(**widths)).array(clients),
             "bus":    Out(Signature(**widths, id_width=params.id_width, user=dma_user_layout())),
+            "process_id": In(20), "process_valid": In(1), "urgent": In(1),
         })
 
     def elaborate(self, platform):
@@ -94,4 +99,7 @@ class Port(wiring.Component):
             channel.p.cache.eq(CACHE_BYPASS),
             channel.p.prot.eq(PROT_NONSECURE),
             channel.p.user.device_id.eq(self._params.device_id),
+            channel.p.user.process_id.eq(self.process_id),
+            channel.p.user.process_valid.eq(self.process_valid),
+            channel.p.qos.eq(self.urgent << 3),
         ]

@@ -104,7 +104,10 @@ class Ring(wiring.Component):
         m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
             "base", "size_log2", "tail", "place", "number", "cyclic")]
         m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
-            "completed", "faulty", "fault", "address", "label")]
+            "completed", "faulty", "fault", "address", "write", "label")]
+        for each in [port, *([rings] if params.own_port else [])]:
+            m.d.comb += [getattr(each, name).eq(getattr(registers, name)) for name in (
+                "process_id", "process_valid", "urgent")]
         m.d.comb += [
             frontend.run.eq(registers.run & ~registers.stop),
             registers.head.eq(frontend.head),

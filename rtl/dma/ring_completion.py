@@ -43,9 +43,9 @@ class RingCompletion(wiring.Component):
         Bus.
     completed : ``Out(1)``
         High when the completion of ``label`` is in memory.
-    faulty : ``Out(1)``, ``fault`` : ``Out(Fault)``, ``address`` : ``Out(addr_width)``
+    faulty : ``Out(1)``, ``fault`` : ``Out(Fault)``, ``address`` : ``Out(addr_width)``, ``write``
         High when a copy ends with a fault, or its completion could not be written; the burst that
-        failed.
+        failed, and whether it was a write.
     label : ``Out(RingLabel(...))``
         Of the copy.
     stop : ``In(1)``
@@ -70,6 +70,7 @@ class RingCompletion(wiring.Component):
             "faulty":     Out(1),
             "fault":      Out(Fault),
             "address":    Out(params.addr_width),
+            "write":      Out(1),
             "label":      Out(RingLabel(params)),
             "stop":       In(1),
             "busy":       Out(1),
@@ -120,6 +121,7 @@ class RingCompletion(wiring.Component):
             entries.i.p.upper.eq(inside[0]),
             said.slot.eq(entry.label.slot),
             said.fault.eq(fault),
+            said.write.eq((fault != Fault.NONE) & ~planned & self.finished.p.write),
             said.phase.eq(~(count >> self.size_log2)[0]),
             said.bytes.eq(self.done_bytes),
         ]
@@ -174,7 +176,12 @@ class RingCompletion(wiring.Component):
         with m.Else():
             m.d.comb += self.fault.eq(Fault.SG_SLV)
         with m.If(caught & ~last.as_value()[2] & (last != Fault.DMA_INT)):
-            m.d.comb += self.address.eq(self.finished.p.addr)
+            m.d.comb += [
+                self.address.eq(self.finished.p.addr),
+                self.write.eq(self.finished.p.write),
+            ]
+        with m.If(~caught):
+            m.d.comb += self.write.eq(1)
         with m.If(self.faulty):
             m.d.sync += over.eq(1)
         return m

@@ -42,7 +42,7 @@ class RingRegisters(wiring.Component):
         Of :class:`RingFrontend`.
     completion_base : ``Out(addr_width)``, ``done_bytes`` : ``Out(32)``
         For :class:`RingCompletion`.
-    completed, faulty, fault, address, label
+    completed, faulty, fault, address, write, label
         From :class:`RingCompletion`.
     acked : ``In(1)``, ``acked_span`` : ``In(12)``
         A burst was written, and its bytes - 1.
@@ -50,6 +50,8 @@ class RingRegisters(wiring.Component):
         Accesses are outstanding.
     pending : ``In(1)``
         There are descriptors that were handed over and have not ended.
+    process_id, process_valid, urgent
+        Of :class:`Port`.
     stop : ``Out(1)``
         Issue no further access.
     clear : ``Out(1)``
@@ -75,11 +77,15 @@ class RingRegisters(wiring.Component):
             "faulty":          In(1),
             "fault":           In(Fault),
             "address":         In(params.addr_width),
+            "write":           In(1),
             "label":           In(RingLabel(params)),
             "acked":           In(1),
             "acked_span":      In(12),
             "busy":            In(1),
             "pending":         In(1),
+            "process_id":      Out(20),
+            "process_valid":   Out(1),
+            "urgent":          Out(1),
             "stop":            Out(1),
             "clear":           Out(1),
         })
@@ -95,7 +101,7 @@ class RingRegisters(wiring.Component):
             cap.version.eq(VERSION),
             cap.data_bytes_log2.eq(exact_log2(params.data_width // 8)),
             *(getattr(cap, name).eq(getattr(params, name)) for name in (
-                "own_port", "fill", "strided", "cyclic")),
+                "own_port", "fill", "strided", "cyclic", "process_id", "urgent")),
             cap.reads_in_flight.eq(params.reads_in_flight),
             cap.max_beats_log2.eq(exact_log2(params.max_beats)),
             cap2.addr_bits.eq(params.addr_width),
@@ -122,12 +128,21 @@ class RingRegisters(wiring.Component):
         with m.If(cr.w_stb & cr.reset_w):
             m.d.sync += cr.reset.eq(1)
 
-        if params.cyclic:
-            m.d.comb += cr.cyclic.eq(self.cyclic)
-            with m.If(cr.w_stb & sr.idle):
-                m.d.sync += self.cyclic.eq(cr.cyclic_w)
+        # What is written while idle, maybe together with `run`, and kept if this build has it.
+        process, was_idle = fields.process_id, Signal()
+        m.d.sync += was_idle.eq(sr.idle)
+        for there, register, field, value in (
+                (params.cyclic, cr, "cyclic", self.cyclic),
+                (params.urgent, cr, "urgent", self.urgent),
+                (params.process_id, process, "pid", self.process_id),
+                (params.process_id, process, "valid", self.process_valid)):
+            if not there:
+                continue
+            m.d.comb += getattr(register, field).eq(value)
+            with m.If(register.w_stb & was_idle):
+                m.d.sync += value.eq(getattr(register, f"{field}_w"))
             with m.If(self.clear):
-                m.d.sync += self.cyclic.eq(0)
+                m.d.sync += value.eq(0)
 
         coalescer = Coalescer()
         m.submodules.coalescer = coalescer
@@ -156,11 +171,12 @@ class RingRegisters(wiring.Component):
         with m.If(self.acked):
             m.d.sync += fields.done_bytes.count.eq(fields.done_bytes.count + self.acked_span + 1)
         with m.If(self.faulty):
-            m.d.sync += [halted.eq(1), sr.fault.eq(self.fault), address.eq(self.address)]
+            m.d.sync += [halted.eq(1), sr.fault.eq(self.fault), sr.write.eq(self.write),
+                         address.eq(self.address)]
 
         with m.If(self.clear):
             m.d.sync += [
-                cr.reset.eq(0), halted.eq(0), address.eq(0), sr.fault.eq(0),
+                cr.reset.eq(0), halted.eq(0), address.eq(0), sr.fault.eq(0), sr.write.eq(0),
                 fields.done.slot.eq(0), fields.done.count.eq(0), fields.done_bytes.count.eq(0),
                 coalescer.threshold.eq(1), coalescer.reload.eq(1),
             ]

@@ -159,6 +159,7 @@ class WriteEngine(wiring.Component):
                 broken.eq(1),
                 failure.fault.eq(b.p.resp.as_value()),
                 failure.addr.eq(pending.o.p.addr),
+                failure.write.eq(1),
             ]
         with m.Elif(self.read_failed & ~broken):
             m.d.sync += failure.eq(self.read_failure)

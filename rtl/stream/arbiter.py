@@ -7,6 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["Arbiter"]
 
+#: Urgent inputs that are granted in a row while another one waits, at most.
+MOST_URGENT = 7
+
 
 class Arbiter(wiring.Component):
     """Pass on one of ``n`` streams at a time, in turn.
@@ -22,6 +25,9 @@ class Arbiter(wiring.Component):
         Payload.
     n : int
         Number of inputs; at least 1.
+    urgent : bool
+        Whether inputs can go before others. Those that are urgent take turns, and so do the others;
+        while both wait, every eighth grant is for one that is not urgent.
 
     Members
     -------
@@ -31,6 +37,8 @@ class Arbiter(wiring.Component):
         Output.
     grant : ``Out(range(n))``
         Input that ``o`` shows while ``o.valid``.
+    urgent : ``In(n)``
+        With ``urgent``: inputs that go before the others.
 
     Raises
     ------
@@ -40,16 +48,17 @@ class Arbiter(wiring.Component):
         If ``n`` is less than 1.
     """
 
-    def __init__(self, shape: ShapeLike, n: int):
+    def __init__(self, shape: ShapeLike, n: int, *, urgent: bool = False):
         if not isinstance(n, int):
             raise TypeError(f"Number of inputs must be an integer, not {n!r}")
         if n < 1:
             raise ValueError(f"Number of inputs must be at least 1, not {n!r}")
-        self.shape, self.n = shape, n
+        self.shape, self.n, self._urgent = shape, n, urgent
         super().__init__({
             "i": In(stream.Signature(shape)).array(n),
             "o": Out(stream.Signature(shape)),
             "grant": Out(range(n)),
+            **({"urgent": In(n)} if urgent else {}),
         })
 
     def elaborate(self, platform):
@@ -57,6 +66,9 @@ class Arbiter(wiring.Component):
 
         last = Signal(range(self.n))        # input of the grant that is held, or was taken last
         held = Signal()
+        asks = Cat(port.valid for port in self.i)
+        if self._urgent:
+            asks = self._urgent_first(m, asks)
         m.d.comb += self.grant.eq(last)
         with m.If(~held):
             with m.Switch(last):
@@ -65,7 +77,7 @@ class Arbiter(wiring.Component):
                         # Of several assignments the final one counts: the nearest input after k.
                         for distance in reversed(range(1, self.n)):
                             other = (k + distance) % self.n
-                            with m.If(self.i[other].valid):
+                            with m.If(asks[other]):
                                 m.d.comb += self.grant.eq(other)
 
         with m.Switch(self.grant):
@@ -80,3 +92,18 @@ class Arbiter(wiring.Component):
             m.d.sync += last.eq(self.grant)
         m.d.sync += held.eq(self.o.valid & ~self.o.ready)
         return m
+
+    def _urgent_first(self, m, asks):
+        """Choose the inputs that may be granted, of those that ask."""
+        hasty, patient = asks & self.urgent, asks & ~self.urgent
+        passed = Signal(range(MOST_URGENT + 1))     # urgent ones in a row while others waited
+        with m.If(self.o.valid & self.o.ready):
+            with m.If(~patient.any() | ~self.urgent.bit_select(self.grant, 1)):
+                m.d.sync += passed.eq(0)
+            with m.Else():
+                m.d.sync += passed.eq(passed + 1)
+        chosen = Signal(self.n)
+        m.d.comb += chosen.eq(hasty)
+        with m.If(~hasty.any() | (patient.any() & (passed == MOST_URGENT))):
+            m.d.comb += chosen.eq(patient)
+        return chosen

@@ -33,11 +33,11 @@ _KEPT = {name: sum(((1 << field.width) - 1) << field.lsb for field in RING_REGIS
 
 
 class _Failed(Exception):
-    """A descriptor ends: fault, and address of the access."""
+    """A descriptor ends: fault, and address of the access, and whether it was a write."""
 
-    def __init__(self, fault: RingFault, addr: int = 0):
+    def __init__(self, fault: RingFault, addr: int = 0, *, write: bool = False):
         super().__init__(fault.name)
-        self.fault, self.addr = fault, addr
+        self.fault, self.addr, self.write = fault, addr, write
 
 
 class Ring:
@@ -54,7 +54,8 @@ class Ring:
         Value of the register of that name.
     addr_bits : int
         Width of DMA addresses.
-    data_bytes, max_beats, reads_in_flight, depth, own_port, fill, strided, cyclic
+    data_bytes, max_beats, reads_in_flight, depth, own_port, fill, strided, cyclic, process_id,
+    urgent
         As :class:`rtl.params.RingParams` has them; what the capability registers say.
 
     Source
@@ -65,10 +66,12 @@ class Ring:
     def __init__(self, bus: DeviceBus, *, device_id: int = 0x11, addr_bits: int = 64,
                  data_bytes: int = 8, max_beats: int = 16, reads_in_flight: int = 16,
                  depth: int = 32, own_port: bool = False, fill: bool = False,
-                 strided: bool = False, cyclic: bool = False):
+                 strided: bool = False, cyclic: bool = False, process_id: bool = False,
+                 urgent: bool = False):
         self._bus, self._addresses = bus, 1 << addr_bits
         self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
-        self._has = {"fill": fill, "strided": strided, "cyclic": cyclic}
+        self._has = {"fill": fill, "strided": strided, "cyclic": cyclic,
+                     "process_id": process_id, "urgent": urgent}
         self._fixed = {
             "cap": RING_REGISTERS["cap"].pack({
                 "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
@@ -82,11 +85,13 @@ class Ring:
     def reset(self) -> None:
         """Back to the state after power-on, as ``cr.reset`` does."""
         self._kept = dict.fromkeys(_KEPT, 0)
-        self._control = {"run": 0, "pause": 0, "cyclic": 0, "irq_en": 0, "err_irq_en": 0}
+        self._control = {"run": 0, "pause": 0, "cyclic": 0, "urgent": 0, "irq_en": 0,
+                         "err_irq_en": 0}
+        self._process = 0
         self._threshold = self._left = 1
         self._untold = False
         self._irqs: set[str] = set()
-        self._fault, self._err_addr = RingFault.NONE, 0
+        self._fault, self._err_addr, self._err_write = RingFault.NONE, 0, False
         self._head = self._done_slot = self._count = self._done_bytes = 0
         self._halted = False
         self._rest = 0
@@ -120,9 +125,12 @@ class Ring:
                 return _SR.pack({
                     "idle": self._over, "paused": self._control["pause"],
                     "halted": self._halted, "fault": self._fault,
+                    "write": self._err_write,
                     **dict.fromkeys(self._irqs, 1)})
             case "head":
                 return self._head
+            case "process_id":
+                return self._process
             case "done":
                 return RING_REGISTERS["done"].pack(
                     {"slot": self._done_slot, "count": self._count % _SLOTS})
@@ -143,15 +151,17 @@ class Ring:
             case "cr" if _CR["reset"].get(value):
                 self.reset()
             case "cr":
-                cyclic = self._control["cyclic"]
-                if self._over:
-                    cyclic = _CR["cyclic"].get(value) & self._has["cyclic"]
-                self._control = {key: _CR[key].get(value) for key in self._control}
-                self._control["cyclic"] = cyclic
+                over, before = self._over, self._control
+                self._control = {key: _CR[key].get(value) for key in before}
+                for key in ("cyclic", "urgent"):
+                    self._control[key] = self._control[key] if over else before[key]
+                    self._control[key] &= self._has[key]
                 self._threshold = _CR["irq_threshold"].get(value) or self._threshold
                 self._left = self._threshold
             case "sr":
                 self._irqs -= {irq for irq in self._irqs if _SR[irq].get(value)}
+            case "process_id" if self._over and self._has["process_id"]:
+                self._process = value & 0x800F_FFFF
             case "head" if not self._control["run"]:
                 self._head = value % _SLOTS
         self._flush()
@@ -184,10 +194,11 @@ class Ring:
             self._complete(slot, failure)
         except BusError as error:
             ring = RingFault.RING_DEC if error.resp == "DECERR" else RingFault.RING_SLV
-            failure = failure or _Failed(ring)
+            failure = failure or _Failed(ring, write=True)
         self._count += 1
         if failure:
             self._halted, self._fault, self._err_addr = True, failure.fault, failure.addr
+            self._err_write = failure.write
             self._irqs.add("err_irq")
             return True
         self._done_slot = slot
@@ -230,7 +241,8 @@ class Ring:
     def _complete(self, slot: int, failure: _Failed | None) -> None:
         passes = self._count >> self._kept["size"]
         word = COMPLETION.pack(slot=slot, fault=failure.fault if failure else RingFault.NONE,
-                               phase=~passes & 1, bytes=self._done_bytes & _WORD)
+                               write=bool(failure and failure.write), phase=~passes & 1,
+                               bytes=self._done_bytes & _WORD)
         self._bus.write(self._place("completion_base", self._count, COMPLETION_BYTES),
                         word.to_bytes(COMPLETION_BYTES, "little"))
 
@@ -277,7 +289,7 @@ class Ring:
             return access(addr, what)
         except BusError as error:
             raise _Failed(RingFault.DATA_DEC if error.resp == "DECERR" else RingFault.DATA_SLV,
-                          self._bursts.word(addr)) from None
+                          self._bursts.word(addr), write=access == self._bus.write) from None
 
 
 def _signed(stride: int) -> int:

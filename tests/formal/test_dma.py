@@ -46,8 +46,6 @@ class SplitterSpec(wiring.Component):
             m.d.comb += [Assume(run.reach >= run.addr[:4]), Assume(end <= 1 << 12)]
 
         at, stop, open_ = Signal(13), Signal(13), Signal()
-        with m.If(dut.runs.valid & dut.runs.ready):
-            m.d.sync += [at.eq(run.addr), stop.eq(end), open_.eq(1)]
         after = Signal(13)
         m.d.comb += after.eq(Cat(burst.end, burst.addr[4:]) + 1)
         with m.If(dut.bursts.valid):
@@ -63,6 +61,8 @@ class SplitterSpec(wiring.Component):
                 m.d.sync += [at.eq(after), open_.eq(~burst.last)]
         with m.Else():
             m.d.comb += Assert(~open_, "the rest of a run is lost")
+        with m.If(dut.runs.valid & dut.runs.ready):     # also together with the last burst
+            m.d.sync += [at.eq(run.addr), stop.eq(end), open_.eq(1)]
         return m
 
 

@@ -154,6 +154,18 @@ def test_error_and_the_rest(kernel, chan):
     assert got[128:192] == bytes(64)
 
 
+def test_write_error(kernel, chan):
+    """It is told apart from one of a read."""
+    src, told = Buffer(kernel, chan, PATTERN), []
+    tx = dmaengine_prep_dma_memcpy(chan, type(src.dma)(chan.dev.dma_mask & -4096), src.dma, 64,
+                                   DMA_PREP_INTERRUPT)
+    tx.callback_result = lambda _, result: told.append(result)
+    dmaengine_submit(tx)
+    dma_async_issue_pending(chan)
+    kernel.machine.wait(100)
+    assert told == [DmaengineResult("write_failed", 64)]
+
+
 def test_pause_residue_resume(kernel, chan):
     src, dst = Buffer(kernel, chan, PATTERN), Buffer(kernel, chan)
     assert dmaengine_pause(chan) == 0

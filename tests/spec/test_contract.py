@@ -135,7 +135,7 @@ ring_word_0     src@47:0 size@63:48
 ring_word_1     dst@47:0 op@51:48 long@52 irq@53 strided@54
 ring_word_2     size@31:0 dst_high@47:32 rows@63:48
 ring_word_3     src_stride@31:0 dst_stride@63:32
-ring_completion slot@15:0 fault@18:16 phase@31 bytes@63:32
+ring_completion slot@15:0 fault@18:16 write@19 phase@31 bytes@63:32
 cdma_status     dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
 axi_dma_control length@25:0 eof@26 sof@27
 axi_dma_status  transferred@25:0 eof@26 sof@27 dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31

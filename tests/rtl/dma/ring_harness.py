@@ -21,7 +21,7 @@ SHAPES = {
     "own port": {"own_port": True, "reads_in_flight": 8},
     "odd": {"data_width": 128, "addr_width": 57, "reads_in_flight": 2, "max_beats": 256,
             "depth": 16, "own_port": True},
-    "all": {"fill": True, "strided": True, "cyclic": True},
+    "all": {"fill": True, "strided": True, "cyclic": True, "process_id": True, "urgent": True},
     "narrow, all": {"data_width": 32, "addr_width": 36, "reads_in_flight": 2, "max_beats": 4,
                     "depth": 8, "fill": True, "strided": True, "cyclic": True},
 }
@@ -122,26 +122,27 @@ def rig(bench, *, shape="default", timeout=30_000, **memory_args):
 class Driver:
     """What a driver does, in the testbench that owns ``ctx``."""
 
-    def __init__(self, ctx, dut, rings, *, log2=4):
+    def __init__(self, ctx, dut, rings, *, log2=4, window=0, base=RING):
         self.ctx, self.dut, self.rings, self.log2 = ctx, dut, rings, log2
+        self.window, self.base, self.done = window, base, base + DONE - RING
         self.bus = Manager(ctx, dut.regs)
         self.tail = self.seen = 0
         self.control = {"run": 1, "irq_en": 1, "err_irq_en": 1, "irq_threshold": 255}
 
     async def read(self, name, field=None):
         register = RING_REGISTERS[name]
-        word = await self.bus.readl(register.offset)
+        word = await self.bus.readl(self.window + register.offset)
         return word if field is None else register[field].get(word)
 
     async def write(self, name, **fields):
         register = RING_REGISTERS[name]
-        await self.bus.writel(register.pack(fields), register.offset)
+        await self.bus.writel(register.pack(fields), self.window + register.offset)
 
     async def setup(self, **control):
         self.control |= control
         await self.write("size", log2=self.log2)
-        await self.write("base", addr=RING >> 12)
-        await self.write("completion_base", addr=DONE >> 12)
+        await self.write("base", addr=self.base >> 12)
+        await self.write("completion_base", addr=self.done >> 12)
         await self.write("cr", **self.control)
 
     async def submit(self, todo):
@@ -149,7 +150,7 @@ class Driver:
         for item in todo:
             image = item.image()
             for k in range(item.slots):
-                place = RING + (self.tail + k) % (1 << self.log2) * 16
+                place = self.base + (self.tail + k) % (1 << self.log2) * 16
                 at = place - self.rings.base
                 self.rings.data[at:at + 16] = image[16 * k:16 * k + 16]
             self.tail = (self.tail + item.slots) % (1 << 16)
@@ -157,7 +158,7 @@ class Driver:
 
     async def completion(self):
         """Wait for the next completion: slot, fault, and bytes."""
-        place = DONE + self.seen % (1 << self.log2) * 8
+        place = self.done + self.seen % (1 << self.log2) * 8
         phase = ~(self.seen >> self.log2) & 1
         while True:
             word = int.from_bytes(self.rings.read(place, 8), "little")
@@ -177,7 +178,7 @@ class Driver:
         while await self.read("cr", "reset"):
             polls += 1
         self.tail = self.seen = 0
-        at = DONE - self.rings.base
+        at = self.done - self.rings.base
         self.rings.data[at:at + (8 << self.log2)] = bytes(8 << self.log2)
         return polls
 

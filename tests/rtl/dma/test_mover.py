@@ -79,7 +79,7 @@ def run(bench, shape, jobs, *, stall=0.0, latency=1, seed=0, fail=None):
                             seed=seed + 4)
         assert [end.fault for end in got[:whole]] == [Fault.NONE] * whole
         if fail is not None:
-            assert (got[-1].fault, got[-1].addr) == (Fault.DMA_SLV, fail)
+            assert (got[-1].fault, got[-1].addr, got[-1].write) == (Fault.DMA_SLV, fail, 1)
         await ctx.tick().repeat(3)
         assert not ctx.get(dut.busy)
 

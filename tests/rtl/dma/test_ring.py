@@ -88,6 +88,27 @@ def test_one_way_memory(bench, one_way):
         [Item(SOURCES, TARGETS + 0x1000, 4096, long=True)], one_way=one_way, latency=5)
 
 
+def test_identity(bench):
+    """Process and priority go with every access, of data and of rings."""
+    dut, this, data, rings = rig(bench, shape="all")
+
+    @this.testbench
+    async def software(ctx):
+        driver = Driver(ctx, dut, rings)
+        await driver.write("process_id", pid=0x54321, valid=1)
+        await driver.setup(urgent=1)
+        await driver.submit([Item(SOURCES, TARGETS, 100)])
+        await driver.completion()
+        await driver.idle()
+
+    this.run()
+    assert len(data.log) == 4
+    for *_, payload in data.log:
+        user = payload.user
+        assert (user.device_id, user.process_id, user.process_valid, payload.qos) == (
+            0x11, 0x54321, 1, 8)
+
+
 FAILURES = {
     "read": (lambda data, rings: data.fail(SOURCES + 256, SOURCES + 320, "r"),
              RingFault.DATA_SLV, SOURCES + 256),

@@ -34,7 +34,9 @@ def run(bench, shape, copies, *, stall=0.0, latency=1, seed=0, refused=None):
     last = next((k for k, fault in enumerate(faults) if fault is not Fault.NONE), len(copies))
     entries, reports = [], []
     for k, fault in enumerate(faults[:last + 1]):
-        entries.append((k % 8 * 8, 3 * k | fault.value << 16 | (~k >> 3 & 1) << 31 | BYTES << 32))
+        of_write = fault is not Fault.NONE and copies[k][0] is Fault.NONE
+        entries.append((k % 8 * 8, 3 * k | (fault.value | of_write << 3) << 16 |
+                        (~k >> 3 & 1) << 31 | BYTES << 32))
         if refused is not None and k == refused:
             reports.append((3 * k, fault if fault is not Fault.NONE else Fault.SG_SLV))
             break
@@ -54,7 +56,7 @@ def run(bench, shape, copies, *, stall=0.0, latency=1, seed=0, refused=None):
             if planned is not Fault.NONE:
                 return
             if end is not Fault.NONE:
-                ctx.set(dut.finished.payload, {"fault": end, "addr": 0xE000})
+                ctx.set(dut.finished.payload, {"fault": end, "addr": 0xE000, "write": 1})
                 ctx.set(dut.finished.valid, 1)
                 return
             await send(ctx, dut.finished, [{"fault": end}], stall=stall, seed=seed)

@@ -60,7 +60,7 @@ def test_capabilities(play, shape):
         params = RingParams(**SHAPES[shape])
         cap = {"version": 1, "data_bytes_log2": (params.data_width // 8).bit_length() - 1,
                **{name: int(getattr(params, name)) for name in (
-                   "own_port", "fill", "strided", "cyclic")},
+                   "own_port", "fill", "strided", "cyclic", "process_id", "urgent")},
                "reads_in_flight": params.reads_in_flight,
                "max_beats_log2": params.max_beats.bit_length() - 1}
         assert await cpu.read("cap") == {name: value for name, value in cap.items() if value}
@@ -142,10 +142,11 @@ def test_progress(play):
 def test_error_and_reset(play, fault):
     async def test(ctx, dut, cpu):
         await cpu.write("cr", run=1, err_irq_en=1)
-        await cpu.pulse(faulty=1, fault=fault, address=0x1234_5678_9ABC)
+        await cpu.pulse(faulty=1, fault=fault, address=0x1234_5678_9ABC, write=1)
         await ctx.tick().repeat(2)
         assert ctx.get(dut.irq) and ctx.get(dut.stop)
-        assert await cpu.read("sr") == {"idle": 1, "halted": 1, "err_irq": 1, "fault": fault.value}
+        assert await cpu.read("sr") == {"idle": 1, "halted": 1, "err_irq": 1, "fault": fault.value,
+                                        "write": 1}
         assert await cpu.read("done") == {"count": 1}
         assert await cpu.read("err_addr") == {"addr": 0x5678_9ABC}
         assert await cpu.read("err_addr_msb") == {"addr": 0x1234}
@@ -166,14 +167,25 @@ def test_error_and_reset(play, fault):
 
 
 @pytest.mark.parametrize("shape, there", [("default", False), ("all", True)])
-def test_cyclic(play, shape, there):
-    """The bit is kept where there is something behind it."""
+def test_writable_while_idle(play, shape, there):
+    """Bits are kept where there is something behind them, and while idle; reset clears them."""
     async def test(ctx, dut, cpu):
-        await cpu.write("cr", cyclic=1)
-        assert ctx.get(dut.cyclic) == there == ("cyclic" in await cpu.read("cr"))
+        names = ("cyclic", "urgent", "process_id", "process_valid")
+        for busy, kept in ((1, False), (0, there), (1, there)):
+            ctx.set(dut.busy, busy)
+            await ctx.tick()
+            value = not kept or not busy
+            await cpu.write("cr", cyclic=value, urgent=value)
+            await cpu.write("process_id", pid=0xABCDE * value, valid=value)
+            assert [ctx.get(getattr(dut, name)) for name in names] == [
+                kept * value for value in (1, 1, 0xABCDE, 1)]
+            control = await cpu.read("cr")
+            assert ("cyclic" in control) == ("urgent" in control) == kept
+            assert await cpu.read("process_id") == ({"pid": 0xABCDE, "valid": 1} if kept else {})
+        ctx.set(dut.busy, 0)
         await cpu.write("cr", reset=1)
         await ctx.tick().repeat(3)
-        assert not ctx.get(dut.cyclic)
+        assert not any(ctx.get(getattr(dut, name)) for name in names)
 
     play(test, shape)
 

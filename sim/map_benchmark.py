@@ -44,8 +44,12 @@ class Benchmark:
     ----------
     threads : int, 1 to 1024
         Threads that take turns; each has a buffer.
+    time : int, 1 to 300
+        How long, in thousands of cycles; in the kernel, seconds. A turn that has begun is ended.
     loops : int, 1 to 100000
-        Maps of each thread. (The kernel's runs for seconds.)
+        Maps of each thread, at most.
+    node : int, -1 or 0
+        Memory node of the buffers; -1 is any, and there is one.
     bits : int, 20 to 64
         Width of the mask.
     direction : int
@@ -54,23 +58,27 @@ class Benchmark:
         Cycles between map and unmap.
     granule : int, 1 to 1024
         Pages of a buffer.
-    sg : bool
-        Map a list of single pages.
+    mode : int
+        0 a single range, 1 a list of single pages.
     """
 
     threads: int = 1
+    time: int = 20
     loops: int = 100
+    node: int = -1
     bits: int = 32
     direction: int = 0
     delay: int = 0
     granule: int = 1
-    sg: bool = False
+    mode: int = 0
 
     @property
     def valid(self) -> bool:
         """Whether all parameters are in range."""
-        limits = {"threads": (1, 1024), "loops": (1, 100_000), "bits": (20, 64),
-                  "direction": (0, 2), "delay": (0, 10_000_000), "granule": (1, 1024)}
+        limits = {"threads": (1, 1024), "time": (1, 300), "loops": (1, 100_000),
+                  "node": (-1, 0), "bits": (20, 64), "direction": (0, 2),
+                  "delay": (0, 10_000_000), "granule": (1, 1024),
+                  "mode": (0, 1)}
         return all(low <= getattr(self, name) <= high for name, (low, high) in limits.items())
 
 
@@ -99,9 +107,11 @@ def benchmark(kernel: Kernel, job: Benchmark) -> Result | int:
     if dma_set_mask(dev, DMA_BIT_MASK(job.bits)):
         return -EINVAL
     pages = [alloc_pages(GFP_KERNEL, order) for _ in range(job.threads)]
-    maps, unmaps = [], []
+    maps, unmaps, end = [], [], kernel.machine.cycles + job.time * 1000
     try:
         for _ in range(job.loops):
+            if maps and kernel.machine.cycles >= end:
+                break
             for page in pages:
                 if page is None or not _turn(kernel, page_address(page), size, direction, job,
                                              maps, unmaps):
@@ -124,7 +134,7 @@ def _turn(kernel: Kernel, buf: int, size: int, direction: Dir, job: Benchmark, m
     for index, sg in enumerate(sgl):
         sg_set_buf(sg, buf + index * PAGE_SIZE, PAGE_SIZE)
     start = machine.cycles
-    if job.sg:
+    if job.mode:
         ok = dma_map_sg(dev, sgl, len(sgl), direction) > 0
     else:
         dma = dma_map_single(dev, buf, size, direction)
@@ -134,7 +144,7 @@ def _turn(kernel: Kernel, buf: int, size: int, direction: Dir, job: Benchmark, m
     maps.append(machine.cycles - start)
     machine.wait(job.delay)
     start = machine.cycles
-    if job.sg:
+    if job.mode:
         dma_unmap_sg(dev, sgl, len(sgl), direction)
     else:
         dma_unmap_single(dev, dma, size, direction)

@@ -10,6 +10,8 @@ from ..core.current import current_kernel
 __all__ = ["ioremap", "memcpy_fromio", "memcpy_toio", "memset_io", "readb", "readl", "readq",
            "writeb", "writel", "writeq"]
 
+_SUFFIX = {1: "b", 4: "l", 8: "q"}      # of the accessors' names
+
 
 def ioremap(phys: PhysAddr) -> VirtAddr:
     """Address by which the accessors reach ``phys``."""
@@ -51,6 +53,7 @@ def _reader(size: int):
             return (machine.readl if size == 4 else machine.readq)(_phys(addr))
         return int.from_bytes(memcpy_fromio(addr, size), "little")
 
+    read.__name__ = f"read{_SUFFIX[size]}"
     return read
 
 
@@ -64,6 +67,7 @@ def _writer(size: int):
         else:
             memcpy_toio(addr, value.to_bytes(size, "little"))
 
+    write.__name__ = f"write{_SUFFIX[size]}"
     return write
 
 

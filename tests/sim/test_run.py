@@ -46,7 +46,7 @@ def test_a_file_without_main(capsys, tmp_path):
 def test_map_benchmark(capsys):
     main(["map-benchmark", "--machine", "golden", "-l", "3", "-g", "4", "-m", "1", "-t", "2"])
     text = capsys.readouterr().out
-    assert "threads:2 loops:3 dir:DMA_BIDIRECTIONAL granule:4 mode:sg" in text
+    assert "mode:SG threads:2 kilocycles:20 node:-1 dir:BIDIRECTIONAL granule:4" in text
     assert "average unmap latency(cycles):" in text
     status, text = command(capsys, "map-benchmark", "--machine", "golden", "-b", "19")
     assert status == 2 and "parameters in range" in text
@@ -54,10 +54,18 @@ def test_map_benchmark(capsys):
 
 @pytest.mark.parametrize("name, value", [
     ("threads", 0), ("threads", 1025), ("loops", 0), ("bits", 19), ("bits", 65), ("direction", 3),
-    ("delay", -1), ("granule", 1025)])
+    ("delay", -1), ("granule", 1025), ("time", 0), ("time", 301), ("node", -2), ("node", 1),
+    ("mode", 2)])
 def test_parameters_of_the_benchmark(name, value):
     with boot(GoldenMachine(Platform())) as kernel:
         assert benchmark(kernel, Benchmark(**{name: value})) == -EINVAL
+
+
+def test_the_benchmark_ends_in_time():
+    with boot(GoldenMachine(Platform())) as kernel:
+        start = kernel.machine.cycles
+        assert benchmark(kernel, Benchmark(time=1, delay=400)).map_average > 0
+        assert 1000 <= kernel.machine.cycles - start < 1600
 
 
 def test_what_more_pages_cost():

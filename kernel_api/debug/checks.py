@@ -4,7 +4,6 @@
 ``"collect"`` only keeps them in ``kernel.reports``.
 """
 
-import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from ..device.device import Device
 
 __all__ = ["CheckError", "Report", "Reporter"]
 
-_HERE = Path(__file__).parents[1]
+#: Modules on which programs stand: this package, machines, and models of devices.
+_BELOW = ("kernel_api.", "contextlib", "sim.machine", "sim.golden.", "sim.store_buffer",
+          "sim.device")
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,8 @@ class Reporter:
 
 
 def caller() -> str:
-    """File and line of the innermost code that is not the kernel's."""
+    """File and line of the innermost code that is neither the kernel's nor the machine's."""
     frame = sys._getframe(1)
-    while frame and (frame.f_code.co_filename == contextlib.__file__
-                     or _HERE in Path(frame.f_code.co_filename).parents):
+    while frame and frame.f_globals.get("__name__", "").startswith(_BELOW):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame else ""

@@ -338,8 +338,15 @@ class TestRtl(OnRtl.TestCase):
         OnRtl.machines.close()
 
 
+class OnMoreRtl(OnRtl):
+    """Also on a coherent one."""
+
+    cells = *OnRtl.cells, Cell("strict", "coherent", "rtl"), Cell("deferred", "128", "rtl")
+
+
 @pytest.mark.deep
-class TestDeepRtl(TestRtl):
+class TestDeepRtl(OnMoreRtl.TestCase):
     """Many programs on the RTL."""
 
     settings = settings(max_examples=40, stateful_step_count=30, **SETTINGS)
+    setUpClass, tearDownClass = TestRtl.setUpClass, TestRtl.tearDownClass

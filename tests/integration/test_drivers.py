@@ -11,11 +11,13 @@ import pytest
 from kernel_api import *
 from rtl.spec.platform import MEMORY_BASE
 from sim.devices.pcap import make_packets, write_pcap
-from sim.matrix import Cell, cells, run_cell
+from sim.matrix import ENGINES, Cell, cells, run_cell
 
 FOLDER = Path(__file__).parents[2] / "examples/drivers"
-#: All paths on the model, with the shortest and the longest line; on the RTL with the usual one.
-CELLS = [*cells(caches=("coherent", "16", "128")), *cells(caches=("64",), engines=("rtl",))]
+#: All paths on the model, with the shortest and the longest line; on the RTL with the usual one,
+#: and a coherent one.
+CELLS = [*cells(caches=("coherent", "16", "128")), *cells(caches=("64",), engines=("rtl",)),
+         Cell("strict", "coherent", "rtl")]
 
 
 def load(name):
@@ -23,10 +25,10 @@ def load(name):
     return runpy.run_path(str(FOLDER / f"{name}.py"))
 
 
-def everywhere(main, machines, *arguments):
+def everywhere(main, machines, *arguments, where=CELLS):
     """Image of a program; equal in all cells, and nothing was reported in any."""
     images = []
-    for cell in CELLS:
+    for cell in where:
         outcome = run_cell(lambda kernel: main(kernel, *arguments), cell, machines=machines)
         assert not outcome.reports, f"{cell}: {outcome.reports[0]}"
         images.append(outcome.image)
@@ -193,3 +195,10 @@ def check_sound(image, program):
 def test_r09_r17_sound(machines):
     program = load("sound")
     check_sound(everywhere(program["main"], machines), program)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", ["howto_receive", "network", "block", "sound"])
+def test_drivers_in_all_cells(machines, name):
+    """The whole matrix, model and RTL."""
+    assert everywhere(load(name)["main"], machines, where=cells(engines=ENGINES))

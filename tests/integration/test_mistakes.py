@@ -159,9 +159,15 @@ def test_wrong_and_reported_on_rtl(machines, number):
     on_rtl(number, Cell("direct" if number == 15 else "strict", "64", "rtl"), machines)
 
 
+@pytest.mark.parametrize("number", [3, 6, 8, 17, 22])
+def test_what_a_coherent_rtl_hides(machines, number):
+    """Devices see the cache: only what has nothing to do with it goes wrong, as on the model."""
+    on_rtl(number, Cell("strict", "coherent", "rtl"), machines)
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("number", range(1, 25))
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("cache", ["16", "64"])
+@pytest.mark.parametrize("cache", ["coherent", "16", "64"])
 def test_wrong_and_reported_on_every_rtl(machines, number, path, cache):
     on_rtl(number, Cell(path, cache, "rtl"), machines)

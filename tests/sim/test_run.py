@@ -39,7 +39,7 @@ def test_a_wrong_program_says_what_is_missing(capsys):
 def test_a_report_names_the_line_of_the_program(capsys):
     """Also if a model of a device, or the machine, was at work when it was noticed."""
     _, text = command(capsys, "run", MISTAKES / "m22_skip_sync_wrong.py")
-    assert "(m22_skip_sync_wrong.py:19, strict/64/golden)" in text
+    assert "(m22_skip_sync_wrong.py:20, strict/64/golden)" in text
 
 
 def test_a_file_without_main(capsys, tmp_path):

@@ -198,7 +198,7 @@ class _Compiler:
 
 
 def compile_kernel(constants):
-    """Compile the functions of `runtime`, and of its parts for waveforms and divisions.
+    """Compile the functions of `runtime` and its parts.
 
     Parameters
     ----------
@@ -209,8 +209,8 @@ def compile_kernel(constants):
     -------
     list of Function
     """
-    trees = [tree for name in ("runtime.py", "runtime_vcd.py", "runtime_divide.py")
-             for tree in ast.parse(Path(__file__).with_name(name).read_text()).body
+    trees = [tree for path in sorted(Path(__file__).parent.glob("runtime*.py"))
+             for tree in ast.parse(path.read_text()).body
              if isinstance(tree, ast.FunctionDef)]
     signatures = {tree.name: any(isinstance(node, ast.Return) and node.value is not None
                                  for node in ast.walk(tree)) for tree in trees}

@@ -1,4 +1,4 @@
-"""Waveform half of `runtime`: finds the variables that changed, and writes their lines.
+"""Waveforms: `runtime` finds the variables that changed here, and writes their lines.
 
 A variable is 12 words: ``number of the last look, kind, width, pieces, address of the pieces,
 words, address of its values (last, new, constant part), identifier, its length, strings, first

@@ -13,7 +13,7 @@ from .programs import Beyond, compile_program, structure
 
 __all__ = ["Tick", "Ticks", "Wait"]
 
-_ARMED, _COUNT, _HIT, _HELD, _BEFORE = 0, 5, 9, 10, 11     # words of a watch, see runtime.py
+_ARMED, _COUNT, _HIT, _HELD, _BEFORE = 0, 5, 9, 10, 11     # in runtime_watches.py
 _HIT_COUNT = int(Control.HITS)
 _REPEATED, _MISSED = 3, 2
 _LOOKUPS = 4096

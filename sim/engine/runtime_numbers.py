@@ -1,6 +1,35 @@
-"""Division half of `runtime`: numbers of any width, bit by bit."""
+"""Arithmetic for which there is no instruction."""
 
 from .names import *
+
+
+def mulhi(a, b):
+    """Return the upper word of a product."""
+    al = a & 0xffffffff
+    ah = a >> 32
+    bl = b & 0xffffffff
+    bh = b >> 32
+    middle = ah * bl + (al * bl >> 32)
+    other = al * bh + (middle & 0xffffffff)
+    return ah * bh + (middle >> 32) + (other >> 32)
+
+
+def floor_divide(a, b):
+    """Divide two's complement numbers, rounding down; ``b`` is not zero."""
+    x = a
+    y = b
+    if slt(a, 0):
+        x = -a
+    if slt(b, 0):
+        y = -b
+    if slt(a ^ b, 0):
+        return -((x + y - 1) // y)
+    return x // y
+
+
+def floor_modulo(a, b):
+    """Return the rest of `floor_divide`, with the sign of ``b``."""
+    return a - b * floor_divide(a, b)
 
 
 def push(at, word):

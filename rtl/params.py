@@ -47,6 +47,8 @@ class IommuParams:
         Interrupts: 0 by message, 1 by wire, 2 by either.
     dbg : bool
         Translation-request registers. Then ``id_width`` is at most 15.
+    burst_check : bool
+        Refuse bursts that leave their 4 KiB, which AXI4 forbids, with an access fault.
     poison : bool
         The port for own accesses tells corrupt data from errors of the bus, and so do causes.
     nl, s : bool
@@ -83,6 +85,7 @@ class IommuParams:
     vectors: int = 4
     igs: int = 1
     dbg: bool = False
+    burst_check: bool = False
     poison: bool = False
     nl: bool = False
     s: bool = False
@@ -113,6 +116,7 @@ class IommuParams:
         one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
         one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))
         flag("Prefetch", self.prefetch)
+        flag("Burst check", self.burst_check)
         flag("Poison", self.poison)
         one_of("Interrupt kinds", self.igs, (0, 1, 2))
         within("Event counters", self.counters, 1, 31)

@@ -10,8 +10,10 @@ from rtl.spec.faults import Cause
 from rtl.spec.page_table import DdtpMode
 from rtl.stream.skid import Skid
 
+from .burst_check import leaves_page
 from .context_cache import ContextLookupSignature
 from .directory_walker import directory_signature, too_wide
+from .permissions import access_fault
 from .records import (
     Kind,
     access_layout,
@@ -110,7 +112,10 @@ class ContextStage(wiring.Component):
         with m.FSM(name="context"):
             with m.State("LOOKUP"):
                 m.d.comb += [known.eq(1), o.context.eq(lookup.context)]
-                with m.If(self.mode == DdtpMode.OFF):
+                leaves = leaves_page(access) if self._params.burst_check else Const(0)
+                with m.If(leaves):
+                    m.d.comb += [o.cause.eq(access_fault(o.wants.kind)), o.context.dtf.eq(0)]
+                with m.Elif(self.mode == DdtpMode.OFF):
                     m.d.comb += o.cause.eq(Cause.ALL_INBOUND_DISALLOWED)
                 with m.Elif(self.mode == DdtpMode.BARE):
                     m.d.comb += [o.bypass.eq(1), o.context.dtf.eq(0)]

@@ -32,6 +32,16 @@ def test_nothing_is_read_or_changed(build):
     assert counts["rounds"] >= 80 and counts["refused"] > 3000 and counts["passed"] > 300
 
 
+def test_bursts_that_leave_their_page_are_refused():
+    """AXI4 forbids them; a build that looks does not rely on it."""
+    async def scene(software):
+        for _ in range(30):
+            await software.change()
+
+    counts = besiege(IommuParams(burst_check=True), scene, illegal=True)
+    assert counts["passed"] > 200
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("seed", range(2, 5))

@@ -102,6 +102,7 @@ class S2mm(wiring.Component):
             writer.done.eq(realigner.done),
             writer.stop.eq(control.stop),
             stream_in.freed.eq(realigner.rows.valid & realigner.rows.ready),
+            stream_in.failed.eq(writer.failed),
             stream_in.stop.eq(control.stop),
             control.acked.eq(writer.acked),
             control.acked_span.eq(writer.acked_span),

@@ -24,7 +24,9 @@ class StreamIn(wiring.Component):
     announced as a run of writes when its last byte has been passed on. All beats of a packet must
     be full but the last, whose bytes begin in the first lane; ``keep`` is looked at there only. A
     single transfer that is full before its packet ends is a fault, as is a buffer that runs past
-    the highest address. After a buffer with a fault nothing happens until reset.
+    the highest address. After a buffer with a fault nothing happens until reset. When writes have
+    ``failed``, the buffer that is being filled ends with what it has, however much that is: the
+    stream may never bring more, and the error must be told.
 
     Throughput is one beat a cycle, from buffer to buffer too; a buffer that ends within a beat
     costs two cycles more. There is room for what is passed on before a beat is taken.
@@ -52,6 +54,8 @@ class StreamIn(wiring.Component):
         Bytes to write; the tag says that they are the buffer's last.
     entries : ``Out(stream.Signature(EntryLayout(...)))``
         Every buffer that has ended, in order.
+    failed : ``In(1)``
+        A write failed.
     stop : ``In(1)``
         Take no beats.
     pending : ``Out(1)``
@@ -71,6 +75,7 @@ class StreamIn(wiring.Component):
                 page_bytes=page_bytes, tag=1))),
             "entries": Out(stream.Signature(EntryLayout(ListLabel(
                 params.addr_width, noted=True)))),
+            "failed":  In(1),
             "stop":    In(1),
             "pending": Out(1),
         })
@@ -120,7 +125,7 @@ class StreamIn(wiring.Component):
         fresh, sof = Signal(init=1), Signal()       # the next byte begins a packet; so did this
 
         free = Signal(range(self._rows + 1), init=self._rows)
-        step, over = Signal(), Signal()
+        step, over, give_up = Signal(), Signal(), Signal()
         full = final & (limit <= end)
         rest = full & (limit != end)                # bytes of the beat for the next buffer
         last = Mux(full, limit, end)
@@ -128,11 +133,12 @@ class StreamIn(wiring.Component):
         spills = (last + rotate)[lanes]
         priming = primes & ~begun
         m.d.comb += [
-            step.eq(active & there & (free > 2) & waiting.i.ready & ~self.stop &
+            step.eq(active & there & (free > 2) & waiting.i.ready & ~self.stop & ~self.failed &
                     (~self.entries.valid | self.entries.ready)),
+            give_up.eq(active & self.failed & ~self.entries.valid),
             over.eq(step & (full | ends)),
             used.eq(step & ~rest),
-            load.eq(waits & ~wrong & ~halted & (~active | over & ~rest)),
+            load.eq(waits & ~wrong & ~halted & ~self.failed & (~active | over & ~rest)),
             refuse.eq(waits & wrong & ~halted & ~active & ~self.entries.valid),
             self.pending.eq(active | waits),
             self.beats.valid.eq(step),
@@ -172,7 +178,7 @@ class StreamIn(wiring.Component):
                 m.d.sync += start.eq(Cat(C(0, page_bits), start[page_bits:] + 1))
             with m.If(~begun):
                 m.d.sync += sof.eq(fresh)
-        with m.If(over):
+        with m.If(over | give_up):
             m.d.sync += active.eq(0)
         with m.If(load):
             # A buffer that follows at once begins with a new beat.
@@ -200,6 +206,15 @@ class StreamIn(wiring.Component):
                 entry.label.sg.eq(sg),
                 entry.label.counts.eq(counts | ends),
                 entry.fault.eq(Mux(~sg & ~ends, Fault.DMA_INT, Fault.NONE)),
+            ]
+        with m.Elif(give_up):
+            m.d.sync += [
+                self.entries.valid.eq(1),
+                bytes_end.eq(~0), beats.eq(taken - 1), before.eq(Mux(begun, begin, 0)),
+                marks.eq(Cat(0, begun & sof)),
+                entry.label.desc.eq(desc),
+                entry.label.sg.eq(sg),
+                entry.fault.eq(Fault.NONE),
             ]
         with m.Elif(refuse):
             m.d.sync += [

@@ -1,3 +1,4 @@
 """Channels of DMA engines, and the test that runs on them."""
 
 from .engine import *
+from .slave import *

@@ -121,6 +121,10 @@ class DmaChan(Protocol):
                          flags: int) -> DmaAsyncTxDescriptor | None:
         """Make a descriptor of frames of chunks; None if the channel cannot do that."""
 
+    def prep_slave_sg(self, buffers: list[tuple[DmaAddr, int]], direction: Dir,
+                      flags: int) -> DmaAsyncTxDescriptor | None:
+        """Make a descriptor of buffers to or from a device; None if the channel cannot do that."""
+
     def prep_cyclic(self, buf: DmaAddr, size: int, period: int, direction: Dir,
                     flags: int) -> DmaAsyncTxDescriptor | None:
         """Make a descriptor that goes round without end; None if the channel cannot do that."""

@@ -5,7 +5,7 @@ Sequence"; Linux ``drivers/dma/xilinx/xilinx_dma.c`` (order of the steps).
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.descriptor import CDMA_ALIGN
@@ -57,10 +57,12 @@ class Job:
         Index of the transfer whose descriptor failed.
     err_addr : int
         DMA address of the burst that failed.
+    ended : callable or None
+        Called with the job when it has ended.
     """
 
-    def __init__(self, transfers: list[Transfer]):
-        self.transfers, self.done = transfers, 0
+    def __init__(self, transfers: list[Transfer], ended: "Callable[[Job], None] | None" = None):
+        self.transfers, self.done, self.ended = transfers, 0, ended
         self.completion = Completion()
         self.status: int | None = None
         self.errors: tuple[str, ...] = ()
@@ -96,6 +98,7 @@ class Cdma:
         self._ring_dma: DmaAddr | None = None
         self._jobs: deque[Job] = deque()
         self._batch = 0                         # descriptors under way
+        self._before = 0                        # `done_bytes` when they were started
 
     # Probing
 
@@ -147,13 +150,16 @@ class Cdma:
 
     # Jobs
 
-    def submit(self, transfers: Iterable[tuple[DmaAddr, DmaAddr, int]]) -> Job:
+    def submit(self, transfers: Iterable[tuple[DmaAddr, DmaAddr, int]],
+               ended: Callable[[Job], None] | None = None) -> Job:
         """Queue a job and return at once.
 
         Parameters
         ----------
         transfers : iterable of (DmaAddr, DmaAddr, int)
             Source, destination and bytes; mapped for :attr:`dev`.
+        ended : callable or None
+            Called with the job when it has ended.
 
         Raises
         ------
@@ -162,7 +168,7 @@ class Cdma:
         ValueError
             If there is no transfer, or one has no bytes.
         """
-        job = Job(list(limit_transfers(transfers)))
+        job = Job(list(limit_transfers(transfers)), ended)
         if not job.transfers:
             raise ValueError("Job must have at least one transfer")
         self._jobs.append(job)
@@ -185,6 +191,22 @@ class Cdma:
             while self._jobs:
                 self._end(-ETIMEDOUT)
         return job.status
+
+    def moved(self, job: Job) -> int:
+        """Bytes of a job that are in memory, exact to the burst."""
+        moved = sum(size for _, _, size in job.transfers[:job.done])
+        if self._jobs and self._jobs[0] is job:
+            moved += (self.regs.done_bytes.read() - self._before) % (1 << 32)
+        return moved
+
+    def cancel(self, jobs: Iterable[Job]) -> int:
+        """Drop jobs, whose end nobody is told; what is under way of others begins again."""
+        dropped = {id(job) for job in jobs}
+        rc = self._reset()
+        self._jobs = deque(job for job in self._jobs if id(job) not in dropped)
+        if self._jobs:
+            self._start_batch()
+        return rc
 
     def copy(self, transfers: Iterable[tuple[DmaAddr, DmaAddr, int]],
              timeout: int = COPY_CYCLES) -> int:
@@ -210,6 +232,7 @@ class Cdma:
         batch = job.transfers[job.done:job.done + self._batch_size]
         self._batch = len(batch)
         self._kernel.cpu.store(self._ring, chain_bytes(batch, self._ring_dma))
+        self._before = self.regs.done_bytes.read()
         self._kernel.cpu.wmb()                  # descriptors before the doorbell
         self.regs.cr.write(sg_mode=1, ioc_irq_en=1, err_irq_en=1, irq_threshold=len(batch))
         self.regs.curdesc.write(addr=self._ring_dma // CDMA_ALIGN)
@@ -219,6 +242,8 @@ class Cdma:
         job = self._jobs.popleft()
         job.status = status
         complete(job.completion)
+        if job.ended is not None:
+            job.ended(job)
 
     def _interrupt(self, irq: int, dev_id: object) -> IrqReturn:
         status = self.regs.sr.fields()

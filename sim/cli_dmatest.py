@@ -20,6 +20,8 @@ MOST_CHANNELS = 7
 @simulator_options
 @click.option("--latency", type=click.IntRange(min=1), default=1, show_default=True, metavar="L",
               help="Cycles of the memory before its first beat; RTL only.")
+@click.option("--device", type=click.Choice(["ring", "cdma"]), default="ring", show_default=True,
+              help="Channels of the native ring, or that of the CDMA list, which only copies.")
 @click.option("--dmatest", "dmatest", type=click.IntRange(0, 1), default=0, show_default=True,
               metavar="0|1", help="0 for memcpy, 1 for memset.")
 @click.option("--max-channels", type=click.IntRange(1, MOST_CHANNELS), default=1,
@@ -41,8 +43,8 @@ MOST_CHANNELS = 7
 @click.option("--polled", is_flag=True, help="Ask for the status instead of being called back.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N",
               help="For lengths and offsets.")
-def dmatest(kind: str, engine: str, latency: int, **params: int) -> None:
-    """Test the channels of the native ring as the kernel's [b]dmatest[/b] does.
+def dmatest(kind: str, engine: str, latency: int, device: str, **params: int) -> None:
+    """Test the channels of the DMA engines as the kernel's [b]dmatest[/b] does.
 
     Copies or sets random pieces of patterned buffers through [b]dmaengine[/b] and looks at every
     byte before, in and behind them. Ends with a summary line for each thread.
@@ -52,12 +54,13 @@ def dmatest(kind: str, engine: str, latency: int, **params: int) -> None:
     from kernel_api import boot
     from kernel_api.dmaengine.dmatest import DmatestParams
     from kernel_api.dmaengine.dmatest import dmatest as test
+    from kernel_api.drivers.cdma_chan import CdmaChan
     from kernel_api.drivers.ring import RingChan
 
     from .golden.machine import GoldenMachine
     from .machine import RtlMachine
 
-    platform = Platform(channels=params["max_channels"])
+    platform = Platform(channels=params["max_channels"] if device == "ring" else 0)
     try:
         chosen = DmatestParams(**params)
         machine = (GoldenMachine(platform) if kind == "golden" else
@@ -67,7 +70,8 @@ def dmatest(kind: str, engine: str, latency: int, **params: int) -> None:
     with machine, boot(machine) as kernel:
         if kind == "rtl":
             machine.set_memory("latency", cycles=latency)
-        channels = [RingChan(kernel, k) for k in range(platform.channels)]
+        channels = ([CdmaChan(kernel.cdma)] if device == "cdma" else
+                    [RingChan(kernel, k) for k in range(platform.channels)])
         failures = sum(chan.probe() != 0 for chan in channels)
         if not failures:
             failures = test(kernel, channels, chosen, click.echo)

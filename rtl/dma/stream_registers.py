@@ -94,7 +94,7 @@ class StreamRegisters(wiring.Component):
         cr, sr, length = fields.cr, fields.sr, fields.length
         addr, addr_msb = ((fields.sa, fields.sa_msb) if hasattr(fields, "sa") else
                           (fields.da, fields.da_msb))
-        failed, ready, listed = Signal(), Signal(), Signal()
+        failed, quiet, listed = Signal(), Signal(), Signal()
         cleared = port.clear & cr.reset
         place, idle = Signal(2), Signal()
 
@@ -104,8 +104,11 @@ class StreamRegisters(wiring.Component):
         m.d.sync += [
             port.stop.eq(failed | cr.reset | ~cr.run),
             port.place.eq(place),
-            ready.eq(idle),
+            quiet.eq(~port.busy & ~port.pending),
         ]
+        # A start may follow RUN in the next write: it must not depend on what lags behind that.
+        runs = cr.run & ~failed & ~cr.reset
+        ready = runs & quiet
         with m.If(reset):
             m.d.sync += cr.reset.eq(1)
         with m.Elif(cleared):
@@ -129,7 +132,7 @@ class StreamRegisters(wiring.Component):
         local = SimpleNamespace(**{name: getattr(port, name) for name in (
             "desc", "tail", "word", "cyclic", "mark", "doorbell", "start")}, place=place)
         pointers(starts, fields, local, movable=sr.halted & ~failed,
-                 listens=cr.run & ~port.stop, ready=ready)
+                 listens=runs, ready=ready)
         with starts.If(port.start | port.simple):
             starts.d.sync += listed.eq(port.start)
         with starts.If(port.simple):

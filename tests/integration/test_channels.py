@@ -65,6 +65,9 @@ def test_command(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" failures ")[0] for line in lines] == [
         f"dmatest: dma{k}chan0-copy0: summary 3 tests, 0" for k in range(2)]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["dmatest", "--machine", "golden", "--iterations", "2", "--device", "cdma"])
+    assert "cdma0chan0-copy0: summary 2 tests, 0 failures" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["dmatest", "--transfer-size", "20000"])
     assert "Buffers of 16384 bytes must hold transfers of 20000 bytes" in capsys.readouterr().err

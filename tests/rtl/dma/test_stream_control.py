@@ -58,7 +58,8 @@ def test_cyclic(bench, shape):
 
     @this.testbench
     async def device(ctx):
-        assert await sink(ctx, dut.mm2s, 10, stall=0.3) == (data * 4)[:10]
+        assert await sink(ctx, dut.mm2s, 8, stall=0.3) == (data * 3)[:8]
+        ctx.set(dut.mm2s.t.ready, 1)
 
     @this.testbench
     async def software(ctx):

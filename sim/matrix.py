@@ -1,7 +1,8 @@
 """One driver program in every kind of machine: ``dmapath run``.
 
 A program is a Python file with a function ``main(kernel)``; what it returns is its *image*: the
-bytes that CPU and device ended up with. A right program has the same image in every cell.
+bytes that CPU and device ended up with. A right program has the same image in every cell. If it has
+a ``PLATFORM``, that is what the machine must have: parameters of the platform.
 """
 
 import dataclasses
@@ -111,18 +112,18 @@ def cells(paths: Iterable[str] = PATHS, caches: Iterable[str] = CACHES,
     return (Cell(path, cache, engine) for engine in engines for path in paths for cache in caches)
 
 
-def load_program(path: Path) -> Callable:
-    """Find function ``main`` of a program.
+def load_program(path: Path) -> tuple[Callable, Mapping[str, object]]:
+    """Find function ``main`` of a program, and what its ``PLATFORM`` asks of the machine, if any.
 
     Raises
     ------
     ValueError
         If the file has no such function.
     """
-    main = runpy.run_path(str(path)).get("main")
-    if not callable(main):
+    program = runpy.run_path(str(path))
+    if not callable(program.get("main")):
         raise ValueError(f"Program must have a function main(kernel), not {str(path)!r}")
-    return main
+    return program["main"], program.get("PLATFORM", {})
 
 
 class Machines:

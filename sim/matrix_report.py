@@ -45,10 +45,10 @@ def run_program(path: Path, arguments: tuple[str, ...] = (), *, paths: list[str]
     console : Console
         Where to print.
     """
-    main = load_program(path)
+    main, platform = load_program(path)
     with Machines(simulator) as machines:
         outcomes = [run_cell(lambda kernel: main(kernel, *arguments), cell, machines=machines,
-                             profile=profile, costs=costs)
+                             profile=profile, costs=costs, platform=platform)
                     for cell in cells(paths, caches, engines)]
     common = Counter(digest(outcome.image) for outcome in outcomes).most_common(1)[0][0]
     table = Table("path", "cache", "machine", "image", "cycles", "reports", box=None)

@@ -43,8 +43,10 @@ class StoreBuffer:
 
     def load(self, addr: int, size: int, *, cached: bool = True) -> bytes:
         """Load what memory holds and what waits for it."""
+        # An interrupt that comes with the load may let go what waits now.
+        waits = tuple(self._waiting)
         data = bytearray(self._machine.load(addr, size, cached=cached))
-        for start, waiting, _ in self._waiting:
+        for start, waiting, _ in waits:
             for offset, byte in enumerate(waiting, start - addr):
                 if 0 <= offset < size:
                     data[offset] = byte
@@ -80,6 +82,6 @@ class StoreBuffer:
         self._machine.store(addr, data, cached=cached)
 
     def _drain(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for addr, data, cached in waiting:
+        while self._waiting:                    # an interrupt still sees those that are left
+            addr, data, cached = self._waiting.pop(0)
             self._machine.store(addr, data, cached=cached)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from rtl.spec.platform import BusEvent, Seen
 
-from ..core.addresses import PAGE_SHIFT, DmaAddr
+from ..core.addresses import PAGE_SHIFT, PAGE_SIZE, DmaAddr
 from ..core.kernel import Kernel
 from ..device.device import Device
 from ..device.mappings import Kind, Mapping
@@ -87,8 +87,11 @@ def _last(accesses: list[tuple[int, int, int]], start: int, end: int) -> int | N
 
 
 def _words(mapping: Mapping, word: int) -> tuple[int, int]:
-    """Start and end of the words in which a mapping's bytes lie, as devices see them."""
-    start = int(mapping.dma)
+    """Start and end of the words in which a mapping's bytes lie, as devices see them.
+
+    Coherent memory comes in whole pages: what is behind the buffer in its last page is nobody's.
+    """
+    start, word = int(mapping.dma), PAGE_SIZE if mapping.kind is Kind.COHERENT else word
     return start & -word, -(-(start + mapping.size) // word) * word
 
 

@@ -25,11 +25,12 @@ def load(name):
     return runpy.run_path(str(FOLDER / f"{name}.py"))
 
 
-def everywhere(main, machines, *arguments, where=CELLS):
+def everywhere(main, machines, *arguments, where=CELLS, platform=None):
     """Image of a program; equal in all cells, and nothing was reported in any."""
     images = []
     for cell in where:
-        outcome = run_cell(lambda kernel: main(kernel, *arguments), cell, machines=machines)
+        outcome = run_cell(lambda kernel: main(kernel, *arguments), cell, machines=machines,
+                           platform=platform)
         assert not outcome.reports, f"{cell}: {outcome.reports[0]}"
         images.append(outcome.image)
         assert outcome.image == images[0], cell
@@ -49,6 +50,16 @@ def swapped(packets):
 
 def test_r53_r58_network(machines):
     received, sent, dropped = everywhere(load("network")["main"], machines)
+    assert received == make_packets() and sent == swapped(received) and dropped == 0
+
+
+def test_r53_r58_ethernet(machines):
+    """The same packets as through the network card, by descriptors and streams of hardware."""
+    program = load("ethernet")
+    where = [*cells(caches=("coherent", "16", "128")), *(
+        Cell(path, "64", "rtl") for path in ("swiotlb", "strict"))]
+    received, sent, dropped = everywhere(program["main"], machines, where=where,
+                                         platform=program["PLATFORM"])
     assert received == make_packets() and sent == swapped(received) and dropped == 0
 
 
@@ -198,7 +209,9 @@ def test_r09_r17_sound(machines):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("name", ["howto_receive", "network", "block", "sound"])
+@pytest.mark.parametrize("name", ["howto_receive", "network", "ethernet", "block", "sound"])
 def test_drivers_in_all_cells(machines, name):
     """The whole matrix, model and RTL."""
-    assert everywhere(load(name)["main"], machines, where=cells(engines=ENGINES))
+    program = load(name)
+    assert everywhere(program["main"], machines, where=cells(engines=ENGINES),
+                      platform=program.get("PLATFORM"))

@@ -56,6 +56,8 @@ def test_x03_words_of_a_mapping_and_no_more(kernel, dev, port):
     """A device reads whole words; the next page is another's, however few bytes of it."""
     _, dma = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
     port.read(int(dma), 4096)
+    _, dma = dma_alloc_coherent(dev, 40, GFP_KERNEL)     # a page of its own
+    port.read(int(dma) + 64, 32)
     assert not kernel.reports
     buf = kmalloc(5, GFP_KERNEL)
     dma = dma_map_single(dev, buf, 5, TO)

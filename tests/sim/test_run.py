@@ -42,6 +42,13 @@ def test_a_report_names_the_line_of_the_program(capsys):
     assert "(m22_skip_sync_wrong.py:20, strict/64/golden)" in text
 
 
+def test_a_program_says_what_the_machine_must_have(capsys, tmp_path):
+    program = tmp_path / "streams.py"
+    program.write_text("PLATFORM = {'streams': 2}\n\ndef main(kernel):\n"
+                       "    return len(kernel.machine.streams)\n")
+    assert command(capsys, "run", program)[0] == 0
+
+
 def test_a_file_without_main(capsys, tmp_path):
     program = tmp_path / "empty.py"
     program.write_text("x = 1\n")

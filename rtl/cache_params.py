@@ -29,6 +29,8 @@ class CacheParams:
         Guard windows: pages in which the CPU's accesses are not cached while a device owns them.
     random : bool
         Random replacement, instead of tree pseudo-LRU.
+    overtake : bool
+        A read that hits may overtake those of other IDs that wait for memory.
     allocate : bool
         Commands zero and prefetch, which bring lines in.
     prefetch : int, 0 to 8
@@ -49,6 +51,7 @@ class CacheParams:
     commands: int = 4
     guards: int = 2
     random: bool = False
+    overtake: bool = False
     allocate: bool = False
     prefetch: int = 0
     snoop: int = 0
@@ -60,6 +63,7 @@ class CacheParams:
         within("Queued commands", self.commands, 1, 8)
         within("Guard windows", self.guards, 0, 2)
         flag("Random replacement", self.random)
+        flag("Overtaking", self.overtake)
         flag("Allocation", self.allocate)
         within("Prefetched lines", self.prefetch, 0, 8)
         within("Snooped writes", self.snoop, 0, 8)

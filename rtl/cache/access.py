@@ -3,11 +3,11 @@
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from amaranth.utils import exact_log2
 
 from rtl.axi import signature as axi
 from rtl.params import CacheParams
 
+from .beats import Beats
 from .bypass import TurnSignature
 from .data_array import DataArray, PlaceLayout, StoreLayout
 from .layouts import LineLayout, Op, OrderLayout, channel
@@ -17,7 +17,7 @@ __all__ = ["Access"]
 
 
 class Access(wiring.Component):
-    """Read and write, a word a cycle, strictly in the order of the orders.
+    """Read and write, a word a cycle, in the order of the orders; those in ``aside`` go before.
 
     A word that is read comes in the next cycle. If lines are to be copied meanwhile, reads and
     copies take turns. Orders for a line on its way wait for their words as they come; the word on
@@ -33,6 +33,8 @@ class Access(wiring.Component):
     -------
     orders : ``In(stream.Signature(OrderLayout(params)))``
         What to do.
+    aside : ``In(stream.Signature(OrderLayout(params)))``
+        Reads of lines that are there, with other IDs than those that wait; each a whole burst.
     beats : ``In(channel(params, "w"))``
         Write data of the CPU.
     fills : ``In(stream.Signature(StoreLayout(params)))``
@@ -61,6 +63,7 @@ class Access(wiring.Component):
         self.params = params
         super().__init__({
             "orders": In(stream.Signature(OrderLayout(params))),
+            "aside": In(stream.Signature(OrderLayout(params))),
             "beats": In(channel(params, "w")),
             "fills": In(stream.Signature(StoreLayout(params))),
             "fill": In(FillSignature(params)),
@@ -80,39 +83,28 @@ class Access(wiring.Component):
         m.submodules.array = array = DataArray(params)
         connect(m, flipped(self.fills), array.fills)
         order, fill, port = self.orders.p, self.fill, self.port
+        overtakes = self.aside.valid
         present = self.orders.valid
         silent = order.silent.any()
         has_data = self.beats.valid | silent
 
-        # Beats of the order at the head; its own fields until the first one is done.
-        started = Signal()
-        later = Signal(params.offset_bits)
-        to_go = Signal.like(order.beats)
-        offset = Signal(params.offset_bits)
-        left = Signal.like(order.beats)
-        word = offset[exact_log2(params.data_width // 8):]
-        final = left == 0
+        m.submodules.beats = beats = Beats(params)
         go = Signal()                           # this beat is done in this cycle
-        lanes = Cat(order.size > bit for bit in range(params.offset_bits))
-        m.d.comb += [
-            offset.eq(Mux(started, later, order.offset)),
-            left.eq(Mux(started, to_go, order.beats)),
-        ]
-        with m.If(go):
-            m.d.sync += [started.eq(~final), to_go.eq(left - 1), later.eq(offset)]
-            with m.If(~order.fixed):
-                m.d.sync += later.eq((offset & ~lanes) + (1 << order.size))
+        word, final = beats.word, beats.final
+        m.d.comb += [beats.order.eq(order), beats.go.eq(go)]
 
         # The read port of the data array holds one word for the CPU.
         full = Signal()
         direct = Signal()                       # it is not there but here
-        aside = Signal(params.data_width)
+        seen = Signal(params.data_width)
         last_word = Signal()
         free = Signal()
+        mine = Signal()                         # for the order at the head
         m.d.comb += [
             free.eq(~full | self.r.ready),
+            mine.eq(free & ~overtakes),
             self.r.valid.eq(full),
-            self.r.p.data.eq(Mux(direct, aside, array.data)),
+            self.r.p.data.eq(Mux(direct, seen, array.data)),
             self.r.p.last.eq(last_word),
             self.w.valid.eq(port.pass_on & self.beats.valid),
             self.w.p.data.eq(self.beats.p.data),
@@ -133,7 +125,7 @@ class Access(wiring.Component):
         turn = Signal()                         # of the copies
         lent = Signal()
         m.d.comb += [
-            wanted.eq(present & (order.op == Op.READ) & there & ~silent),
+            wanted.eq(overtakes | (present & (order.op == Op.READ) & there & ~silent)),
             self.copies.ready.eq(free & (turn | ~wanted)),
             lent.eq(self.copies.valid & self.copies.ready),
             self.copied.eq(array.data),
@@ -177,12 +169,12 @@ class Access(wiring.Component):
             with m.Switch(order.op):
                 with m.Case(Op.READ):
                     m.d.comb += [
-                        fill.reached.eq(order.miss),
-                        go.eq(silent | (free & Mux(there, ~lent, arriving))),
+                        fill.reached.eq(order.miss & ~overtakes),
+                        go.eq(Mux(silent, ~overtakes, mine & Mux(there, ~lent, arriving))),
                     ]
                     with m.If(go & ~silent):
                         m.d.sync += [
-                            full.eq(1), direct.eq(~there), aside.eq(self.incoming),
+                            full.eq(1), direct.eq(~there), seen.eq(self.incoming),
                             last_word.eq(final & order.last),
                             self.r.p.id.eq(order.id),
                             self.r.p.resp.eq(axi.Resp.OKAY),
@@ -193,8 +185,8 @@ class Access(wiring.Component):
                             m.d.sync += self.r.p.resp.eq(fill.resp)
                 with m.Case(Op.WRITE):
                     m.d.comb += [
-                        fill.reached.eq(order.miss),
-                        array.stores.valid.eq(has_data & there & (
+                        fill.reached.eq(order.miss & ~overtakes),
+                        array.stores.valid.eq(has_data & there & ~overtakes & (
                             ~final | ((~order.miss | fill.done) & b_free))),
                         go.eq(array.stores.valid & array.stores.ready),
                         self.beats.ready.eq(go & ~silent),
@@ -204,7 +196,7 @@ class Access(wiring.Component):
                 with m.Case(Op.BYPASS):
                     m.d.comb += [
                         port.turn.eq(1),
-                        port.r.ready.eq(free),
+                        port.r.ready.eq(mine),
                         port.beat.eq(self.beats.valid
                                      & (port.drop | (port.pass_on & self.w.ready))),
                         self.beats.ready.eq(port.beat),
@@ -214,20 +206,39 @@ class Access(wiring.Component):
                     ]
                     with m.If(port.r.valid & port.r.ready):
                         m.d.sync += [
-                            full.eq(1), direct.eq(1), aside.eq(self.incoming),
+                            full.eq(1), direct.eq(1), seen.eq(self.incoming),
                             last_word.eq(port.r.p.last & order.last),
                             self.r.p.id.eq(order.id),
                             self.r.p.resp.eq(_plain(port.r.p.resp)),
                         ]
+        if params.overtake:
+            self._overtake(m, array, free & ~lent, full, direct, last_word)
+
         done = Signal()
         m.d.comb += [
             done.eq(Mux(order.op == Op.BYPASS, port.done.valid & port.done.ready, go & final)),
             self.orders.ready.eq(present & done),
             self.stored.eq(present & done & (order.op == Op.WRITE)),
-            array.read.eq(lent | (go & (order.op == Op.READ) & ~silent)),
+            array.read.eq(lent | (self.aside.valid & free)
+                          | (go & (order.op == Op.READ) & ~silent)),
             fill.passed.eq(present & done & order.miss),
         ]
         return m
+
+    def _overtake(self, m: Module, array, may, full, direct, last_word):
+        """Read for the order in ``aside``, if there is one; that at the head waits meanwhile."""
+        order = self.aside.p
+        m.submodules.beats_aside = beats = Beats(self.params)
+        m.d.comb += [
+            beats.order.eq(order),
+            beats.go.eq(self.aside.valid & may),
+            self.aside.ready.eq(beats.go & beats.final),
+        ]
+        with m.If(beats.go):
+            m.d.comb += [array.place.word.eq(beats.word), array.place.set.eq(order.line.set),
+                         array.place.way.eq(order.way)]
+            m.d.sync += [full.eq(1), direct.eq(0), last_word.eq(beats.final),
+                         self.r.p.id.eq(order.id), self.r.p.resp.eq(axi.Resp.OKAY)]
 
 
 def _plain(resp: Value) -> Value:

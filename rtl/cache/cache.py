@@ -79,6 +79,7 @@ class Cache(wiring.Component):
         connect(m, cpu.w, front.w)
         connect(m, front.requests, lookup.requests)
         connect(m, lookup.orders, access.orders)
+        connect(m, lookup.aside, access.aside)
         connect(m, lookup.misses, back.misses)
         connect(m, lookup.flight, back.flight)
         connect(m, lookup.probe, back.probe)

@@ -9,6 +9,7 @@ from rtl.stream.queue import Queue
 
 from .bypass import ProbeSignature
 from .change import Change
+from .lanes import Lanes
 from .layouts import (
     Cause,
     EventLayout,
@@ -63,6 +64,8 @@ class Lookup(wiring.Component):
         Changes of state that the bus has allowed; before requests.
     orders : ``Out(stream.Signature(OrderLayout(params)))``
         What the data array has to do, in the order of the requests.
+    aside : ``Out(stream.Signature(OrderLayout(params)))``
+        Those that overtake; as of :class:`~rtl.cache.lanes.Lanes`.
     stored : ``In(1)``
         The data array has done a write.
     lines : ``Out(stream.Signature(VictimLayout(params)))``
@@ -87,7 +90,7 @@ class Lookup(wiring.Component):
             "requests": In(stream.Signature(RequestLayout(params))),
             "tasks": In(stream.Signature(TaskLayout(params))),
             "orders": Out(stream.Signature(OrderLayout(params))),
-            "stored": In(1),
+            "aside": Out(stream.Signature(OrderLayout(params))), "stored": In(1),
             "lines": Out(stream.Signature(VictimLayout(params))),
             "misses": Out(stream.Signature(MissLayout(params))),
             "flight": Out(FlightSignature(params)),
@@ -101,10 +104,11 @@ class Lookup(wiring.Component):
         m = Module()
         params = self.params
         m.submodules.tags = tags = Tags(params)
-        m.submodules.queue = queue = Queue(OrderLayout(params), params.orders)
+        m.submodules.queue = queue = Lanes(params)
         m.submodules.verdict = verdict = Verdict(params)
         m.submodules.change = change = Change(params)
         connect(m, queue.o, flipped(self.orders))
+        connect(m, queue.aside, flipped(self.aside))
         room = queue.level <= params.orders - 2
         m.submodules.lines = lines = Queue(VictimLayout(params), LINES)
         m.submodules.stores = stores = Stores(params, max(4, params.orders // 2))
@@ -227,7 +231,9 @@ class Lookup(wiring.Component):
                     | (verdict.drop & verdict.more))
                 m.d.comb += [
                     self.walk.again.eq(again & ~for_device),
-                    self.misses.valid.eq(active & verdict.miss & room),
+                    self.misses.valid.eq(active & verdict.miss & room & queue.clear),
+                    queue.free.eq(verdict.hit & ~view.same & ~req.write & ~req.silent.any()
+                                  & req.starts & req.opens & req.last & stores.none),
                     launched.eq(active & verdict.launch & lines.i.ready),
                     queue.i.valid.eq((active & (verdict.hit | last_probe))
                                      | (missed & ~verdict.dirty)),
@@ -271,8 +277,7 @@ class Lookup(wiring.Component):
                     look()
                     with m.If(self.tasks.valid):
                         m.d.sync += has_coming.eq(has_coming & ~shown)
-                        with m.If(~has_coming | ~shown):
-                            m.next = "CHANGE"
+                        m.next = "CHANGE"
                     with m.Elif(~has_coming | shown):
                         m.d.comb += self.requests.ready.eq(tags.ready)
                         m.d.sync += [coming.eq(self.requests.payload),
@@ -327,7 +332,7 @@ class Lookup(wiring.Component):
                 with m.If(change.purge_failed):
                     m.d.sync += purge_failed.eq(1)
                 m.d.sync += shown.eq(0)
-                with m.If(has_req):
+                with m.If(has_req & (req.line.set == task.line.set)):
                     m.next = "LOOK"
                 with m.Else():
                     m.next = "FLOW"

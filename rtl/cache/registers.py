@@ -94,6 +94,7 @@ class Registers(wiring.Component):
             fields.cap2.snoop.eq(params.snoop),
             fields.cap2.allocate.eq(params.allocate),
             fields.cap2.random.eq(params.random),
+            fields.cap2.overtake.eq(params.overtake),
             fields.cap2.prefetch.eq(params.prefetch),
         ]
         for number, window in enumerate(self.windows):

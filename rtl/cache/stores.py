@@ -33,13 +33,15 @@ class Stores(wiring.Component):
         The oldest is done.
     asked : ``In(LocationLayout(params))``, busy : ``Out(1)``
         Whether there is one into this line.
+    none : ``Out(1)``
+        There is none at all.
     """
 
     def __init__(self, params: CacheParams, depth: int):
         self.params, self.depth = params, depth
         where = LocationLayout(params)
         super().__init__({"i": In(stream.Signature(where)), "done": In(1), "asked": In(where),
-                          "busy": Out(1)})
+                          "busy": Out(1), "none": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -49,6 +51,7 @@ class Stores(wiring.Component):
         oldest = Signal(self.depth, init=1)
         m.d.comb += [
             self.i.ready.eq(~(waits & newest).any()),
+            self.none.eq(~waits.any()),
             self.busy.eq((waits & Cat(place == self.asked for place in places)).any()),
         ]
         with m.If(self.done):

@@ -100,6 +100,7 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
         Field("guards", 0, 4, RO, "Guard windows."),
         Field("snoop", 4, 4, RO, "Writes of coherent devices that may be under way; 0: no port."),
         Field("random", 9, 1, RO, "Replacement is random, not tree pseudo-LRU."),
+        Field("overtake", 10, 1, RO, "Read hits overtake misses of other IDs."),
         Field("prefetch", 12, 4, RO, "Lines brought in ahead of a sequential reader."),
         Field("allocate", 8, 1, RO, "There are the commands zero and prefetch."),
     )),

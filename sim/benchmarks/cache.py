@@ -2,7 +2,7 @@
 
 16 KiB, 4 ways, lines of 64 B, 64-bit buses; so are the peers. Accesses of the CPU are single words,
 offered without a gap, if nothing else is said. Four misses may be in flight; the rows that say so
-have eight, as the peer has there.
+have eight, as the peer has there. The last rows have prefetch and overtaking besides.
 """
 
 from collections.abc import Callable, Iterable
@@ -49,6 +49,8 @@ PEERS = {
     "one word a line, 8 misses": {1: (8.01, HPD), 16: (8.02, HPD), 100: (14.3, HPD)},
     "sequential read by words, 8 misses": {1: (17, PCG), 16: (28, HPD), 100: (61, HPD)},
     "random read or write, 8 misses": {1: (5.98, HPD), 16: (6.0, HPD), 100: (12.6, HPD)},
+    "sequential read by words, 4 prefetched": {1: (17, PCG), 16: (28, HPD), 100: (61, HPD)},
+    "a miss and 32 hits of another ID": {1: (40, HPD), 16: (40, HPD), 100: (113, HPD)},
     "the same, each waits": {1: (11.5, PCG), 16: (23.2, HPD), 100: (86.8, HPD)},
 }
 
@@ -143,6 +145,14 @@ class Cpu:
         await self._r.reach(ctx, 1)
         return ctx.get(self._r.first) - ctx.get(self._ar.first)
 
+    async def miss_and_hits(self, ctx, cold: int, hot: int) -> int:
+        """Cycles from the AR of a miss to the last of 32 hits of another ID, and the miss."""
+        await self._begin(ctx)
+        await play(ctx, (self._cpu.ar, [_address(cold), *(
+            _address(hot + WORD * (k % BEATS)) | {"id": 1} for k in range(32))]))
+        await self._r.reach(ctx, 33)
+        return ctx.get(self._r.last) - ctx.get(self._ar.first)
+
     async def store_load(self, ctx, addr: int) -> int:
         """Cycles from the AW of a store to the data of a load that waited for its B."""
         await self._begin(ctx)
@@ -233,10 +243,24 @@ async def _many(ctx, cpu: Cpu) -> dict[str, tuple[float, str]]:
     return found
 
 
+async def _more(ctx, cpu: Cpu) -> dict[str, tuple[float, str]]:
+    """With what is not there by default: prefetch and overtaking."""
+    found = {}
+    sequence = list(range(STREAM, STREAM + LINES * LINE, WORD))
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    await cpu.reads(ctx, [HOT] * 2, BEATS)
+    found["a miss and 32 hits of another ID"] = (
+        await cpu.miss_and_hits(ctx, COLD + LINE, HOT), "total")
+    await cpu.maintain(ctx, CacheMode.CLEAN_INVALIDATE)
+    found["sequential read by words, 4 prefetched"] = await cpu.sequence(ctx, sequence), "line"
+    return found
+
+
 def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
     """Measure reads and writes of a CPU and the cleaning of a range of 64 lines."""
     rows = []
-    for params, figures in ((PARAMS, _figures), (replace(PARAMS, misses=8), _many)):
+    more = replace(PARAMS, misses=8, prefetch=4, overtake=True)
+    for params, figures in ((PARAMS, _figures), (replace(PARAMS, misses=8), _many), (more, _more)):
         rig = Rig(Cache(params), {"memory": (0, 1 << 18)})
         rig.run(partial(_measure, rig, Cpu(rig), figures, list(latencies), rows))
     return rows

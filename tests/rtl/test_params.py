@@ -122,6 +122,8 @@ def test_blocks_must_agree(parts, message):
 def test_coherence_is_a_flag():
     with pytest.raises(TypeError, match=r"^Allocation must be a bool, not 1$"):
         CacheParams(allocate=1)
+    with pytest.raises(TypeError, match=r"^Overtaking must be a bool, not 1$"):
+        CacheParams(overtake=1)
     with pytest.raises(TypeError, match=r"^Random replacement must be a bool, not 1$"):
         CacheParams(random=1)
     with pytest.raises(TypeError, match=r"^Coherence must be a bool, not 1$"):

@@ -78,7 +78,8 @@ async def access(random, cpu, model, width, span):
                  for at in beat_addresses(addr, length, size, burst)]
         resp = await cpu.write(addr, [word for word, _ in beats], [strb for _, strb in beats],
                                **attributes)
-        assert resp is model.write(addr, length, size, burst, cached, beats)
+        kept = cached and attributes["cache"] & 1 == 1      # not write-through
+        assert resp is model.write(addr, length, size, burst, kept, beats)
 
 
 async def maintain(random, software, model, span):

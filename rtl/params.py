@@ -37,6 +37,8 @@ class IommuParams:
         Page walks that may be under way, and for each of AR and AW misses that may wait.
     prefetch : bool
         Walk for the page after one that is used first.
+    guest_entries : int, 0 to 16
+        Translations of the second stage kept for walks, if there is a second stage.
     context_entries : int, 1 to 16
         Device contexts kept.
     in_flight : int, power of two, 2 to 64
@@ -79,6 +81,7 @@ class IommuParams:
     tlb_entries: int = 16
     second_entries: int = 0
     walks: int = 4
+    guest_entries: int = 4
     prefetch: bool = True
     context_entries: int = 4
     in_flight: int = 16
@@ -112,6 +115,7 @@ class IommuParams:
         within("TLB entries", self.tlb_entries, 1, 64)
         one_of("Entries of the second TLB", self.second_entries, (0, 512, 1024, 2048, 4096))
         within("Page walks", self.walks, 1, 8)
+        within("Guest entries", self.guest_entries, 0, 16)
         within("Context entries", self.context_entries, 1, 16)
         one_of("Bursts in flight", self.in_flight, (2, 4, 8, 16, 32, 64))
         one_of("Interrupt vectors", self.vectors, (1, 2, 4, 8, 16))

@@ -10,7 +10,9 @@ from rtl.spec.faults import Cause
 from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import MSI_PTE, VPN_BITS
 
+from .entry_update import begin_update, update_entry
 from .events import EventSignature, tell
+from .guest_cache import GuestSignature, keep_known, use_known
 from .msi_table import MsiIndex, is_msi, msi_cause
 from .page_table import Entry
 from .permissions import access_fault, guest_page_fault, page_fault
@@ -82,6 +84,8 @@ class PageWalker(wiring.Component):
         ``valid`` and ``table``: the walk has come there.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins, for an access.
+    guest : ``Out(GuestSignature(params))``
+        Guest pages that are known; with a second stage and ``guest_entries``.
     locks, may_lock : ``Out(1)``, ``In(1)``
         The walker updates an entry; it may. One of all walkers may at a time.
     event : ``Out(EventSignature(params))``
@@ -95,13 +99,14 @@ class PageWalker(wiring.Component):
     """
 
     def __init__(self, params: IommuParams):
-        self._params = params
+        self._params, two = params, params.two_stage
         super().__init__({
             "service": In(walk_signature(params)),
             "table": Out(ReadSignature(params.phys_bits)),
             "store": Out(WriteSignature(params.phys_bits)),
             "shortcut": In(ShortcutLayout(params)),
             "found": Out(wiring.Signature({"valid": Out(1), "table": Out(ShortcutLayout(params))})),
+            "guest": Out(GuestSignature(params)).array(int(params.guest_entries > 0 and two)),
             "started": Out(1), "locks": Out(1), "may_lock": In(1),
             **({"event": Out(EventSignature(params))} if params.hpm else {}),
         })
@@ -145,6 +150,9 @@ class PageWalker(wiring.Component):
         shortcut, found = self.shortcut, self.found
         m.d.comb += [found.table.hit.eq(1), found.table.base.eq(base), found.table.g.eq(flags.g)]
         m.d.sync += found.valid.eq(0)
+        for known in self.guest:
+            m.d.comb += known.gpn.eq(gpn)
+            m.d.sync += known.fill.eq(0)
         beyond = entry.ppn[params.ppn_bits:].any()
         wide = base[params.ppn_bits:].any()
         first_top, first_root = 2 + context.levels, context.root[:params.ppn_bits]
@@ -202,8 +210,20 @@ class PageWalker(wiring.Component):
 
             if two:
                 with m.State("GUEST"):
-                    self._guest(m, gpn, final, locked[0], base, reply, end)
                     m.d.sync += [second.eq(1), guest_level.eq(2 + context.guest_levels)]
+                    self._guest(m, gpn, final, locked[0], base, reply, end)
+                    for known in self.guest:
+                        usable = use_known(m, known, request, gpn, final, locked[0])
+                        if params.hpm:  # one that is known counts as well
+                            with m.If(~known.granted):
+                                m.d.comb += self.event.valid.eq(0)
+                        with m.If(usable & final):
+                            self._leaf(m, known.leaf.page, known.leaf.flags, Const(1), reply)
+                            end(Cause.NONE)
+                        with m.Elif(usable):
+                            m.d.sync += [second.eq(0), base.eq(known.leaf.page.ppn),
+                                         found.valid.eq(level == 0)]
+                            m.next = "READ"
 
             with m.State("READ"):
                 m.d.comb += table.request.valid.eq(~wide & (~locks | self.may_lock))
@@ -222,12 +242,15 @@ class PageWalker(wiring.Component):
                         end(Mux(second, guest_page_fault(request.kind), page_fault(request.kind)))
                     if params.amo_hwad:
                         with m.Elif(entry.unmarked):
-                            self._begin_update(m, entry, second, gpn, locked, guest)
+                            begin_update(m, self, entry, second, locked,
+                                         two and (lambda: guest(gpn, last=0)))
                     with m.Elif(entry.leaf):
                         with m.If(~second | final):
-                            self._leaf(m, entry, second, flags, reply.page)
+                            self._leaf(m, entry, entry.flags, second, reply)
                         end(Mux(beyond, access_fault(request.kind), Cause.NONE))
                         if two:
+                            for known in self.guest:
+                                keep_known(m, known, entry, second & ~beyond, whole(params))
                             with m.If(second & ~final):
                                 m.d.sync += [second.eq(0), base.eq(entry.ppn),
                                              found.valid.eq((level == 0) & ~beyond)]
@@ -247,7 +270,7 @@ class PageWalker(wiring.Component):
 
             if params.amo_hwad:
                 with m.State("UPDATE"):
-                    self._update(m, second, locked, end)
+                    update_entry(m, self, second, locked, end)
 
             if params.msi:
                 self._msi(m, gpn, flags, reply.page, end)
@@ -283,40 +306,17 @@ class PageWalker(wiring.Component):
                 if params.hpm:
                     m.d.comb += self.event.valid.eq(0)
 
-    def _begin_update(self, m, entry, second, gpn, locked, guest):
-        """Read the entry again; in a virtual machine, find out whether its table may be written."""
-        request = self.table.request.p
-        with m.If(locked.bit_select(second, 1)):
-            m.d.sync += [self.store.data.eq(entry.marked), self.store.addr.eq(request.addr)]
-            m.next = "UPDATE"
-        with m.Else():
-            m.d.sync += locked.bit_select(second, 1).eq(1)
-            if self._params.two_stage:
-                with m.If(~second & self.service.request.context.guest):
-                    guest(gpn, last=0)
-
-    def _update(self, m, second, locked, end):
-        """Write the entry; then it is read once more, or again if somebody else has written it."""
-        store = self.store
-        m.d.comb += [store.valid.eq(1), store.lock.eq(1)]
-        with m.If(store.done):
-            m.next = "READ"
-            with m.If(store.error):
-                end(access_fault(self.service.request.kind))
-            with m.Elif(~store.missed):
-                m.d.sync += locked.bit_select(second, 1).eq(0)
-
-    def _leaf(self, m, entry, second, flags, page):
+    def _leaf(self, m, leaf, permits, second, reply):
         """Add a leaf to what the translation permits and covers."""
-        context = self.service.request.context
+        context, page, flags = self.service.request.context, reply.page, reply.flags
         m.d.sync += [
-            page.ppn.eq(entry.ppn),
-            page.covers.eq(page.covers & entry.covers & whole(self._params)),
-            page.pbmt.eq(Mux(page.pbmt.any(), page.pbmt, entry.pbmt)),
-            flags.r.eq(flags.r & entry.flags.r), flags.w.eq(flags.w & entry.flags.w),
-            flags.x.eq(flags.x & entry.flags.x),
-            flags.u.eq(Mux(second, flags.u, entry.flags.u)),
-            flags.g.eq(flags.g | entry.flags.g & ~second),
+            page.ppn.eq(leaf.ppn),
+            page.covers.eq(page.covers & leaf.covers & whole(self._params)),
+            page.pbmt.eq(Mux(page.pbmt.any(), page.pbmt, leaf.pbmt)),
+            flags.r.eq(flags.r & permits.r), flags.w.eq(flags.w & permits.w),
+            flags.x.eq(flags.x & permits.x),
+            flags.u.eq(Mux(second, flags.u, permits.u)),
+            flags.g.eq(flags.g | permits.g & ~second),
         ]
         with m.If(context.msi):         # any page of it may be an interrupt file
             m.d.sync += page.covers.eq(0)

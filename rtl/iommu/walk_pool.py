@@ -9,6 +9,7 @@ from rtl.spec.faults import Cause
 from rtl.spec.page_table import VPN_BITS
 
 from .events import EventSignature
+from .guest_cache import GuestCache
 from .onehot import encode, lowest
 from .page_walker import PageWalker, walk_signature
 from .records import leaf_layout
@@ -149,6 +150,14 @@ class WalkPool(wiring.Component):
         m.d.comb += self.started.eq(Cat(walker.started for walker in walkers).any())
         m.submodules.cache = cache = WalkCache(params)
         m.d.comb += cache.flush.eq(self.flush)
+
+        if walkers[0].guest:
+            m.submodules.guests = guests = GuestCache(params)
+            m.d.comb += guests.flush.eq(self.flush)
+            for k, walker in enumerate(walkers):
+                connect(m, walker.guest[0], guests.walkers[k])
+                m.d.comb += [guests.contexts[k].eq(requests[k].context),
+                             guests.stale[k].eq(stale[k])]
 
         asked, taken, same, spot = self._accept(
             m, requests, busy | probes, steps, closing, stale, done | hits)

@@ -9,10 +9,20 @@ from collections.abc import Iterable
 from rtl.axi.signature import Resp
 from rtl.iommu.iommu import Iommu
 from rtl.params import IommuParams
+from rtl.spec.page_table import PAGE_BITS
 
 from ..streams import get
 from .iommu_streams import measure_streams
-from .iommu_tables import FAR, MEMORY, enable, lay_tables
+from .iommu_tables import (
+    FAR,
+    MEMORY,
+    PAGES,
+    TABLES,
+    enable,
+    lay_guest_tables,
+    lay_tables,
+    map_pages,
+)
 from .rig import Probe, Rig, burst, play
 from .table import Row
 
@@ -20,9 +30,13 @@ __all__ = ["LATENCIES", "PEER", "measure"]
 
 #: Latencies that are measured, those of the peer's figures.
 LATENCIES = (1, 20, 100)
+#: Page that no table maps: not canonical, which is found without a walk.
+NOWHERE = 1 << 30
 #: Hits in the stream.
 STREAM = 256
 PEER = "ZDL riscv-iommu"
+BOTH_COLD, BOTH_WARM = (
+    "two-stage TLB miss, context cached", "two-stage TLB miss, guest pages known")
 HIT, SECOND, RATE, BOTH, PASS, NEXT, MISS, FOUR, COLD = (
     "TLB hit", "hit in the second TLB, 512 entries", "stream of TLB hits",
     "stream of TLB hits, AR and AW at once",
@@ -31,6 +45,7 @@ HIT, SECOND, RATE, BOTH, PASS, NEXT, MISS, FOUR, COLD = (
 PEERS = {(HIT, L): 2 for L in LATENCIES} | {(RATE, L): 3 for L in LATENCIES} | {
     (BOTH, L): 6 for L in LATENCIES} | {
     (SECOND, 1): 9, (SECOND, 20): 66, (MISS, 1): 9, (MISS, 20): 66, (PASS, 1): 9, (PASS, 20): 66,
+    (BOTH_COLD, 20): 234, (BOTH_WARM, 20): 234,
     (FOUR, 1): 36, (FOUR, 20): 264, (COLD, 1): 16}
 
 
@@ -53,6 +68,12 @@ class _Device:
             beat = await get(ctx, self._rig.dut.device.r)
             if beat.resp is not Resp.OKAY:
                 raise AssertionError(f"a page may not be read: {beat.resp.name}")
+
+    async def refused(self, ctx, page: int) -> None:
+        """Read a page that is not mapped."""
+        await play(ctx, (self._rig.dut.device.ar, [self._payload(page)]))
+        if (await get(ctx, self._rig.dut.device.r)).resp is Resp.OKAY:
+            raise AssertionError(f"page {page:#x} is not mapped, and may be read")
 
     async def added(self, ctx, *pages: int) -> int:
         """Cycles from the device's first AR to memory's last, with an ID for each page."""
@@ -111,9 +132,30 @@ def _second(latency: int) -> float:
     return found[-1]
 
 
+def _two_stages(latency: int) -> dict[str, float]:
+    """Cycles of misses in both stages: 4 KiB pages in a guest page of 2 MiB."""
+    rig = Rig(Iommu(IommuParams(sv39x4=True)), {"tables": MEMORY, "memory": MEMORY})
+    device, found = _Device(rig), {}
+
+    async def testbench(ctx):
+        lay_tables(rig, ctx)
+        lay_guest_tables(rig, ctx)
+        for number in range(3):
+            map_pages(rig, ctx, number * FAR, PAGES, TABLES >> PAGE_BITS)
+        await rig.latency(ctx, "memory", 1)
+        await enable(rig, ctx, rig.dut.regs)
+        await rig.latency(ctx, "tables", latency)
+        await device.refused(ctx, NOWHERE)              # the context is at hand now
+        found[BOTH_COLD] = await device.added(ctx, 0)
+        found[BOTH_WARM] = await device.added(ctx, 3)
+
+    rig.run(testbench)
+    return found
+
+
 def _measure(latency: int) -> dict[str, float]:
     rig = Rig(Iommu(IommuParams()), {"tables": MEMORY, "memory": (0, 1 << 16)})
-    device, found = _Device(rig), {SECOND: _second(latency)}
+    device, found = _Device(rig), {SECOND: _second(latency), **_two_stages(latency)}
 
     async def testbench(ctx):
         lay_tables(rig, ctx)
@@ -144,7 +186,8 @@ def measure(latencies: Iterable[int] = LATENCIES) -> list[Row]:
     rows, latencies = [], list(latencies)
     for latency in latencies:
         found = _measure(latency)
-        for what in (HIT, SECOND, RATE, BOTH, PASS, NEXT, MISS, FOUR, COLD):
+        for what in (HIT, SECOND, RATE, BOTH, PASS, NEXT, MISS, FOUR, COLD, BOTH_COLD,
+                     BOTH_WARM):
             peer = PEERS.get((what, latency))
             rows.append(Row("iommu", what, latency, found[what], "access", peer,
                             PEER if peer else ""))

@@ -2,6 +2,7 @@
 
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import (
+    DC_IOHGATP,
     DC_TA,
     DC_TC,
     IOSATP,
@@ -16,12 +17,15 @@ from rtl.spec.page_table import (
 from ..axi_lite import Manager
 from .rig import Rig
 
-__all__ = ["FAR", "MEMORY", "TABLES", "enable", "lay_tables", "map_pages"]
+__all__ = ["FAR", "MEMORY", "PAGES", "TABLES", "enable", "lay_guest_tables", "lay_tables",
+           "map_pages"]
 
 #: Base and size of the memory, in bytes, and the tables in it.
-MEMORY = (0x8000_0000, 1 << 16)
+MEMORY = (0x8000_0000, 1 << 17)
 TABLES = MEMORY[0]
 DIRECTORY, ROOT, MIDDLE, LEAVES = (TABLES + n * PAGE_BYTES for n in range(4))
+#: Those of the second stage, in the second half.
+GUEST_ROOT, GUEST_MIDDLE = TABLES + 0x1_0000, TABLES + 0x1_4000
 #: Pages that one table of leaves maps.
 FAR = PAGE_BYTES // PTE_BYTES
 #: Pages at the start of each table of leaves that are mapped; and how many tables.
@@ -44,6 +48,20 @@ def map_pages(rig: Rig, ctx, first: int, count: int, target: int = 0, port: str 
     """Map pages of one table of leaves to those from number ``target``."""
     words = [PTE.pack(**_LEAF, ppn=target + page) for page in range(count)]
     rig.poke(ctx, port, LEAVES + first * PTE_BYTES, *words)
+
+
+def lay_guest_tables(rig: Rig, ctx, port: str = "tables") -> None:
+    """Second stage of device 0: one guest page of 2 MiB, at its own address, holds all.
+
+    Sv39x4 has the number of Sv39.
+    """
+    rig.poke(ctx, port, DIRECTORY, DC_TC.pack(v=1),
+             DC_IOHGATP.pack(mode=IosatpMode.SV39, ppn=GUEST_ROOT >> PAGE_BITS),
+             DC_TA.pack(pscid=7), IOSATP.pack(mode=IosatpMode.SV39, ppn=ROOT >> PAGE_BITS))
+    page = TABLES >> PAGE_BITS
+    rig.poke(ctx, port, GUEST_ROOT + (page >> 18) * PTE_BYTES,
+             PTE.pack(v=1, ppn=GUEST_MIDDLE >> PAGE_BITS))
+    rig.poke(ctx, port, GUEST_MIDDLE + (page >> 9 & 511) * PTE_BYTES, PTE.pack(**_LEAF, ppn=page))
 
 
 async def enable(rig: Rig, ctx, regs, mode: DdtpMode = DdtpMode.LVL1) -> None:

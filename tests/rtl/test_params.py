@@ -20,6 +20,7 @@ RANGES = [
     (IommuParams, "id_width", "ID width", 1, 16),
     (IommuParams, "tlb_entries", "TLB entries", 1, 64),
     (IommuParams, "walks", "Page walks", 1, 8),
+    (IommuParams, "guest_entries", "Guest entries", 0, 16),
     (IommuParams, "context_entries", "Context entries", 1, 16),
     (DmaParams, "addr_width", "DMA address width", 32, 64),
     (DmaParams, "id_width", "ID width", 1, 16),

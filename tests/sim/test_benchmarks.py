@@ -81,6 +81,12 @@ def test_iommu_streams(monkeypatch):
     assert 0 < copy.cycles < 10
 
 
+def test_iommu_two_stages():
+    """Five entries in a row, and then one."""
+    first, then = iommu._two_stages(20).values()
+    assert 5 * 20 <= first < 6 * 20 + 10 and 20 <= then < 2 * 20
+
+
 SMALL = ([1], [("64 B", 64, 0, 0, 4)])
 
 

@@ -3,10 +3,14 @@
 from random import Random
 
 import pytest
+from amaranth import *
 from amaranth.back import rtlil
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, connect, flipped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from rtl.iommu.guest_cache import GuestCache
 from rtl.iommu.page_walker import PageWalker
 from rtl.iommu.records import Kind
 from rtl.params import IommuParams
@@ -19,10 +23,35 @@ from tests.rtl.iommu.walk_world import BASE, GOOD, SIZE, World
 ALL = {"sv48": True, "sv57": True, "sv39x4": True, "sv48x4": True, "sv57x4": True,
        "svpbmt": True, "svrsw60t59b": True, "msi_flat": True, "pd8": True, "phys_bits": 46,
        "amo_hwad": True}
+PLAIN = {"guest_entries": 0}
 BUILDS = [{"phys_bits": 36}, {"sv48": True, "svpbmt": True}, {"amo_hwad": True}, ALL,
-          {"sv39x4": True, "svrsw60t59b": True, "pd8": True}]
+          {"sv39x4": True, "svrsw60t59b": True, "pd8": True}, {"sv39x4": True, **PLAIN}]
 #: Sizes that a leaf covers, in bits of the page number, by the number of ones in ``covers``.
 SIZES = (0, 4, 9, 18, 27, 36)
+
+
+class Walker(wiring.Component):
+    """The walker, with guest pages that are known, if the build has that."""
+
+    def __init__(self, params):
+        self.inner, self.params = PageWalker(params), params
+        members = dict(self.inner.signature.members)
+        del members["guest"]
+        super().__init__(members | {"flush": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = self.inner
+        for name in ("service", "table", "store", "found"):
+            connect(m, flipped(getattr(self, name)), getattr(inner, name))
+        m.d.comb += [inner.shortcut.eq(self.shortcut), inner.may_lock.eq(self.may_lock),
+                     self.started.eq(inner.started), self.locks.eq(inner.locks)]
+        if inner.guest:
+            m.submodules.guests = guests = GuestCache(self.params)
+            connect(m, inner.guest[0], guests.walkers[0])
+            m.d.comb += [guests.contexts[0].eq(inner.service.request.context),
+                         guests.flush.eq(self.flush)]
+        return m
 
 
 class Words(dict):
@@ -40,10 +69,10 @@ class Words(dict):
 @given(seed=st.integers(0, 2**32 - 1), stall=st.sampled_from([0.0, 0.3]))
 @settings(max_examples=8)
 def test_matches_golden_model(bench, build, seed, stall):
-    params = IommuParams(**build)
+    params = IommuParams(walks=1, **build)
     world = World(Random(seed), params)
     assume(world.first or world.second)
-    dut = PageWalker(params)
+    dut = Walker(params)
     this = bench(dut, timeout=60_000)
     limit = sum(1 << k for k, size in enumerate(SIZES[1:]) if size <= params.ppn_bits)
     words = Words(world)
@@ -75,12 +104,16 @@ def test_matches_golden_model(bench, build, seed, stall):
         for number in range(8):
             request = world.request()
             expected, image = world.expected(request)
-            reply, _ = await ask(ctx, dut.service, {
-                "page": request.page, "canonical": world.canonical(request.page),
-                "kind": request.kind, "privileged": request.privileged,
-                "context": world.context(request)},
-                patience=number % 3)
+            asked = {"page": request.page, "canonical": world.canonical(request.page),
+                     "kind": request.kind, "privileged": request.privileged,
+                     "context": world.context(request)}
+            ctx.set(dut.flush, 1)       # tables have changed
+            await ctx.tick()
+            ctx.set(dut.flush, 0)
+            reply, _ = await ask(ctx, dut.service, asked, patience=number % 3)
             assert world.image() == image
+            again, _ = await ask(ctx, dut.service, asked)   # with what is known now
+            assert again == reply if reply.cause == Cause.NONE else again.cause == reply.cause
             if isinstance(expected, Fault):
                 assert reply.cause == expected.cause
                 if expected.iotval2:
@@ -124,7 +157,7 @@ def chain(*ptes, root=BASE >> 12, page=0):
 @pytest.mark.parametrize("build", [{}, {"sv39x4": True}])
 def test_time(bench, latency, build):
     """The cycles that the docstring promises."""
-    dut = PageWalker(IommuParams(**build))
+    dut = PageWalker(IommuParams(**build, **PLAIN))
     this, log = bench(dut), []
     words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, g=1, ppn=0x8_0002),
                   PTE.pack(**GOOD, ppn=0x1234))
@@ -151,7 +184,7 @@ def test_time(bench, latency, build):
 @pytest.mark.parametrize("guest", [0, 1])
 def test_shortcut(bench, guest):
     """The physical place of the table of leaves is told, and with it the walk reads one entry."""
-    dut = PageWalker(IommuParams(sv39x4=True))
+    dut = PageWalker(IommuParams(sv39x4=True, **PLAIN))
     this, log, tables = bench(dut), [], []
     words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, g=1, ppn=0x8_0002),
                   PTE.pack(**GOOD, ppn=0x1234))
@@ -185,6 +218,39 @@ def test_shortcut(bench, guest):
         again, _ = await ask(ctx, dut.service, request)
         assert (again.page, again.flags) == (first.page, first.flags)
         assert len(log) == (2 if guest else 1)
+
+    this.run()
+
+
+def test_known_guest_pages(bench):
+    """Two tables and the page in one guest page of 1 GiB: its entry is read once."""
+    dut = Walker(IommuParams(sv39x4=True, walks=1))
+    this, log = bench(dut), []
+    words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, ppn=0x8_0002),
+                  PTE.pack(**GOOD, ppn=0x8_1234))
+    words[0x9_0000 << 12 | 2 * 8] = PTE.pack(**{**GOOD, "w": 0}, ppn=0x8_0000)
+
+    @this.background
+    async def memory(ctx):
+        await serve_reads(ctx, dut.table, words, log=log)
+
+    @this.testbench
+    async def testbench(ctx):
+        log.clear()
+        for kind, flush, reads, cause in (
+                (Kind.READ, 0, 4, Cause.NONE), (Kind.READ, 0, 3, Cause.NONE),
+                (Kind.WRITE, 0, 4, Cause.WRITE_GUEST_PAGE_FAULT), (Kind.READ, 1, 4, Cause.NONE)):
+            ctx.set(dut.flush, flush)
+            await ctx.tick()
+            ctx.set(dut.flush, 0)
+            reply, cycles = await ask(ctx, dut.service, {"canonical": 1, "kind": kind, "context": {
+                "paged": 1, "root": BASE >> 12, "guest": 1, "guest_root": 0x9_0000}})
+            assert reply.cause == cause
+            assert len(log) == reads
+            log.clear()
+            if not cause:
+                assert (reply.page.ppn, reply.flags.w) == (0x8_1234, 0)
+                assert cycles == 2 * reads + 5
 
     this.run()
 
@@ -257,7 +323,7 @@ def test_without_a_read(bench, fields, cause):
     ({**GOOD, "u": 0}, Cause.WRITE_GUEST_PAGE_FAULT), ({}, Cause.WRITE_GUEST_PAGE_FAULT)])
 def test_implicit(bench, flags, cause):
     """A process directory is read, whatever the access that asks for it."""
-    dut = PageWalker(IommuParams(sv39x4=True, pd8=True))
+    dut = PageWalker(IommuParams(sv39x4=True, pd8=True, **PLAIN))
     this = bench(dut)
     words = chain(PTE.pack(v=1, ppn=0x8_0001), PTE.pack(v=1, ppn=0x8_0002),
                   PTE.pack(**flags, ppn=0x1234), page=0x45)

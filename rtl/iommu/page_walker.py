@@ -168,6 +168,8 @@ class PageWalker(wiring.Component):
         with m.FSM(name="walk"):
             with m.State("IDLE"):
                 direct = context.paged & request.canonical & ~request.bypass
+                # To update an entry, the guest page of its table must be known.
+                short = shortcut.hit & ~(guest_on & context.sade.any())
                 if params.hpm:
                     tell(m, self.event, HpmEvent.FIRST_STAGE_WALK,
                          self.started & request.canonical, context)
@@ -176,10 +178,10 @@ class PageWalker(wiring.Component):
                     self.started.eq(service.want & context.paged & ~request.bypass &
                                     ~request.ahead.any()),
                     table.request.valid.eq(service.want & direct & (
-                        shortcut.hit | ~guest_on & ~context.root[params.ppn_bits:].any())),
+                        short | ~guest_on & ~context.root[params.ppn_bits:].any())),
                     table.request.p.lock.eq(0),
                     table.request.p.addr.eq(Mux(
-                        shortcut.hit, Cat(Const(0, 3), request.page[:VPN_BITS], shortcut.base),
+                        short, Cat(Const(0, 3), request.page[:VPN_BITS], shortcut.base),
                         Cat(Const(0, 3), request.page.word_select(first_top, VPN_BITS),
                             first_root))),
                 ]
@@ -201,11 +203,11 @@ class PageWalker(wiring.Component):
                     if two:
                         with m.Elif(~context.paged):
                             guest(request.page, last=1)
-                        with m.Elif(context.guest & ~shortcut.hit):
+                        with m.Elif(context.guest & ~short):
                             guest(context.root, last=0)
                     with m.Elif(table.request.valid & table.request.ready):
                         m.next = "WAIT"
-                    with m.If(direct & shortcut.hit):
+                    with m.If(direct & short):
                         m.d.sync += [level.eq(0), base.eq(shortcut.base), flags.g.eq(shortcut.g)]
 
             if two:

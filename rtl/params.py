@@ -29,7 +29,7 @@ class IommuParams:
         Width of the data buses, in bits.
     id_width : int, 1 to 16
         Width of AXI IDs on the device port and on the translated port.
-    tlb_entries : int, 1 to 64
+    tlb_entries : int, 1 to 128
         Entries of the TLB, each for a page of any size.
     second_entries : int, 0 or a power of two, 512 to 4096
         Entries of a second level of the TLB, in block RAM.
@@ -112,7 +112,7 @@ class IommuParams:
         within("Physical address width", self.phys_bits, 32, 56)
         one_of("Data width", self.data_width, (64, 128, 256, 512))
         within("ID width", self.id_width, 1, 16)
-        within("TLB entries", self.tlb_entries, 1, 64)
+        within("TLB entries", self.tlb_entries, 1, 128)
         one_of("Entries of the second TLB", self.second_entries, (0, 512, 1024, 2048, 4096))
         within("Page walks", self.walks, 1, 8)
         within("Guest entries", self.guest_entries, 0, 16)

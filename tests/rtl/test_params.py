@@ -18,7 +18,7 @@ from rtl.spec.iommu_regs import CAPABILITIES
 RANGES = [
     (IommuParams, "phys_bits", "Physical address width", 32, 56),
     (IommuParams, "id_width", "ID width", 1, 16),
-    (IommuParams, "tlb_entries", "TLB entries", 1, 64),
+    (IommuParams, "tlb_entries", "TLB entries", 1, 128),
     (IommuParams, "walks", "Page walks", 1, 8),
     (IommuParams, "guest_entries", "Guest entries", 0, 16),
     (IommuParams, "context_entries", "Context entries", 1, 16),

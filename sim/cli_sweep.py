@@ -23,7 +23,7 @@ def sweep(axes: tuple[str, ...], cycles_only: bool, route: bool, folder: Path,
           engine: str) -> None:
     """Vary one parameter of a block at a time: cycles, area, plots.
 
-    An AXIS is a block (iommu, dma, cache, system) or one of its parameters, such as
+    An AXIS is a block (iommu, dma, channels, cache) or one of its parameters, such as
     [b]iommu.tlb_entries[/b]; all by default. Cells are those of an ECP5, by yosys from the extra
     [b]fpga[/b]; pictures are drawn where the extra [b]plots[/b] is installed.
     """
@@ -37,6 +37,8 @@ def sweep(axes: tuple[str, ...], cycles_only: bool, route: bool, folder: Path,
         chosen = select(axes)
         for axis in chosen:
             points = measure(axis, folder / "synth", console, area=not cycles_only, route=route)
+            if not points:
+                continue
             table = markdown(axis, points)
             path = folder / f"{axis.name}.md"
             path.write_text(table)

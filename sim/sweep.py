@@ -5,17 +5,16 @@ A new parameter is one more `Axis`. Values that a build refuses are left out, by
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from amaranth.back import rtlil
+from amaranth.lib import wiring
 from rich.console import Console
 
-from rtl.generate import configure, make_block
-
-from .benchmarks.sweeps import WORKLOADS
+from .benchmarks.sweeps import BLOCKS
 from .synth import Result, synthesize
 
 __all__ = ["AXES", "Axis", "Point", "markdown", "select", "sweep"]
@@ -28,7 +27,7 @@ class Axis:
     Parameters
     ----------
     block : str
-        A block of :data:`rtl.generate.BLOCKS`.
+        One of :data:`sim.benchmarks.sweeps.BLOCKS`.
     parameter : str
         Its parameter, as `dmapath generate --set` names it.
     values : tuple of int
@@ -62,7 +61,7 @@ AXES = (
     Axis("cache", "size_bytes", tuple(n << 10 for n in (4, 8, 16, 32, 64)), "Cache size, bytes"),
     Axis("cache", "ways", (1, 2, 4, 8), "Ways"),
     Axis("cache", "misses", (1, 2, 4, 8), "Misses in flight"),
-    Axis("system", "channels", (1, 2, 4, 7, 8, 16), "Channels of the native ring"),
+    Axis("channels", "channels", (1, 2, 4, 8, 16), "Channels of the native ring"),
 )
 
 
@@ -123,34 +122,35 @@ def sweep(axis: Axis, work: Path, console: Console, *, area: bool = True,
     ToolMissing
         If a tool of the synthesis is not installed.
     """
-    allowed = {}
+    block, allowed = BLOCKS[axis.block], {}
     for value in axis.values:
         try:
-            allowed[value] = configure(axis.block, [*axis.others, f"{axis.parameter}={value}"])
+            allowed[value] = block.configure([*axis.others, f"{axis.parameter}={value}"])
         except ValueError as error:
             console.print(f"{axis.name}={value} is left out: {error}", markup=False)
-    default = getattr(configure(axis.block), axis.parameter)
+    default = getattr(block.configure([]), axis.parameter)
     clocked = {*list(allowed)[:1], default, *list(allowed)[-1:]} if route else ()
     points = []
     for value, params in allowed.items():
         with console.status(f"{axis.name}={value}: cycles"):
-            cycles = WORKLOADS[axis.block](params)
+            cycles = block.measure(params)
         with console.status(f"{axis.name}={value}: area"):
-            cells = _area(axis.block, params, work, value in clocked) if area else None
+            cells = _area(axis.block, partial(block.make, params), work,
+                          value in clocked) if area else None
         points.append(Point(value, cycles, cells))
     return points
 
 
-def _area(block: str, params: Any, work: Path, route: bool) -> Result:
+def _area(name: str, make: Callable[[], wiring.Component], work: Path, route: bool) -> Result:
     """Synthesize, unless the same netlist was: its cells are in a file named by its hash."""
-    text = rtlil.convert(make_block(block, params), name="top", emit_src=False)
+    text = rtlil.convert(make(), name="top", emit_src=False)
     folder = work / hashlib.sha256(text.encode()).hexdigest()[:16]
     kept = folder / "result.json"
     if kept.exists():
         found = Result(**json.loads(kept.read_text()))
         if found.fmax_mhz is not None or not route:
             return found
-    found = synthesize(block, folder, params, route=route)
+    found = synthesize(name, folder, make, route=route)
     kept.write_text(json.dumps(asdict(found)))
     return found
 

@@ -5,9 +5,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from amaranth import *
 from amaranth.back import rtlil
@@ -108,17 +109,18 @@ def _yosys(work: Path, name: str, design) -> dict[str, int]:
     return stat["design"]["num_cells_by_type"]
 
 
-def synthesize(name: str, work: Path, params: Any = None, *, route: bool = True) -> Result:
+def synthesize(name: str, work: Path, make: Callable[[], wiring.Component] | None = None, *,
+               route: bool = True) -> Result:
     """Synthesize, place and route one block.
 
     Parameters
     ----------
     name : str
-        A block of :data:`rtl.generate.BLOCKS`.
+        A block of :data:`rtl.generate.BLOCKS`, or a name for what ``make`` makes.
     work : Path
         Folder for the tools' files.
-    params
-        Parameters of the block; their defaults if not given.
+    make : callable, optional
+        Makes the component; by default the block of that name.
     route : bool
         Whether to place and route; without, the clock is not known.
 
@@ -130,17 +132,18 @@ def synthesize(name: str, work: Path, params: Any = None, *, route: bool = True)
         If a tool fails.
     """
     work.mkdir(parents=True, exist_ok=True)
-    cells = _yosys(work, name, make_block(name, params))
+    make = make or partial(make_block, name)
+    cells = _yosys(work, name, make())
     return Result(
         lut4=cells.get("LUT4", 0), ff=cells.get("TRELLIS_FF", 0),
         block_ram=cells.get("DP16KD", 0), lut_ram=cells.get("TRELLIS_DPR16X4", 0),
         carry=cells.get("CCU2C", 0), dsp=cells.get("MULT18X18D", 0),
-        fmax_mhz=_clock(name, work, params) if route else None)
+        fmax_mhz=_clock(name, work, make) if route else None)
 
 
-def _clock(name: str, work: Path, params: Any) -> float:
+def _clock(name: str, work: Path, make: Callable[[], wiring.Component]) -> float:
     """Place and route a block in its harness; return the clock that it reaches, in MHz."""
-    _yosys(work, f"{name}_harness", Harness(make_block(name, params)))
+    _yosys(work, f"{name}_harness", Harness(make()))
     log = _run(work, f"{name}.nextpnr.log", _tool(_NEXTPNR), "--85k", "--package", "CABGA756",
                "--speed", "6", "--json", f"{name}_harness.json", "--freq", "100", "--seed", "1",
                "--router", "router2",      # router1 takes several times as long for the system

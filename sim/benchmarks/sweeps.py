@@ -3,26 +3,33 @@
 Each is the one that decides: where the parameter is too small, it waits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from random import Random
+from typing import Any
+
+from amaranth.lib import wiring
 
 from rtl.cache.cache import Cache
+from rtl.dma.channels import Channels
+from rtl.generate import configure, make_block
 from rtl.iommu.iommu import Iommu
-from rtl.params import CacheParams, DmaParams, IommuParams, SystemParams
+from rtl.limits import within
+from rtl.params import CacheParams, DmaParams, IommuParams, RingParams
 from rtl.spec.cache_regs import CacheMode
-from rtl.spec.iommu_regs import IOMMU_REGISTERS
-from rtl.spec.page_table import PAGE_BYTES, DdtpMode
-from rtl.spec.platform import IOMMU_BASE, MEMORY_BASE, RING_BASE, WINDOW_BYTES, Platform
+from rtl.spec.page_table import PAGE_BYTES
+from rtl.spec.platform import WINDOW_BYTES
 from rtl.spec.ring_regs import RING_REGISTERS
 
-from ..machine import RtlMachine
+from ..axi_lite import Manager
 from .cache import LINE, WORD, Cpu
 from .dma import Engine
 from .iommu_tables import FAR, LEAF_TABLES, MEMORY, enable, lay_tables, map_pages
 from .rig import Probe, Rig, burst, play
 from .ring import descriptor
 
-__all__ = ["WORKLOADS"]
+__all__ = ["BLOCKS", "ChannelsParams", "Swept"]
 
 #: Memory latencies L, in cycles.
 LATENCIES = (16, 100)
@@ -32,8 +39,9 @@ PAGES, ACCESSES = 256, 1024
 SPACE, MIXED = 1 << 15, 2000
 #: Arrays that a CPU reads in turn, bytes from one to the next, and words of each.
 ARRAYS, APART, WORDS = 4, 1 << 16, 64
-#: Copies of 64 bytes, of each channel.
-COPIES = 256
+#: Copies of 64 bytes, of each channel; and its memory, in bytes, with what lies there.
+COPIES, SLOTS_LOG2 = 256, 9
+APART_CHANNELS, COMPLETIONS, SOURCE, TARGET = 1 << 18, 1 << 15, 1 << 16, 1 << 16
 
 
 def iommu(params: IommuParams) -> dict[str, float]:
@@ -105,48 +113,95 @@ def cache(params: CacheParams) -> dict[str, float]:
     return found
 
 
-def system(params: SystemParams) -> dict[str, float]:
-    """Cycles a copy of 64 B, when all channels of the native ring copy through the IOMMU."""
-    found, count = {}, params.channels
-    with RtlMachine(Platform(channels=count), params=params) as machine:
+@dataclass(frozen=True)
+class ChannelsParams:
+    """Channels of the native ring on one bus.
 
-        def write(channel: int, name: str, **fields: int) -> None:
-            register = RING_REGISTERS[name]
-            machine.writel(register.pack(fields),
-                           RING_BASE + channel * WINDOW_BYTES + register.offset)
+    Parameters
+    ----------
+    channels : int, 1 to 16
+        How many.
+    ring : RingParams
+        Each of them.
+    """
 
-        def idle(channel: int) -> int:
-            register = RING_REGISTERS["sr"]
-            return register["idle"].get(
-                machine.readl(RING_BASE + channel * WINDOW_BYTES + register.offset))
+    channels: int = 4
+    ring: RingParams = field(default_factory=RingParams)
 
-        ddtp = IOMMU_REGISTERS["ddtp"]
-        machine.writel(ddtp.pack({"mode": DdtpMode.BARE}), IOMMU_BASE + ddtp.offset)
+    def __post_init__(self):
+        within("Channels", self.channels, 1, 16)
+
+    @classmethod
+    def configure(cls, settings: Iterable[str]) -> "ChannelsParams":
+        """Make parameters from texts ``channels=value``."""
+        return cls(**{name: int(text) for name, text in (one.split("=") for one in settings)})
+
+    def make(self) -> Channels:
+        """Make them."""
+        return Channels(self.ring, self.channels)
+
+
+def channels(params: ChannelsParams) -> dict[str, float]:
+    """Cycles a copy of 64 B, when all channels copy at once."""
+    rig, found = Rig(params.make(), {"bus": (0, params.channels * APART_CHANNELS)}), {}
+    doorbell, answer = rig.taken(rig.dut.regs.w), rig.taken(rig.dut.bus.b)
+
+    async def testbench(ctx):
+        bus = Manager(ctx, rig.dut.regs)
+
+        async def to_each(name: str, value: Callable[[int], dict[str, int]]) -> None:
+            for channel in range(params.channels):
+                register = RING_REGISTERS[name]
+                await bus.writel(register.pack(value(channel * APART_CHANNELS)),
+                                 channel * WINDOW_BYTES + register.offset)
+
+        for channel in range(params.channels):
+            base = channel * APART_CHANNELS
+            for n in range(COPIES):
+                source = base + SOURCE + 64 * n
+                rig.poke(ctx, "bus", base + 16 * n, *descriptor(source, source + TARGET, 64))
         for latency in LATENCIES:
-            machine.set_memory("latency", cycles=latency, jitter=0)
-            machine.set_memory("limit", reads=64, writes=64)
-            for channel in range(count):
-                base = MEMORY_BASE + channel * (1 << 18)
-                for n in range(COPIES):
-                    source = base + (1 << 16) + 64 * n
-                    machine.poke(base + 16 * n, b"".join(
-                        word.to_bytes(8, "little")
-                        for word in descriptor(source, source + (1 << 16), 64)))
-                write(channel, "cr", reset=1)
-                machine.wait(50)
-                write(channel, "base", addr=base >> 12)
-                write(channel, "completion_base", addr=base + 0x8000 >> 12)
-                write(channel, "size", log2=9)
-                write(channel, "cr", run=1)
-            begin = machine.cycles
-            for channel in range(count):
-                write(channel, "tail", slot=COPIES)
-            while not all(map(idle, range(count))):
-                machine.wait(10)
-            found[f"copy of 64 B, L={latency}"] = (machine.cycles - begin) / (COPIES * count)
+            await rig.latency(ctx, "bus", latency)
+            await to_each("cr", lambda base: {"reset": 1})
+            await ctx.tick().repeat(20)
+            await to_each("base", lambda base: {"addr": base >> 12})
+            await to_each("completion_base", lambda base: {"addr": base + COMPLETIONS >> 12})
+            await to_each("size", lambda base: {"log2": SLOTS_LOG2})
+            await to_each("cr", lambda base: {"run": 1})
+            await rig.restart(ctx)
+            await to_each("tail", lambda base: {"slot": COPIES})
+            for channel in range(params.channels):
+                register = RING_REGISTERS["done"]
+                while register["count"].get(await bus.readl(
+                        channel * WINDOW_BYTES + register.offset)) < COPIES:
+                    pass
+            found[f"copy of 64 B, L={latency}"] = (
+                (ctx.get(answer.last) - ctx.get(doorbell.first)) / (COPIES * params.channels))
+
+    rig.run(testbench)
     return found
 
 
-#: Block to its workload: parameters to cycles of each thing that is measured.
-WORKLOADS: dict[str, Callable[..., dict[str, float]]] = {
-    "iommu": iommu, "dma": dma, "cache": cache, "system": system}
+@dataclass(frozen=True)
+class Swept:
+    """What can be swept.
+
+    Parameters
+    ----------
+    configure : callable
+        Texts ``name=value`` to parameters; raises a ValueError where they are refused.
+    make : callable
+        Parameters to the component.
+    measure : callable
+        Parameters to the cycles of each thing that is measured.
+    """
+
+    configure: Callable[[Iterable[str]], Any]
+    make: Callable[[Any], wiring.Component]
+    measure: Callable[[Any], dict[str, float]]
+
+
+#: Everything that can be swept, by name.
+BLOCKS = {name: Swept(partial(configure, name), partial(make_block, name), measure)
+          for name, measure in (("iommu", iommu), ("dma", dma), ("cache", cache))}
+BLOCKS["channels"] = Swept(ChannelsParams.configure, ChannelsParams.make, channels)

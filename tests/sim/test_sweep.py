@@ -9,7 +9,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from rich.console import Console
 
-from rtl.generate import BLOCKS, configure
 from sim import cli, sweep, sweep_plot, synth
 from sim.benchmarks import sweeps
 from sim.sweep import AXES, Axis, Point, markdown, select
@@ -43,31 +42,33 @@ def short(monkeypatch):
 
 @pytest.fixture
 def synthesized(monkeypatch):
-    """Replace the synthesis; return what it was asked for."""
+    """Replace workload, block and synthesis; return what was asked for."""
     asked = []
 
-    def synthesize(name, work, params, *, route):
-        asked.append((params, route))
+    def synthesize(name, work, make, *, route):
+        asked.append((len(make().data), route))
         work.mkdir(parents=True, exist_ok=True)
         return replace(CELLS, fmax_mhz=99.5 if route else None)
 
     monkeypatch.setattr(sweep, "synthesize", synthesize)
-    monkeypatch.setattr(sweep, "make_block", lambda name, params: Pins(params.reads_in_flight))
+    monkeypatch.setitem(sweep.BLOCKS, "dma", replace(
+        sweep.BLOCKS["dma"], make=lambda params: Pins(params.reads_in_flight),
+        measure=lambda params: {"a copy": 3.0}))
     return asked
 
 
 @pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
 def test_axes(axis):
     """Each is a parameter of its block, whose default is not the only value."""
-    params = configure(axis.block, axis.others)
-    assert axis.block in BLOCKS and isinstance(getattr(params, axis.parameter), int)
+    params = sweeps.BLOCKS[axis.block].configure(axis.others)
+    assert isinstance(getattr(params, axis.parameter), int)
     assert list(axis.values) == sorted(set(axis.values)) and len(axis.values) > 1
 
 
 def test_select():
     assert select([]) == list(AXES)
-    assert [axis.name for axis in select(["iommu.walks", "system"])] == ["iommu.walks",
-                                                                         "system.channels"]
+    assert [axis.name for axis in select(["iommu.walks", "channels"])] == ["iommu.walks",
+                                                                           "channels.channels"]
     with pytest.raises(ValueError, match=r"^Axis must be one of iommu, iommu.tlb_entries, .*, "
                                          r"not 'gpu'$"):
         select(["gpu"])
@@ -81,9 +82,8 @@ def test_dma(short, console, tmp_path):
     assert 8 <= many < few
 
 
-def test_synthesis(monkeypatch, synthesized, console, tmp_path):
+def test_synthesis(synthesized, console, tmp_path):
     """What is refused is named, and nothing is synthesized twice."""
-    monkeypatch.setattr(sweep, "WORKLOADS", {"dma": lambda params: {"a copy": 3.0}})
     points = sweep.sweep(READS, tmp_path, console)
     assert points == [Point(value, {"a copy": 3.0}, CELLS) for value in (4, 8)]
     assert ("dma.reads_in_flight=5 is left out: Reads in flight must be one of"
@@ -92,25 +92,31 @@ def test_synthesis(monkeypatch, synthesized, console, tmp_path):
     axis = replace(READS, values=(2, 4, 8, 16))         # 4 is the default
     routed = sweep.sweep(axis, tmp_path, console, route=True)
     assert [point.area.fmax_mhz for point in routed] == [99.5, 99.5, None, 99.5]
-    assert [(params.reads_in_flight, route) for params, route in synthesized[2:]] == [
-        (2, True), (4, True), (16, True)]
+    assert synthesized[2:] == [(2, True), (4, True), (16, True)]
 
 
 @pytest.mark.parametrize("block, setting, less, more", [
     ("iommu", "tlb_entries", 8, 64), ("cache", "ways", 1, 4)])
 def test_workloads(short, block, setting, less, more):
     """A small parameter is not the faster one."""
-    slow, fast = (sweeps.WORKLOADS[block](configure(block, [f"{setting}={value}"]))
-                  for value in (less, more))
+    swept = sweeps.BLOCKS[block]
+    slow, fast = (swept.measure(swept.configure([f"{setting}={value}"])) for value in (less, more))
     assert slow.keys() == fast.keys()
     assert all(cycles >= 1 for cycles in fast.values())
     assert sum(slow.values()) > sum(fast.values())
 
 
-def test_workload_of_the_system(short):
-    """The bus carries 8 bytes a cycle."""
-    (cycles,) = sweeps.system(configure("system", ["channels=1"])).values()
-    assert 8 <= cycles < 100
+def test_channels(short):
+    """The bus carries 8 bytes a cycle, and there are 16 channels at most."""
+    for count in (1, 2):
+        (cycles,) = sweeps.channels(sweeps.ChannelsParams(count)).values()
+        assert 8 <= cycles < 40
+
+
+def test_too_many_channels(console, tmp_path):
+    axis = Axis("channels", "channels", (17,), "Channels")
+    assert sweep.sweep(axis, tmp_path, console) == []
+    assert "channels.channels=17 is left out: Channels must be" in console.file.getvalue()
 
 
 POINTS = [Point(4, {"a copy": 12.5}, CELLS), Point(8, {"a copy": 1234.5}, CELLS)]
@@ -137,9 +143,8 @@ def test_picture(area, tmp_path):
 
 
 def test_command(monkeypatch, tmp_path, capsys, synthesized):
-    monkeypatch.setattr(sweep, "AXES", [READS])
-    monkeypatch.setattr(sweep, "WORKLOADS", {"dma": lambda params: {"a copy": 3.0}})
     monkeypatch.setattr(sweep_plot, "available", lambda: False)
+    monkeypatch.setattr(sweep, "AXES", [READS, replace(READS, parameter="max_beats", values=(3,))])
     cli.main(["sweep", "dma", "--cycles-only", "-o", str(tmp_path / "out")])
     out = capsys.readouterr().out
     assert "| 8 | 3.00 |" in out and "they need the extra 'plots'" in out

@@ -116,7 +116,8 @@ class System(wiring.Component):
 
         connect(m, flipped(self.cpu), cache.cpu)
         if engines:
-            m.submodules.engines = shared = arbiter.Arbiter(dma.bus.signature, 1 + len(engines))
+            m.submodules.engines = shared = arbiter.Arbiter(
+                dma.bus.signature, 1 + len(engines), urgent=self.params.ring.urgent)
             for manager, engine in zip(shared.managers, (dma, *engines.values()), strict=True):
                 connect(m, engine.bus, manager)
             device = shared.bus

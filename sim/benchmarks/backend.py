@@ -17,7 +17,7 @@ from rtl.params import DmaParams
 from .rig import LATENCIES, Probe, Rig
 from .table import Row
 
-__all__ = ["CASES", "BackEnd", "measure"]
+__all__ = ["CASES", "BackEnd", "Engine", "measure"]
 
 SIZE, SOURCES, TARGETS = 1 << 20, 1 << 18, 1 << 19
 #: What is moved: name, reads in flight, bytes, offsets of source and target, copies, fill.
@@ -92,34 +92,50 @@ class BackEnd(wiring.Component):
         return m
 
 
-class _Engine:
-    def __init__(self, in_flight: int):
-        self.rig = rig = Rig(BackEnd(DmaParams(reads_in_flight=in_flight)), {"bus": (0, SIZE)})
-        rows = rig.drams["bus"].rows
+class Engine:
+    """A back end before a memory.
+
+    Parameters
+    ----------
+    rig : Rig
+        Rig whose block has the inputs of :class:`BackEnd`.
+    port : str
+        Port with the memory of the data.
+    source, target : int
+        Where copies begin.
+    """
+
+    def __init__(self, rig: Rig, port: str = "bus", source: int = SOURCES, target: int = TARGETS):
+        self.rig, self._source, self._target = rig, source, target
+        self._rows = rows = rig.drams[port].rows
         rows.init = [(at * 0x9E37_79B9_7F4A_7C15) % (1 << 64) for at in range(rows.depth)]
-        bus = rig.dut.bus
+        bus = getattr(rig.dut, port)
         self.done = Probe(rig, rig.dut.finished)
         self.read, self.write = rig.taken(bus.r), rig.taken(bus.w)
 
-    async def run(self, ctx, size, source, target, count, fill) -> float:
-        """Copy; return the cycles of a copy in the middle."""
-        dut = self.rig.dut
-        for name, value in (("src", SOURCES + source), ("dst", TARGETS + target),
-                            ("span", size - 1), ("step", size), ("count", count), ("fill", fill)):
+    async def run(self, ctx, size, source, target, count, fill=False, step=None) -> float:
+        """Copy; return the cycles of a copy in the middle, or of one alone."""
+        dut, rows = self.rig.dut, self._rows
+        source, target = self._source + source, self._target + target
+        for name, value in (("src", source), ("dst", target), ("span", size - 1),
+                            ("step", size if step is None else step), ("count", count),
+                            ("fill", fill)):
             ctx.set(getattr(dut, name), value)
-        rows = self.rig.drams["bus"].rows
-        first = [ctx.get(rows[SOURCES // 8 + k]) for k in range(2)]
+
+        def word(addr):
+            pair = (ctx.get(rows[addr // 8]) | ctx.get(rows[addr // 8 + 1]) << 64)
+            return pair >> addr % 8 * 8 & (1 << 64) - 1
+
+        right = 0 if fill else word(source)
         await self.rig.restart(ctx)
         ctx.set(dut.go, 1)
-        await ctx.tick()
+        *_, begin = await ctx.tick().sample(self.rig.now)
         ctx.set(dut.go, 0)
-        begin = await self.done.reach(ctx, count // 2)
-        end = await self.done.reach(ctx, count * 7 // 8)
+        if count > 1:
+            begin = await self.done.reach(ctx, count // 2)
+        end = await self.done.reach(ctx, max(count * 7 // 8, 1))
         await self.done.reach(ctx, count)
-        data, right = (sum(word << 64 * k for k, word in enumerate(words)) for words in (
-            [ctx.get(rows[TARGETS // 8 + k]) for k in range(2)], first))
-        mask = (1 << 64) - 1
-        if (data >> 8 * target) & mask != (0 if fill else right >> 8 * source & mask):
+        if word(target) != right:
             raise AssertionError("the copy is wrong")
         return (end - begin) / max(count * 7 // 8 - count // 2, 1)
 
@@ -128,7 +144,7 @@ def measure(latencies: Iterable[int] = LATENCIES, cases: Iterable = CASES) -> li
     """Measure cycles a copy, and from the last beat of one that was read to its first write."""
     rows, cases = [], tuple(cases)
     for in_flight in sorted({case[1] for case in cases}):
-        engine = _Engine(in_flight)
+        engine = Engine(Rig(BackEnd(DmaParams(reads_in_flight=in_flight)), {"bus": (0, SIZE)}))
 
         async def testbench(ctx, engine=engine, in_flight=in_flight):
             for latency in latencies:
@@ -140,7 +156,7 @@ def measure(latencies: Iterable[int] = LATENCIES, cases: Iterable = CASES) -> li
                     peer = dict(zip(LATENCIES, PEERS.get(name, ()), strict=False)).get(latency)
                     rows.append(Row("backend", f"copy of {name}" if not fill else name, latency,
                                     cycles, "copy", peer, _PEER if peer else ""))
-                await engine.run(ctx, 8, 0, 0, 1, False)
+                await engine.run(ctx, 8, 0, 0, 1)
                 rows.append(Row(
                     "backend", "read data to write data", latency,
                     ctx.get(engine.write.first) - ctx.get(engine.read.first), "start"))

@@ -7,15 +7,15 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..engine import choose
-from . import backend, cache, dma, iommu, ring, snoop, stream
+from . import backend, cache, dma, iommu, ring, snoop, stream, translated
 from .table import Row, print_rows, write_rows
 
 __all__ = ["BLOCKS", "run_benchmarks"]
 
 #: What measures each block.
 BLOCKS = {"backend": backend.measure, "dma": dma.measure, "ring": ring.measure,
-          "stream": stream.measure, "iommu": iommu.measure, "cache": cache.measure,
-          "snoop": snoop.measure}
+          "stream": stream.measure, "translated": translated.measure, "iommu": iommu.measure,
+          "cache": cache.measure, "snoop": snoop.measure}
 
 
 def run_benchmarks(blocks: Iterable[str], *, json_path: Path, console: Console) -> list[Row]:

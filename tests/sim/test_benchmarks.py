@@ -7,7 +7,17 @@ import pytest
 from rich.console import Console
 
 from sim.bench import Timeout
-from sim.benchmarks import backend, dma, iommu, iommu_streams, iommu_tables, rig, ring, run
+from sim.benchmarks import (
+    backend,
+    dma,
+    iommu,
+    iommu_streams,
+    iommu_tables,
+    rig,
+    ring,
+    run,
+    translated,
+)
 from sim.benchmarks.table import Row, print_rows, write_rows
 
 ROWS = [Row("dma", "copy of 64 B", 1, 12.25, "copy", 12, "some peer"),
@@ -60,6 +70,14 @@ def test_backend_within_the_bus():
     copy, through = backend.measure([1], [("16 B", 16, 16, 0, 0, 256, False)])
     assert (copy.what, copy.cycles) == ("copy of 16 B", 2)
     assert through.cycles > 0
+
+
+def test_translated_costs_no_throughput():
+    """Through the IOMMU with a warm TLB a copy takes as long, and one alone at most two more."""
+    cycles = {row.what: row.cycles for row in translated.measure([16], [("64 B", 64, 3, 5, 64)])}
+    assert cycles["copy of 64 B, by warm TLB"] == cycles["copy of 64 B, direct"] == 9
+    alone = cycles["64 B alone, direct"]
+    assert alone < cycles["64 B alone, by warm TLB"] <= alone + 2
 
 
 def test_iommu_reads_its_tables(monkeypatch):

@@ -17,7 +17,7 @@ from ..core.tell import tell
 from ..device.device import Device
 from ..device.devres import devm_add, devm_forget
 from ..device.messages import dev_err
-from ..platform.context import might_sleep
+from ..platform.context import might_alloc, might_sleep
 from .coherent import dma_alloc_coherent, dma_free_coherent
 
 __all__ = ["DmaPool", "dma_pool_alloc", "dma_pool_create", "dma_pool_create_node",
@@ -84,7 +84,9 @@ class DmaPool:
 
     def alloc(self, gfp: int) -> tuple[VirtAddr | None, DmaAddr]:
         """Take the first free block: the one freed last."""
-        if not self._next[0] and not self._add_page(gfp):
+        if self._next[0]:
+            might_alloc(gfp, "dma_pool_alloc")
+        elif not self._add_page(gfp):
             return None, DMA_MAPPING_ERROR
         va, dma = VirtAddr(self._next[0]), DmaAddr(self._next[1])
         cpu = self.dev.kernel.cpu

@@ -14,6 +14,7 @@ from ..core.gfp import GFP_KERNEL
 from ..device.device import Device
 from ..device.devres import devm_add, devm_forget
 from ..memory.pages import Page, phys_to_page
+from ..platform.context import might_sleep
 from ..sg.scatterlist import SgTable, sg_alloc_table, sg_set_page
 from .coherent import dma_alloc_attrs, dma_free_attrs
 
@@ -61,11 +62,13 @@ def dma_can_mmap(dev: Device) -> bool:
 def dma_mmap_attrs(dev: Device, vma: VmArea, va: VirtAddr, dma: DmaAddr, size: int,
                    attrs: DmaAttrs | int | None) -> int:
     """Map a coherent buffer, or a part of it. 0; ``-ENXIO`` if it is not that long (R38)."""
+    might_sleep("dma_mmap_attrs")
     return vma.map([int(page) >> PAGE_SHIFT for page in _behind(dev, va, size)])
 
 
 def dma_mmap_pages(dev: Device, vma: VmArea, size: int, page: Page) -> int:
     """Map pages of :func:`dma_alloc_pages`. 0; ``-ENXIO`` if they are not as many."""
+    might_sleep("dma_mmap_pages")
     return vma.map([page.pfn + index for index in range(page_align(size) // PAGE_SIZE)])
 
 
@@ -80,6 +83,7 @@ dma_mmap_wc = dma_mmap_writecombine = dma_mmap_coherent
 def dma_get_sgtable_attrs(dev: Device, va: VirtAddr, dma: DmaAddr, size: int,
                           attrs: DmaAttrs | int | None) -> tuple[int, SgTable]:
     """Describe the pages of a coherent buffer. Returns 0 or an error number, and the table."""
+    might_sleep("dma_get_sgtable_attrs")
     table, runs = SgTable(), []
     for phys in _behind(dev, va, size):
         if runs and runs[-1][0] + runs[-1][1] == phys:
@@ -100,6 +104,7 @@ def dma_get_sgtable(dev: Device, va: VirtAddr, dma: DmaAddr, size: int) -> tuple
 def dmam_alloc_attrs(dev: Device, size: int, gfp: int,
                      attrs: DmaAttrs | int | None) -> tuple[VirtAddr | None, DmaAddr]:
     """Allocate coherent memory that goes with its device (R39)."""
+    might_sleep("dmam_alloc_attrs")
     va, dma = dma_alloc_attrs(dev, size, gfp, attrs)
     if va is not None:
         devm_add(dev, (int(va), size), lambda: dma_free_attrs(dev, size, va, dma, attrs))

@@ -2,11 +2,8 @@
 
 import enum
 
-from .bug import WARN
-
 __all__ = ["GFP_ATOMIC", "GFP_DMA", "GFP_DMA32", "GFP_KERNEL", "GFP_NOWAIT", "SLAB_ATOMIC",
-           "SLAB_KERNEL", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "Gfp",
-           "might_sleep_if"]
+           "SLAB_KERNEL", "__GFP_COMP", "__GFP_HIGHMEM", "__GFP_NOWARN", "__GFP_ZERO", "Gfp"]
 
 
 class Gfp(enum.IntFlag):
@@ -37,8 +34,3 @@ __GFP_HIGHMEM = Gfp.HIGHMEM
 __GFP_ZERO = Gfp.ZERO
 __GFP_NOWARN = Gfp.NOWARN
 __GFP_COMP = Gfp.COMP
-
-
-def might_sleep_if(gfp: int, *, atomic: bool) -> None:
-    """Complain if a caller that may not sleep (``atomic``) asks with flags that allow sleeping."""
-    WARN(atomic and gfp & Gfp.RECLAIM, "sleeping function called from invalid context")

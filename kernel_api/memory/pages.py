@@ -3,7 +3,8 @@
 from ..core.addresses import PAGE_SHIFT, PAGE_SIZE, PhysAddr, VirtAddr, phys_to_virt, virt_to_phys
 from ..core.bug import BUG, WARN
 from ..core.current import current_kernel
-from ..core.gfp import Gfp, might_sleep_if
+from ..core.gfp import Gfp
+from ..platform.context import might_alloc
 from .buddy import MAX_ORDER, Page, Zone
 
 __all__ = ["MAX_ORDER", "Page", "PageAllocator", "__free_page", "__free_pages", "__get_free_pages",
@@ -57,7 +58,7 @@ class PageAllocator:
 def alloc_pages(gfp: int, order: int) -> Page | None:
     """Allocate ``2**order`` contiguous pages, aligned to their size. None if there are none."""
     kernel = current_kernel()
-    might_sleep_if(gfp, atomic=kernel.irq.in_atomic)
+    might_alloc(gfp, "alloc_pages")
     page = kernel.pages.alloc(order, dma32=bool(gfp & Gfp.DMA32)) if order <= MAX_ORDER else None
     if page is None:
         WARN(not gfp & Gfp.NOWARN, "page allocation failure: order:%d", order)

@@ -7,6 +7,7 @@ from ..core.addresses import PAGE_SIZE, VirtAddr, get_order, virt_to_phys
 from ..core.bug import BUG
 from ..core.current import current_kernel
 from ..core.gfp import Gfp
+from ..platform.context import might_alloc
 from .buddy import Page
 from .pages import PageAllocator, alloc_pages, page_address, pfn_to_page, phys_to_page
 
@@ -122,8 +123,9 @@ def kmalloc(size: int, gfp: int) -> VirtAddr | None:
     """Allocate ``size`` bytes, physically contiguous. None if there is no memory."""
     if size == 0:
         return ZERO_SIZE_PTR
+    might_alloc(gfp, "kmalloc")
     kernel = current_kernel()
-    va = kernel.slab.alloc(size, gfp)
+    va = kernel.slab.alloc(size, gfp & ~Gfp.RECLAIM)        # said once is enough
     if va is not None and gfp & Gfp.ZERO:
         kernel.cpu.store(va, bytes(size))
     return va

@@ -9,6 +9,7 @@ from ..core.addresses import PAGE_SHIFT, PAGE_SIZE, VMALLOC_START, VirtAddr, off
 from ..core.bug import WARN
 from ..core.current import current_kernel
 from ..core.gfp import GFP_KERNEL
+from ..platform.context import might_sleep
 from .buddy import Page
 from .pages import __free_pages, alloc_pages, pfn_to_page
 
@@ -17,6 +18,7 @@ __all__ = ["vfree", "vmalloc", "vmalloc_to_page", "vmap", "vunmap"]
 
 def vmap(pages: Sequence[Page], *, cached: bool = True) -> VirtAddr:
     """Map pages next to each other. Returns the address of the first."""
+    might_sleep("vmap")
     table = current_kernel().cpu.vmap
     # A page is left out between two areas: who runs over the end of one is noticed.
     first = max(table, default=VMALLOC_START >> PAGE_SHIFT) + 2

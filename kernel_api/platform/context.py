@@ -12,7 +12,7 @@ from ..core.gfp import Gfp
 from ..core.tell import tell
 
 __all__ = ["atomic_context", "gfpflags_allow_blocking", "in_atomic", "in_hardirq", "in_task",
-           "might_sleep"]
+           "might_alloc", "might_sleep"]
 
 
 def in_hardirq() -> bool:
@@ -42,6 +42,12 @@ def might_sleep(what: str) -> bool:
         tell(kernel, "cannot_sleep", what)
         return True
     return False
+
+
+def might_alloc(gfp: int, what: str) -> None:
+    """Complain if ``what`` allocates with flags that allow sleeping, where nothing may sleep."""
+    if gfpflags_allow_blocking(gfp):
+        might_sleep(what)
 
 
 @contextmanager

@@ -126,5 +126,5 @@ def test_r30_sleeping_flags_in_an_atomic_context(kernel):
     alloc_page(GFP_ATOMIC)
     assert not kernel.log.matching("sleeping function")
     assert alloc_page(GFP_KERNEL) is not None
-    assert kernel.log.matching("WARNING: sleeping function called from invalid context")
+    assert kernel.log.matching("BUG: sleeping function called from invalid context")
     local_irq_enable()

@@ -90,6 +90,16 @@ def test_a_walk_skips(kernel):
     assert not sg_miter_skip(miter, 1)
 
 
+def test_a_skip_goes_on_behind_what_was_consumed(kernel):
+    (sg,) = make_list([P])
+    miter = SgMappingIter()
+    sg_miter_start(miter, sg, 1, SG_MITER_TO_SG)
+    assert sg_miter_next(miter)
+    miter.consumed = 100
+    assert sg_miter_skip(miter, 50) and miter.addr is None and sg_miter_next(miter)
+    assert (miter.addr, miter.length) == (sg_virt(sg) + 150, P - 150)
+
+
 def test_only_an_atomic_walk_is_for_interrupts(kernel):
     (sg,) = make_list([64])
     miter = SgMappingIter()

@@ -67,6 +67,8 @@ class IommuParams:
         MSI page tables, and device contexts of 64 bytes.
     amo_hwad : bool
         Hardware update of A and D; memory must support exclusive accesses.
+    end : bool
+        Structures in memory of either endianness, by ``fctl.be`` and DC.tc.SBE.
     hpm : bool
         Performance monitor: cycles, and ``counters`` of events.
     counters : int, 1 to 31
@@ -104,6 +106,7 @@ class IommuParams:
     pd20: bool = False
     msi_flat: bool = False
     amo_hwad: bool = False
+    end: bool = False
     hpm: bool = False
     counters: int = 8
     counter_bits: int = 48

@@ -45,8 +45,8 @@ class CommandQueue(wiring.Component):
         An error bit is set.
     memory_fault, illegal, fence_done : ``Out(1)``
         Strobes that set ``cqmf``, ``cmd_ill`` and ``fence_w_ip``.
-    mode, wired : ``In(...)``
-        ``ddtp.iommu_mode`` and ``fctl.wsi``.
+    mode, wired, big : ``In(...)``
+        ``ddtp.iommu_mode``, ``fctl.wsi`` and ``fctl.be``.
     drain : ``Out(DrainSignature())``
         Invalidations and fences.
     translations : ``Out(...)``
@@ -67,7 +67,7 @@ class CommandQueue(wiring.Component):
             "queue": Out(EngineSignature(phys_bits)),
             "stopped": In(1),
             "memory_fault": Out(1), "illegal": Out(1), "fence_done": Out(1),
-            "mode": In(DdtpMode), "wired": In(1),
+            "mode": In(DdtpMode), "wired": In(1), "big": In(1),
             "drain": Out(DrainSignature()),
             "translations": Out(wiring.Signature({
                 "valid": Out(1), "payload": Out(DropLayout(params))})),
@@ -84,6 +84,7 @@ class CommandQueue(wiring.Component):
         failed = Signal()
         action = Signal(Action)
         m.submodules.decoder = decoder = CommandDecoder(self._params)
+        m.d.comb += [fetch.request.p.big.eq(self.big), store.big.eq(self.big)]
         m.d.comb += [decoder.command.eq(command), decoder.mode.eq(self.mode),
                      decoder.wired.eq(self.wired)]
 

@@ -40,6 +40,8 @@ class ContextChecks(wiring.Component):
     -------
     valid, index, word : ``In(...)``
         A doubleword: from 0 for a device context, from ``PROCESS_CONTEXT`` for a process context.
+    big : ``In(1)``
+        ``fctl.be``.
     first : ``In(1)``
         Forget what was wrong so far.
     invalid, misconfigured : ``Out(1)``
@@ -53,14 +55,14 @@ class ContextChecks(wiring.Component):
     Source
     ------
     RISC-V IOMMU Architecture Specification, sections "Device-context configuration checks" and
-    "Process-context configuration checks", for a build without ATS, big-endian tables, 32-bit
-    tables and quality-of-service identifiers.
+    "Process-context configuration checks", for a build without ATS, 32-bit tables and
+    quality-of-service identifiers.
     """
 
     def __init__(self, params: IommuParams):
         self._params = params
         super().__init__({
-            "valid": In(1), "index": In(4), "word": In(64), "first": In(1),
+            "valid": In(1), "index": In(4), "word": In(64), "first": In(1), "big": In(1),
             "invalid": Out(1), "misconfigured": Out(1), "context": Out(context_layout(params)),
             "pdtv": Out(1), "dpe": Out(1), "ens": Out(1), "process_mode": Out(2)})
 
@@ -101,7 +103,9 @@ class ContextChecks(wiring.Component):
 
     def _control(self, m, absent, wrong):
         tc = data.View(struct(DC_TC), self.word)
-        unsupported = [tc.en_ats, tc.en_pri, tc.t2gpa, tc.prpr, tc.sbe, tc.sxl]
+        unsupported = [tc.en_ats, tc.en_pri, tc.t2gpa, tc.prpr, tc.sxl]
+        if not self._params.end:
+            unsupported.append(tc.sbe)
         if not self._params.amo_hwad:
             unsupported += [tc.gade, tc.sade]
         m.d.comb += [
@@ -109,7 +113,7 @@ class ContextChecks(wiring.Component):
             wrong.eq(Cat(*unsupported, tc.dpe & ~tc.pdtv,
                          reserved(DC_TC, tc, ignore=_CUSTOM)).any()),
         ]
-        self._keep(m, dtf=tc.dtf, sade=tc.sade, gade=tc.gade)
+        self._keep(m, dtf=tc.dtf, sade=tc.sade, gade=tc.gade, sbe=tc.sbe, big=self.big)
         with m.If(self.valid):
             m.d.sync += [self.pdtv.eq(tc.pdtv), self.dpe.eq(tc.dpe)]
 

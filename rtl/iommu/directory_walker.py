@@ -82,6 +82,8 @@ class DirectoryWalker(wiring.Component):
         Accesses whose context to look for.
     mode, root : ``In(...)``
         ``ddtp``: a mode with a directory while there are requests, and the page number of its root.
+    big : ``In(1)``
+        ``fctl.be``.
     flush : ``In(1)``
         An invalidation is in progress: what was read so far is stale.
     stale : ``Out(1)``
@@ -107,7 +109,7 @@ class DirectoryWalker(wiring.Component):
             "service": In(directory_signature(params)),
             "mode": In(DdtpMode),
             "root": In(params.ppn_bits),
-            "flush": In(1),
+            "flush": In(1), "big": In(1),
             "stale": Out(1),
             "table": Out(ReadSignature(params.phys_bits)),
             "fill": Out(wiring.Signature({
@@ -124,6 +126,7 @@ class DirectoryWalker(wiring.Component):
         m.submodules.checks = checks = ContextChecks(params)
         context = Signal(context_layout(params))
         m.d.comb += [context.eq(checks.context), context.did.eq(source.did)]
+        m.d.comb += checks.big.eq(self.big)
 
         process = Signal()              # in the process directory, else in that of devices
         level = Signal(range(_LEVELS))
@@ -145,6 +148,7 @@ class DirectoryWalker(wiring.Component):
                 self.event.p.origin.eq(context.origin),
             ]
         self._address(m, process, level, base)
+        m.d.comb += table.request.p.big.eq(Mux(process, checks.context.sbe, self.big))
         wide = base[params.ppn_bits:].any()
         offset = Mux(process, _PROCESS, 0)
         word = table.reply.data

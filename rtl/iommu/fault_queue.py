@@ -40,6 +40,8 @@ class FaultQueue(wiring.Component):
         An error bit is set.
     recorded, overflow, memory_fault : ``Out(1)``
         Strobes: there is a new record; set ``fqof``; set ``fqmf``.
+    big : ``In(1)``
+        ``fctl.be``.
     store : ``Out(WriteSignature(phys_bits))``
         Memory.
 
@@ -54,7 +56,7 @@ class FaultQueue(wiring.Component):
             "faults": In(stream.Signature(fault_layout(params))).array(2),
             "message": In(stream.Signature(64)),
             "queue": Out(EngineSignature(phys_bits)),
-            "stopped": In(1),
+            "stopped": In(1), "big": In(1),
             "recorded": Out(1), "overflow": Out(1), "memory_fault": Out(1),
             "store": Out(WriteSignature(phys_bits)),
         })
@@ -77,7 +79,8 @@ class FaultQueue(wiring.Component):
 
         head = Signal(data.StructLayout(dict(struct(FAULT_DW0).members)))
         m.d.comb += [head[name].eq(fault.p[name]) for name in FAULT_DW0]
-        m.d.comb += [store.addr.eq(queue.entry), store.len.eq(FAULT_BYTES // 8 - 1)]
+        m.d.comb += [store.addr.eq(queue.entry), store.len.eq(FAULT_BYTES // 8 - 1),
+                     store.big.eq(self.big)]
         # Doubleword 1 is zero.
         with m.Switch(store.index):
             with m.Case(0):

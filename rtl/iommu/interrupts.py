@@ -38,8 +38,8 @@ class InterruptSignature(wiring.Signature):
         Strobes: bits that begin to be pending, also if they ended in the same cycle.
     vector : ``Out(log2(vectors)).array(SOURCES)``
         ``icvec``.
-    wired : ``Out(1)``
-        ``fctl.wsi``.
+    wired, big : ``Out(1)``
+        ``fctl.wsi`` and ``fctl.be``.
     messages : ``Out(message_layout()).array(...)``
         ``msi_cfg_tbl``, an entry for each vector; none without messages.
     """
@@ -47,7 +47,8 @@ class InterruptSignature(wiring.Signature):
     def __init__(self, params: IommuParams):
         super().__init__({
             "pending": Out(SOURCES), "raised": Out(SOURCES),
-            "vector": Out(exact_log2(params.vectors)).array(SOURCES), "wired": Out(1),
+            "vector": Out(exact_log2(params.vectors)).array(SOURCES),
+            "wired": Out(1), "big": Out(1),
             "messages": Out(message_layout()).array(params.vectors * params.messages)})
 
 
@@ -112,7 +113,7 @@ class Interrupts(wiring.Component):
             masked.eq(Cat(entry.m for entry in regs.messages)),
             source.eq(lowest(due)),
             store.addr.eq(message.addr << _WORD), store.word.eq(1),
-            store.data.eq(message.data.replicate(2)),
+            store.data.eq(message.data.replicate(2)), store.big.eq(regs.big),
             self.fault.payload.eq(message.addr << _WORD),
         ]
         with m.FSM(name="message"):

@@ -99,9 +99,9 @@ class Iommu(wiring.Component):
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(
-            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison)
+            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison, end=params.end)
         m.submodules.table_writes = writes = TableWrites(
-            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks)
+            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks, end=params.end)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
@@ -186,6 +186,8 @@ class Iommu(wiring.Component):
         connect(m, faults.queue, registers.faults.engine)
         m.d.comb += [commands.mode.eq(registers.mode), contexts.drop.eq(commands.contexts),
                      commands.wired.eq(registers.interrupts.wired)]
+        m.d.comb += [part.big.eq(registers.interrupts.big)
+                     for part in (directory, commands, faults)]
         for engine, queue, strobes in (
                 (commands, registers.commands, ("memory_fault", "illegal", "fence_done")),
                 (faults, registers.faults, ("memory_fault", "overflow", "recorded"))):

@@ -130,7 +130,7 @@ class PageWalker(wiring.Component):
         # The entry of either stage is being updated: it is read again, exclusively.
         locked = Signal(2) if params.amo_hwad else Const(0, 2)
         update = Mux(second, context.gade, context.sade).any() & ~request.ahead.any()
-        locks = locked.bit_select(second, 1)
+        locks, big = locked.bit_select(second, 1), Mux(second, context.big, context.sbe)
         m.submodules.entry = entry = Entry(params)
         page = Mux(second, gpn, request.page)
         guest_on = context.guest.any()  # `~` of what has no bits would not be true
@@ -143,9 +143,9 @@ class PageWalker(wiring.Component):
             entry.access.privileged.eq(request.privileged & ~second), entry.sum.eq(context.sum),
             table.request.p.addr.eq(Cat(
                 Const(0, 3), page.word_select(here, VPN_BITS)[:VPN_BITS], base)),
-            table.request.p.lock.eq(locks),
+            table.request.p.lock.eq(locks), table.request.p.big.eq(big),
         ]
-        m.d.comb += [service.reply.eq(reply), self.locks.eq(locked.any())]
+        m.d.comb += [service.reply.eq(reply), self.locks.eq(locked.any()), self.store.big.eq(big)]
         # The table of leaves has just been found.
         shortcut, found = self.shortcut, self.found
         m.d.comb += [found.table.hit.eq(1), found.table.base.eq(base), found.table.g.eq(flags.g)]
@@ -179,7 +179,7 @@ class PageWalker(wiring.Component):
                                     ~request.ahead.any()),
                     table.request.valid.eq(service.want & direct & (
                         short | ~guest_on & ~context.root[params.ppn_bits:].any())),
-                    table.request.p.lock.eq(0),
+                    table.request.p.lock.eq(0), table.request.p.big.eq(context.sbe),
                     table.request.p.addr.eq(Mux(
                         short, Cat(Const(0, 3), request.page[:VPN_BITS], shortcut.base),
                         Cat(Const(0, 3), request.page.word_select(first_top, VPN_BITS),

@@ -128,6 +128,8 @@ def context_layout(params: IommuParams) -> data.StructLayout:
     - Second stage: the same with ``guest`` in the name, and ``gscid``.
     - ``msi``: there is an MSI page table at ``msi_root`` for the guest page numbers that agree with
       ``msi_pattern`` where ``msi_mask`` has zeros; ``did`` is whose context this is.
+    - ``big`` and ``sbe``: structures of host and hypervisor, and those of the first stage and of
+      processes, are big-endian.
     - ``origin``: the same for the performance monitor, with the process.
     """
     two, msi = params.two_stage, params.msi
@@ -138,7 +140,8 @@ def context_layout(params: IommuParams) -> data.StructLayout:
         "guest": two, "guest_levels": two and params.guest_levels - 3, "gscid": 16 * two,
         "guest_root": two and PPN_BITS,
         "msi": msi, "msi_root": msi and PPN_BITS, "msi_mask": msi * params.gpn_bits,
-        "msi_pattern": msi * params.gpn_bits, "did": 24 * msi, "origin": origin_layout(params)})
+        "msi_pattern": msi * params.gpn_bits, "did": 24 * msi,
+        "big": params.end, "sbe": params.end, "origin": origin_layout(params)})
 
 
 def guest_fault_layout(params: IommuParams) -> data.StructLayout:

@@ -39,7 +39,8 @@ def present(params: IommuParams) -> RegisterMap:
 class Registers(wiring.Component):
     """All registers behind an AXI4-Lite port.
 
-    - ``fctl`` keeps ``wsi`` if there are interrupts of both kinds; all else is fixed.
+    - ``fctl`` keeps ``wsi`` if there are interrupts of both kinds, and ``be`` with ``end``; all
+      else is fixed.
     - ``icvec`` keeps as many bits as there are vectors for.
     - A bit of ``ipsr`` comes back while its source stands.
 
@@ -200,7 +201,12 @@ class Registers(wiring.Component):
             m.d.comb += out.wired.eq(wired)
         else:
             m.d.comb += out.wired.eq(params.igs == 1)
-        m.d.comb += regs.fctl.wsi.eq(out.wired)
+        if params.end:
+            big = Signal()
+            with m.If(regs.fctl.w_stb):
+                m.d.sync += big.eq(regs.fctl.be_w)
+            m.d.comb += out.big.eq(big)
+        m.d.comb += [regs.fctl.wsi.eq(out.wired), regs.fctl.be.eq(out.big)]
 
         vectors = [(out.vector[0], "civ"), (out.vector[1], "fiv")]
         vectors += [(out.vector[2], "pmiv")] * params.hpm

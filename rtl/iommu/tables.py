@@ -21,7 +21,7 @@ class ReadSignature(wiring.Signature):
     -------
     request : ``Out(stream.Signature(...))``
         ``addr``, a multiple of 8 bytes; ``len``, doublewords less 1; ``lock`` for an exclusive
-        access, which is an error if memory does not support it.
+        access, which is an error if memory does not support it; ``big`` for big-endian ones.
     reply : ``In(...)``
         ``valid``, ``data``, ``error`` and ``last``, once for each doubleword; always taken. With
         ``error``, ``poison`` tells that memory answered, but with corrupt data.
@@ -30,7 +30,7 @@ class ReadSignature(wiring.Signature):
     def __init__(self, phys_bits: int):
         super().__init__({
             "request": Out(stream.Signature(data.StructLayout({
-                "addr": phys_bits, "len": 3, "lock": 1}))),
+                "addr": phys_bits, "len": 3, "lock": 1, "big": 1}))),
             "reply": In(wiring.Signature({
                 "valid": Out(1), "data": Out(64), "error": Out(1), "poison": Out(1),
                 "last": Out(1)})),
@@ -54,6 +54,8 @@ class WriteSignature(wiring.Signature):
         The doubleword that ``data`` must show in this cycle.
     data : ``Out(64)``
         Doubleword ``index``, a combinational answer.
+    big : ``Out(1)``
+        Big-endian.
     lock : ``Out(1)``
         Exclusive: write only if nobody else has since the exclusive read of the same address.
     done, error, missed : ``In(1)``
@@ -63,8 +65,8 @@ class WriteSignature(wiring.Signature):
     def __init__(self, phys_bits: int):
         super().__init__({
             "valid": Out(1), "addr": Out(phys_bits), "word": Out(1), "len": Out(2),
-            "index": In(2), "data": Out(64), "lock": Out(1), "done": In(1), "error": In(1),
-            "missed": In(1)})
+            "index": In(2), "data": Out(64), "lock": Out(1), "big": Out(1),
+            "done": In(1), "error": In(1), "missed": In(1)})
 
 
 class TableReads(wiring.Component):
@@ -82,6 +84,8 @@ class TableReads(wiring.Component):
         Readers.
     poison : bool
         The port tells which data is corrupt.
+    end : bool
+        Data may be big-endian.
 
     Members
     -------
@@ -92,8 +96,8 @@ class TableReads(wiring.Component):
     """
 
     def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
-                 poison: bool = False):
-        self._n, self._poison = n, poison
+                 poison: bool = False, end: bool = False):
+        self._n, self._poison, self._end = n, poison, end
         bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width,
                         poison=poison).members
         super().__init__({
@@ -105,7 +109,8 @@ class TableReads(wiring.Component):
         m.submodules.arbiter = arbiter = Arbiter(request_shape, self._n)
         # Whose data comes next, and in which lane of the bus it starts.
         lanes = exact_log2(len(self.r.p.data) // 64)
-        ticket = data.StructLayout({"reader": range(self._n), "lane": lanes, "lock": 1})
+        ticket = data.StructLayout({
+            "reader": range(self._n), "lane": lanes, "lock": 1, "big": self._end})
         m.submodules.owners = owners = Queue(ticket, self._n)
         for reader, port in zip(self.readers, arbiter.i, strict=True):
             connect(m, flipped(reader.request), port)
@@ -118,6 +123,7 @@ class TableReads(wiring.Component):
             owners.i.p.reader.eq(arbiter.grant),
             owners.i.p.lane.eq(request.addr[_DWORD:_DWORD + lanes]),
             owners.i.p.lock.eq(request.lock), ar.lock.eq(request.lock),
+            owners.i.p.big.eq(request.big),
             ar.addr.eq(request.addr), ar.len.eq(request.len), ar.size.eq(_DWORD),
             ar.burst.eq(Burst.INCR), ar.cache.eq(CACHE_BYPASS),
         ]
@@ -131,10 +137,15 @@ class TableReads(wiring.Component):
         with m.If(self.r.valid):
             m.d.sync += beat.eq(Mux(self.r.p.last, 0, beat + 1))
         corrupt = self.r.p.poison if self._poison else 0
+        word = Signal(64)
+        m.d.comb += word.eq(self.r.p.data.word_select(lane, 64))
+        if self._end:
+            with m.If(owners.o.p.big):
+                m.d.comb += word.eq(_reversed(self.r.p.data.word_select(lane, 64)))
         for k, reader in enumerate(self.readers):
             m.d.comb += [
                 reader.reply.valid.eq(self.r.valid & (owners.o.p.reader == k)),
-                reader.reply.data.eq(self.r.p.data.word_select(lane, 64)),
+                reader.reply.data.eq(word),
                 reader.reply.error.eq(
                     Mux(owners.o.p.lock, self.r.p.resp != Resp.EXOKAY,
                         self.r.p.resp != Resp.OKAY) | corrupt),
@@ -155,6 +166,8 @@ class TableWrites(wiring.Component):
         Widths of the port, in bits.
     n : int
         Writers.
+    end : bool
+        Data may be big-endian.
 
     Members
     -------
@@ -164,8 +177,9 @@ class TableWrites(wiring.Component):
         Write channels of the port.
     """
 
-    def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int):
-        self._n, self._phys_bits = n, phys_bits
+    def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
+                 end: bool = False):
+        self._n, self._phys_bits, self._end = n, phys_bits, end
         bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width).members
         super().__init__({
             "writers": In(WriteSignature(phys_bits)).array(n),
@@ -181,6 +195,7 @@ class TableWrites(wiring.Component):
                 with m.Case(k):
                     m.d.comb += [chosen.addr.eq(writer.addr), chosen.word.eq(writer.word),
                                  chosen.len.eq(writer.len), chosen.data.eq(writer.data),
+                                 chosen.big.eq(writer.big),
                                  chosen.lock.eq(writer.lock), writer.done.eq(chosen.done),
                                  writer.error.eq(chosen.error), writer.missed.eq(chosen.missed)]
         index = Signal(2)
@@ -189,12 +204,20 @@ class TableWrites(wiring.Component):
 
         lanes = exact_log2(len(w.data) // 64)
         lane = (chosen.addr[_DWORD:_DWORD + lanes] + index)[:lanes]
+        word = Signal(64)
+        m.d.comb += word.eq(chosen.data)
+        if self._end:
+            with m.If(chosen.big):
+                m.d.comb += word.eq(_reversed(chosen.data))
+                with m.If(chosen.word):
+                    m.d.comb += word.eq(Cat(_reversed(chosen.data[:32]),
+                                            _reversed(chosen.data[32:])))
         strobes = Mux(chosen.word, Mux(chosen.addr[2], 0xF0, 0x0F), 0xFF)
         m.d.comb += [
             aw.lock.eq(chosen.lock),
             aw.addr.eq(chosen.addr), aw.len.eq(chosen.len), aw.burst.eq(Burst.INCR),
             aw.size.eq(Mux(chosen.word, 2, _DWORD)), aw.cache.eq(CACHE_BYPASS),
-            w.data.eq(chosen.data.replicate(1 << lanes)),
+            w.data.eq(word.replicate(1 << lanes)),
             w.strb.word_select(lane, 8).eq(strobes),
             w.last.eq(index == chosen.len),
         ]
@@ -224,3 +247,8 @@ class TableWrites(wiring.Component):
                     ]
                     m.next = "IDLE"
         return m
+
+
+def _reversed(word: Value) -> Value:
+    """Bytes of ``word`` in the other order."""
+    return Cat(word[at:at + 8] for at in reversed(range(0, len(word), 8)))

@@ -17,15 +17,21 @@ class PoisonError(BusError):
 
 
 class Words:
-    """Little-endian words, on top of ``read`` and ``write``."""
+    """Words, little-endian unless they are said to be big, on top of ``read`` and ``write``."""
 
-    def load(self, addr: int, size: int = 8) -> int:
+    def load(self, addr: int, size: int = 8, *, big: bool = False) -> int:
         """Read a word of ``size`` bytes. Raises as ``read``."""
-        return int.from_bytes(self.read(addr, size), "little")
+        return int.from_bytes(self.read(addr, size), "big" if big else "little")
 
-    def store(self, addr: int, value: int, size: int = 8) -> None:
+    def load_many(self, addr: int, count: int, *, big: bool = False) -> list[int]:
+        """Read words of 8 bytes at once. Raises as ``read``."""
+        data = self.read(addr, 8 * count)
+        return [int.from_bytes(data[n:n + 8], "big" if big else "little")
+                for n in range(0, len(data), 8)]
+
+    def store(self, addr: int, value: int, size: int = 8, *, big: bool = False) -> None:
         """Write a word of ``size`` bytes. Raises as ``write``."""
-        self.write(addr, value.to_bytes(size, "little"))
+        self.write(addr, value.to_bytes(size, "big" if big else "little"))
 
 
 class Memory(Words):

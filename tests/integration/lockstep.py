@@ -36,7 +36,8 @@ class Lockstep:
     def __init__(self, targets, *, seed, **caps):
         self.targets, self.r, self.caps = targets, random.Random(seed), {"sv39": 1, **caps}
         scenario = Scenario(
-            name="lockstep", fctl=2, mem_base=BASE, mem_size=SIZE, mem=[], steps=[],
+            name="lockstep", fctl=2 | self.has("end"), mem_base=BASE, mem_size=SIZE, mem=[],
+            steps=[],
             capabilities=CAPABILITIES.pack(version=0x10, igs=1, pas=44, **self.caps))
         for target in targets:
             target.reset(scenario)
@@ -76,12 +77,16 @@ class Lockstep:
         assert self._next <= BASE + SIZE
         return self._next - pages * 4096
 
-    def store(self, addr, value):
+    def store(self, addr, value, *, big=None):
+        """Store a doubleword; with ``end``, those that are not a guest's are big-endian."""
+        if self.has("end") if big is None else big:
+            value = _swapped(value)
         for target in self.targets:
             target.poke(addr, value)
 
-    def load(self, addr):
-        return self.targets[0].peek(addr)
+    def load(self, addr, *, big=None):
+        value = self.targets[0].peek(addr)
+        return _swapped(value) if (self.has("end") if big is None else big) else value
 
     def command(self, *commands):
         for command in commands:
@@ -121,6 +126,10 @@ class Lockstep:
             target.write(IOMMU_REGISTERS[name].offset, value, size)
 
 
+def _swapped(value):
+    return int.from_bytes(value.to_bytes(8, "little"), "big")
+
+
 class _Space:
     """A device with its own tables, addresses and identifiers."""
 
@@ -138,6 +147,7 @@ class _Space:
         self.guest = r.choice(second) if second and r.random() < 0.5 else 0
         self.paged = r.choice(first) if r.random() < 0.8 else 0
         self.process = world.has("pd8") and r.random() < 0.4
+        self.big = world.has("end") and r.random() < 0.5
         self.gpas = [self._page_number(40) << 12 for _ in range(POOL)]
         if self.guest:
             self.guest_root = world.page(4)
@@ -163,12 +173,13 @@ class _Space:
         tc = {"v": r.random() < 0.97, "dtf": r.random() < 0.2,
               "gade": world.has("amo_hwad") and r.random() < 0.5}
         tc["sade"] = tc["gade"] and r.random() < 0.7
+        tc["sbe"] = self.big
         if self.process:
             contexts = world.page()
             for pid in range(PROCESSES):
                 world.store(contexts + 16 * pid, (r.random() < 0.9) | r.getrandbits(2) << 1
-                            | self.pscid + 1 + pid << 12)
-                world.store(contexts + 16 * pid + 8, fsc if r.random() < 0.8 else 0)
+                            | self.pscid + 1 + pid << 12, big=self.big)
+                world.store(contexts + 16 * pid + 8, fsc if r.random() < 0.8 else 0, big=self.big)
             tc |= {"pdtv": 1, "dpe": r.randrange(2)}
             fsc = 1 << 60 | contexts >> 12
         guest = DC_IOHGATP.pack(mode=self.guest, gscid=self.gscid,
@@ -241,32 +252,33 @@ class _Space:
     def _map_leaf(self, root, top, addr, level, ppn, flags, *, wide=False):
         if self.r.random() < 0.95:
             ppn &= -1 << 9 * level
-        pages = 1
+        pages, big = 1, self.world.has("end") if wide else self.big
         if level == 0 and self.r.random() < 0.2:
             ppn, pages, addr, flags["n"] = ppn & ~15 | 8, 16, addr & ~0xFFFF, 1
         for page in range(pages):
             entry = self._map(root, top, addr + (page << 12), level, PTE.pack(ppn=ppn, **flags),
                               wide=wide)
         for other in range(entry & -128, (entry & -128) + 128, 8):
-            if pages == 1 and other != entry and PTE.get(self.world.load(other), "n"):
+            if pages == 1 and other != entry and PTE.get(
+                    self.world.load(other, big=big), "n"):
                 self.world.store(other, 0)      # sixteen equal ones, or none
 
     def _map(self, root, top, addr, level, word, *, wide=False):
         """Put ``word`` into the table of ``level``, or in the place of a larger page above it."""
-        table, world = root, self.world
+        table, world, big = root, self.world, self.world.has("end") if wide else self.big
         for above in range(top, level, -1):
             entry = table + self._index(addr, above, top, wide) * 8
-            old = world.load(entry)
+            old = world.load(entry, big=big)
             if not old:
                 old = PTE.pack(v=1, ppn=world.page() >> 12)
-                world.store(entry, old)
+                world.store(entry, old, big=big)
             below = PTE.get(old, "ppn") << 12
             if old & 0b1110 or not BASE <= below < BASE + SIZE:     # no table of ours
                 level, word = above, PTE.pack(word, n=0)
                 break
             table = below
         entry = table + self._index(addr, level, top, wide) * 8
-        world.store(entry, word)
+        world.store(entry, word, big=big)
         return entry
 
     @staticmethod

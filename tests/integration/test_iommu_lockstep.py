@@ -11,6 +11,7 @@ BUILDS = {
     "least": {},
     "host": {"sv48": 1, "sv57": 1, "svpbmt": 1, "nl": 1, "s": 1},
     "update": {"sv48": 1, "amo_hwad": 1, "pd8": 1},
+    "either": {"sv39x4": 1, "pd8": 1, "amo_hwad": 1, "end": 1},
     "full": {"sv48": 1, "sv39x4": 1, "sv48x4": 1, "pd8": 1, "svpbmt": 1, "s": 1},
 }
 

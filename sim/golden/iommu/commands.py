@@ -68,8 +68,7 @@ class CommandQueue:
                regs.cqh != regs.cqt):
             where = QUEUE_BASE.get(regs.cqb, "ppn") * PAGE_BYTES + regs.cqh * COMMAND_BYTES
             try:
-                command = self._memory.load(where, COMMAND_BYTES)
-                self._execute(command & (1 << 64) - 1, command >> 64)
+                self._execute(*self._memory.load_many(where, COMMAND_BYTES // 8, big=regs.big))
             except BusError:            # of the fetch, or of a fence's store
                 self._stop("cqmf")
             except _Illegal:
@@ -112,7 +111,8 @@ class CommandQueue:
         _refuse(IOFENCE_DW0, dw0, *([] if self._registers.wired else ["wsi"]))
         _refuse(IOFENCE_DW1, dw1)
         if field["av"]:
-            self._memory.store(IOFENCE_DW1.get(dw1, "addr") * 4, field["data"], 4)
+            self._memory.store(IOFENCE_DW1.get(dw1, "addr") * 4, field["data"], 4,
+                               big=self._registers.big)
         if field["wsi"]:
             self._registers.cqcsr |= CQCSR.mask("fence_w_ip")
             self._changed()

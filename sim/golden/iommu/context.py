@@ -41,7 +41,7 @@ _ALIGN_X4 = 3                           # a second-stage root is 16 KiB
 class DeviceContext:
     """An accepted device context, by dword.
 
-    ``msi`` is None, or page number of the table, mask and pattern.
+    ``msi`` is None, or page number of the table, mask and pattern; ``big`` is ``fctl.be``.
     """
 
     tc: int
@@ -49,6 +49,7 @@ class DeviceContext:
     ta: int
     fsc: int
     msi: tuple[int, int, int] | None = None
+    big: bool = False
 
     def has(self, field: str) -> bool:
         """Whether a bit of tc is set."""
@@ -61,14 +62,15 @@ class DeviceContext:
         if mode == BARE:
             return Stage2()
         return Stage2(mode, DC_IOHGATP.get(self.iohgatp, "ppn"),
-                      DC_IOHGATP.get(self.iohgatp, "gscid"), self.has("gade"))
+                      DC_IOHGATP.get(self.iohgatp, "gscid"), self.has("gade"), self.big)
 
     def stage1(self, fsc: int, pscid: int, permit_user: bool = False) -> Stage1:
         """First stage, with ``fsc`` from here or from a process context."""
         mode = IOSATP.get(fsc, "mode")
         if mode == BARE:
             return Stage1()
-        return Stage1(mode, IOSATP.get(fsc, "ppn"), pscid, permit_user, self.has("sade"))
+        return Stage1(mode, IOSATP.get(fsc, "ppn"), pscid, permit_user, self.has("sade"),
+                      self.has("sbe"))
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ class Directory:
         """Whether ``device_id`` is within what ``ddtp.iommu_mode`` can tell apart."""
         return not device_id >> sum(self._ddi[:_DDT_LEVELS[mode]])
 
-    def device(self, device_id: int, mode: int, root: int) -> DeviceContext:
-        """Device context of ``device_id``.
+    def device(self, device_id: int, mode: int, root: int, *, big: bool = False) -> DeviceContext:
+        """Device context of ``device_id``, with ``big`` in a big-endian directory.
 
         Raises
         ------
@@ -113,9 +115,10 @@ class Directory:
         causes = Cause.DDT_LOAD_FAULT, Cause.DDT_CORRUPTION
         index = _split(device_id, self._ddi)
         for level in reversed(range(1, _DDT_LEVELS[mode])):
-            entry, = self._load(table + index[level] * 8, 1, causes)
+            entry, = self._load(table + index[level] * 8, 1, causes, big)
             table = _pointer(entry, Cause.DDT_INVALID, Cause.DDT_MISCONFIGURED)
-        dwords = self._load(table + index[0] * self._dc_bytes, self._dc_bytes // 8, causes)
+        dwords = self._load(table + index[0] * self._dc_bytes, self._dc_bytes // 8, causes,
+                            big)
         if not DC_TC.get(dwords[0], "v"):
             raise Fault(Cause.DDT_INVALID)
         if not self._accepts(dwords):
@@ -123,7 +126,7 @@ class Directory:
         msi = None
         if self._features.msi_flat and IOSATP.get(dwords[4], "mode") == _MSI_FLAT:
             msi = IOSATP.get(dwords[4], "ppn"), dwords[5], dwords[6]
-        return DeviceContext(*dwords[:4], msi)
+        return DeviceContext(*dwords[:4], msi, big)
 
     def process_fits(self, dc: DeviceContext, process_id: int) -> bool:
         """Whether ``process_id`` is within what pdtp.MODE can tell apart."""
@@ -160,7 +163,8 @@ class Directory:
             not (has["en_ats"] or has["en_pri"] or has["t2gpa"] or has["prpr"]),  # no ATS
             has["pdtv"] or not has["dpe"],
             self._features.amo_hwad or not (has["gade"] or has["sade"]),
-            not has["sbe"] and not has["sxl"],      # one endianness, no Sv32
+            self._features.end or not has["sbe"],
+            not has["sxl"],                          # no Sv32
             not ta & (DC_TA.reserved | DC_TA.mask("rcid") | DC_TA.mask("mcid")),
             not fsc & IOSATP.reserved,
             self._directory(fsc) if has["pdtv"] else self._first_stage(fsc),
@@ -207,16 +211,17 @@ class Directory:
             if not fault.iotval2:
                 raise Fault(Cause.PDT_LOAD_FAULT) from None
             raise
-        return self._load(where, dwords, causes)
+        return self._load(where, dwords, causes, dc.has("sbe"))
 
-    def _load(self, addr: int, dwords: int, causes: tuple[Cause, Cause]) -> list[int]:
+    def _load(self, addr: int, dwords: int, causes: tuple[Cause, Cause], big: bool) -> list[int]:
         try:
             data = self._memory.read(addr, dwords * 8)
         except PoisonError:
             raise Fault(causes[1]) from None
         except BusError:
             raise Fault(causes[0]) from None
-        return [int.from_bytes(data[n:n + 8], "little") for n in range(0, len(data), 8)]
+        order = "big" if big else "little"
+        return [int.from_bytes(data[n:n + 8], order) for n in range(0, len(data), 8)]
 
 
 def _split(ident: int, widths: tuple[int, ...]) -> list[int]:

@@ -59,7 +59,8 @@ class FaultQueue:
             regs.fqcsr |= FQCSR.mask("fqof")
             self._failed()
             return False
-        record = b"".join(dword.to_bytes(8, "little") for dword in (dw0, 0, iotval, iotval2))
+        order = "big" if regs.big else "little"
+        record = b"".join(dword.to_bytes(8, order) for dword in (dw0, 0, iotval, iotval2))
         where = QUEUE_BASE.get(regs.fqb, "ppn") * PAGE_BYTES + regs.fqt * FAULT_BYTES
         try:
             self._memory.write(where, record)

@@ -78,6 +78,6 @@ class Interrupts:
     def _send(self, vector: int) -> None:
         addr, data, _ = self._registers.messages[vector]
         try:
-            self._memory.store(addr, data, 4)
+            self._memory.store(addr, data, 4, big=self._registers.big)
         except BusError:
             self._faults.message_failed(addr)

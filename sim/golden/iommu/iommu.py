@@ -25,8 +25,8 @@ class Iommu:
     memory : Words
         Where directories, tables and queues are, and where messages go.
     capabilities : int
-        Value of the register, which decides what there is. Big-endian structures, Sv32, ATS, MRIF
-        and QoS identifiers cannot be had.
+        Value of the register, which decides what there is. Sv32, ATS, MRIF and QoS
+        identifiers cannot be had.
     cache : bool
         Whether to keep contexts and translations until software invalidates them.
     vectors : int, power of two, at most 16
@@ -88,7 +88,8 @@ class Iommu:
     def translate(self, request: Request) -> Result:
         """Answer a device's access, and record its fault if it has one."""
         try:
-            return self._translator.translate(request, self.registers.mode, self.registers.root)
+            return self._translator.translate(request, self.registers.mode, self.registers.root,
+                                              big=self.registers.big)
         except Fault as fault:
             reported = not fault.silent and self._faults.request_failed(request, fault)
             return Result(cause=fault.cause, reported=reported)

@@ -82,6 +82,11 @@ class Registers:
         return bool(self.fctl & 2)
 
     @property
+    def big(self) -> bool:
+        """Whether structures are big-endian: ``fctl.be``."""
+        return bool(self.fctl & 1)
+
+    @property
     def mode(self) -> int:
         """``ddtp.iommu_mode``."""
         return _DDTP.get(self.ddtp, "mode")
@@ -143,8 +148,8 @@ class Registers:
                 entry[2] = value & 1
 
     def _write_fctl(self, new: int, old: int) -> None:
-        if self._features.igs == 2:
-            self.fctl = new & 2
+        kept = 2 * (self._features.igs == 2) + self._features.end
+        self.fctl = old & ~kept | new & kept
 
     def _write_ddtp(self, new: int, old: int) -> None:
         mode = _DDTP.get(new, "mode")

@@ -69,8 +69,8 @@ class Translator:
         self.contexts = ContextCache(cache)
         self.translations = TranslationCache(cache)
 
-    def translate(self, request: Request, mode: int, root: int) -> Result:
-        """Answer ``request``, with ``ddtp.iommu_mode`` and the page number of the root directory.
+    def translate(self, request: Request, mode: int, root: int, *, big: bool = False) -> Result:
+        """Answer ``request``, with ``ddtp.iommu_mode``, page number of the root, and ``fctl.be``.
 
         Raises
         ------
@@ -91,7 +91,8 @@ class Translator:
             if not self.directory.fits(request.device_id, mode):
                 raise Fault(Cause.TYPE_DISALLOWED)
             dc = self.contexts.device(request.device_id, lambda: self._counted(
-                HpmEvent.DEVICE_WALK, self.directory.device, request.device_id, mode, root))
+                HpmEvent.DEVICE_WALK, lambda: self.directory.device(
+                    request.device_id, mode, root, big=big)))
             quiet = dc.has("dtf")
             return self._locate(request, dc)
         except Fault as fault:
@@ -149,7 +150,7 @@ class Translator:
             first = self._walker.first(stage1, stage2, request)
             gpa = addr = first.addr
         if dc.msi and _is_msi(gpa, dc.msi):
-            addr = self._msi(gpa, dc.msi, request)
+            addr = self._msi(gpa, dc.msi, request, stage2.big)
         elif stage2.mode != BARE:
             second = self._walker.second(stage2, gpa, request.access)
             addr = second.addr
@@ -169,12 +170,12 @@ class Translator:
             return all(leaf.has("d") for leaf in (entry.first, entry.second) if leaf)
         return not (entry.is_msi and request.access is Access.EXECUTE)
 
-    def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request) -> int:
+    def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request, big: bool) -> int:
         """Physical address behind a virtual interrupt file. The second dword is not looked at."""
         table, mask, _ = msi
         try:
-            pte = self._memory.load(
-                table * PAGE_BYTES | _extract(gpa >> PAGE_BITS, mask) * _MSI_PTE_BYTES, 16)
+            pte, _ = self._memory.load_many(
+                table * PAGE_BYTES | _extract(gpa >> PAGE_BITS, mask) * _MSI_PTE_BYTES, 2, big=big)
         except PoisonError:
             raise Fault(Cause.MSI_PT_CORRUPTION) from None
         except BusError:

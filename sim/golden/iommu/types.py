@@ -10,8 +10,7 @@ __all__ = ["ACCESS_FAULT", "GUEST_PAGE_FAULT", "PAGE_FAULT", "Access", "Fault", 
            "Request", "Result"]
 
 #: Bits of ``capabilities`` that this model does not implement.
-_MISSING = ("sv32", "sv32x4", "amo_mrif", "msi_mrif", "ats", "t2gpa", "end", "qosid",
-            "custom")
+_MISSING = ("sv32", "sv32x4", "amo_mrif", "msi_mrif", "ats", "t2gpa", "qosid", "custom")
 
 
 class Access(enum.Enum):

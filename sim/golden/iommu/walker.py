@@ -30,6 +30,7 @@ class Stage1:
     pscid: int | None = None
     sum: bool = False
     update: bool = False                # SADE
+    big: bool = False                   # SBE
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Stage2:
     root: int = 0
     gscid: int | None = None
     update: bool = False                # GADE
+    big: bool = False                   # fctl.be
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,14 @@ class Walker:
         def locate(addr: int, implicit: str = "read") -> int:
             return self.implicit(vm, addr, access, implicit)
 
-        leaf, where = self._walk(levels, stage.root, iova & (1 << width) - 1, locate, access, fault)
+        leaf, where = self._walk(levels, stage.root, iova & (1 << width) - 1, locate, access, fault,
+                                 stage.big)
         self.check_first(leaf, stage, request)
         wanted = _A | (_D if access is Access.WRITE else 0)
         if wanted & ~leaf.pte:
             if not stage.update:
                 raise fault
-            leaf = self._update(leaf, lambda: locate(where, "write"), wanted, access)
+            leaf = self._update(leaf, lambda: locate(where, "write"), wanted, access, stage.big)
         return leaf
 
     def second(self, stage: Stage2, gpa: int, access: Access, *, wants: Access | None = None,
@@ -145,13 +148,14 @@ class Walker:
         if gpa >> PAGE_BITS + VPN_BITS * levels + 2:
             raise fault
         self._seen(HpmEvent.SECOND_STAGE_WALK)
-        leaf, where = self._walk(levels, stage.root, gpa, lambda addr: addr, access, fault)
+        leaf, where = self._walk(levels, stage.root, gpa, lambda addr: addr, access, fault,
+                                 stage.big)
         self.check_second(leaf, wants, fault)
         marks = _A | (_D if wants is Access.WRITE else 0)
         if marks & ~leaf.pte:
             if not stage.update:
                 raise fault
-            leaf = self._update(leaf, lambda: where, marks, access)
+            leaf = self._update(leaf, lambda: where, marks, access, stage.big)
         return leaf
 
     def implicit(self, vm: Stage2, gpa: int, access: Access, kind: str = "read") -> int:
@@ -185,7 +189,7 @@ class Walker:
             raise fault
 
     def _walk(self, levels: int, root: int, addr: int, locate: Callable[[int], int],
-              access: Access, fault: Fault) -> tuple[Leaf, int]:
+              access: Access, fault: Fault, big: bool) -> tuple[Leaf, int]:
         """Leaf for ``addr``, and where it lies, in the address space of the table."""
         table = root * PAGE_BYTES
         for level in reversed(range(levels)):
@@ -193,7 +197,7 @@ class Walker:
             if level < levels - 1:      # the root of a second stage has more entries
                 index &= (1 << VPN_BITS) - 1
             where = table + index * PTE_BYTES
-            pte = self._load(locate(where), access)
+            pte = self._load(locate(where), access, big)
             r, w, x = (PTE.get(pte, name) for name in "rwx")
             if not PTE.get(pte, "v") or (w and not r) or pte & self._reserved:
                 raise fault
@@ -217,19 +221,20 @@ class Walker:
             raise fault                 # a superpage must be aligned to its size
         return Leaf(pte, bits, ppn * PAGE_BYTES | addr & (1 << bits) - 1)
 
-    def _update(self, leaf: Leaf, locate: Callable[[], int], marks: int, access: Access) -> Leaf:
+    def _update(self, leaf: Leaf, locate: Callable[[], int], marks: int, access: Access,
+                big: bool) -> Leaf:
         """Set A, and D for a write, in memory: one atomic read and write."""
         where = locate()
-        pte = self._load(where, access) | marks
+        pte = self._load(where, access, big) | marks
         try:
-            self._memory.store(where, pte)
+            self._memory.store(where, pte, big=big)
         except BusError:
             raise Fault(ACCESS_FAULT[access]) from None
         return Leaf(pte, leaf.bits, leaf.addr)
 
-    def _load(self, addr: int, access: Access) -> int:
+    def _load(self, addr: int, access: Access, big: bool) -> int:
         try:
-            return self._memory.load(addr)
+            return self._memory.load(addr, big=big)
         except PoisonError:
             raise Fault(Cause.PAGE_TABLE_CORRUPTION) from None
         except BusError:

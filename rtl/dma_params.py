@@ -107,8 +107,6 @@ class StreamParams(DmaParams):
         Also the descriptors that are fetched ahead, and the status writes that may be outstanding.
     mm2s, s2mm : bool
         Channels; at least one.
-    apps : bool
-        Application words, and their streams.
     own_port : bool
         Whether descriptors have a port of their own.
     """
@@ -116,13 +114,12 @@ class StreamParams(DmaParams):
     device_id: int = 0x18
     mm2s: bool = True
     s2mm: bool = True
-    apps: bool = False
     own_port: bool = False
 
     def __post_init__(self):
         super().__post_init__()
         within("ID width of a stream engine", self.id_width, 2, 16)
-        for name in ("mm2s", "s2mm", "apps", "own_port"):
+        for name in ("mm2s", "s2mm", "own_port"):
             flag(f"Stream parameter {name}", getattr(self, name))
         if not (self.mm2s or self.s2mm):
             raise ValueError("Stream engine must have a channel, not none")

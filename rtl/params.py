@@ -279,11 +279,11 @@ class SystemParams:
                 self.dma.data_width, self.dma.id_width)):
             raise ValueError(f"Channel must have no port of its own, and the widths of the DMA "
                              f"engine, not {self.ring!r}")
-        if self.streams and (self.stream.own_port or self.stream.apps or (
+        if self.streams and (self.stream.own_port or (
                 self.stream.data_width, self.stream.id_width) != (
                 self.dma.data_width, self.dma.id_width)):
-            raise ValueError(f"Stream engine must have no port of its own, no application words, "
-                             f"and the widths of the DMA engine, not {self.stream!r}")
+            raise ValueError(f"Stream engine must have no port of its own, and the widths of the "
+                             f"DMA engine, not {self.stream!r}")
         if self.engine_bits + bool(self.streams) >= self.dma.id_width:
             raise ValueError(f"ID width must be more than {self.engine_bits + bool(self.streams)} "
                              f"bits for {self.channels} channels and {self.streams} stream "

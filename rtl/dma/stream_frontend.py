@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.layouts import struct
 from rtl.params import StreamParams
-from rtl.spec.descriptor import AXI_DMA_BYTES, AXI_DMA_CONTROL, CDMA_BYTES, AxiDmaWord
+from rtl.spec.descriptor import AXI_DMA_CONTROL, AxiDmaWord
 from rtl.stream.through import ThroughQueue
 
 from .jobs import DESC_BITS, SPAN_BITS, Fault, ReadSignature
@@ -30,8 +30,6 @@ class StreamFrontend(wiring.Component):
         Parameters.
     depth : int
         Descriptors in flight or waiting to be used; at least 1.
-    apps : bool
-        Whether descriptors have application words that matter.
 
     Members
     -------
@@ -48,8 +46,8 @@ class StreamFrontend(wiring.Component):
         There is something to fetch, or a buffer to use.
     """
 
-    def __init__(self, params: StreamParams, *, depth: int, apps: bool = False):
-        self._params, self._depth, self._apps = params, depth, apps
+    def __init__(self, params: StreamParams, *, depth: int):
+        self._params, self._depth = params, depth
         super().__init__({
             "place":    In(2),
             "mark":     In(2),
@@ -66,15 +64,14 @@ class StreamFrontend(wiring.Component):
             "size":     In(SPAN_BITS),
             "bus":      Out(ReadSignature(addr_width=params.addr_width,
                                           data_width=params.data_width)),
-            "buffers":  Out(stream.Signature(BufferLayout(params.addr_width, apps=apps))),
+            "buffers":  Out(stream.Signature(BufferLayout(params.addr_width))),
             "pending":  Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        m.submodules.fetch = fetch = ListFetch(
-            params, depth=self._depth, size=AXI_DMA_BYTES if self._apps else CDMA_BYTES)
+        m.submodules.fetch = fetch = ListFetch(params, depth=self._depth)
         m.submodules.queue = queue = ThroughQueue(self.buffers.p.shape(), self._depth)
         connect(m, fetch.bus, flipped(self.bus))
         connect(m, queue.o, flipped(self.buffers))
@@ -101,8 +98,6 @@ class StreamFrontend(wiring.Component):
             buffer.desc.eq(fetch.desc),
             buffer.sg.eq(listed),
         ]
-        if self._apps:
-            m.d.comb += buffer.apps.eq(fetch.words[AxiDmaWord.APP0 * 8:])
         with m.If(listed & (fetch.fault != Fault.NONE)):
             m.d.comb += buffer.fault.eq(fetch.fault)
         with m.Elif((size == 0) | addr[params.addr_width:].any()):

@@ -70,7 +70,7 @@ class StreamRegisters(wiring.Component):
             cap.reads_in_flight.eq(params.reads_in_flight),
             cap.max_beats_log2.eq(exact_log2(params.max_beats)),
             *(getattr(cap, name).eq(getattr(params, name))
-              for name in ("timer", "apps", "own_port", *AXI_DMA_CHANNELS)),
+              for name in ("timer", "own_port", *AXI_DMA_CHANNELS)),
             file.fields.device_id.did.eq(params.device_id),
         ]
         resets = Signal(len(AXI_DMA_CHANNELS))      # asked for, in this cycle

@@ -92,7 +92,6 @@ AXI_DMA_REGISTERS = RegisterMap("axi_dma", "Scatter-gather DMA engine, memory an
             Field("data_bytes_log2", 8, 4, RO, "Width of bus and streams, log2 of bytes."),
             Field("cyclic", 12, 1, RO, "Cyclic descriptors."),
             Field("timer", 13, 1, RO, "Delay timer."),
-            Field("apps", 14, 1, RO, "Application words and their streams."),
             Field("own_port", 15, 1, RO, "Descriptors have a port of their own."),
             Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
             Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),

@@ -101,8 +101,8 @@ def test_configure():
     ("dma", "beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'beats'"),
     ("dma", "dma.max_beats=1", r"Parameter of DmaParams must be one of addr_width, .*, not 'dma'"),
     ("system", "max_beats=1", r"Parameter of SystemParams must be one of iommu\.\*, dma\.\*, "
-                                r"cache\.\*, ring\.\*, channels, bus_offset, coherent, not "
-                                r"'max_beats'"),
+                                r"cache\.\*, ring\.\*, stream\.\*, channels, streams, bus_offset, "
+                                r"coherent, not 'max_beats'"),
     ("system", "dma.beats=1", r"Parameter of DmaParams must be one of .*, not 'beats'"),
     ("dma", "max_beats=many", r"Value of 'max_beats' must be a number, not 'many'"),
     ("dma", "max_beats", r"Value of 'max_beats' must be a number, not ''"),

@@ -16,6 +16,7 @@ from sim.benchmarks import (
     rig,
     ring,
     run,
+    stream,
     translated,
 )
 from sim.benchmarks.table import Row, print_rows, write_rows
@@ -78,6 +79,13 @@ def test_translated_costs_no_throughput():
     assert cycles["copy of 64 B, by warm TLB"] == cycles["copy of 64 B, direct"] == 9
     alone = cycles["64 B alone, direct"]
     assert alone < cycles["64 B alone, by warm TLB"] <= alone + 2
+
+
+@pytest.mark.parametrize("channel", ["mm2s", "s2mm"])
+def test_streams_within_the_bus(channel):
+    """64 B are eight beats; in a bus of their own nothing else takes any."""
+    (row,) = stream.measure([1], [("64 B", True, channel, 64, 0, 64)])
+    assert 8 <= row.cycles < 9
 
 
 def test_iommu_reads_its_tables(monkeypatch):

@@ -142,6 +142,9 @@ class Runner:
     def stack(self, n):
         self.map(n, DMA_TO_DEVICE, va=on_stack(self.size[n]))
 
+    def vmalloc(self, n):
+        dma_map_single(self.dev, vmalloc(64), 64, DMA_TO_DEVICE)
+
     def error(self, n):
         dma_unmap_single(self.dev, DMA_MAPPING_ERROR, 64, DMA_TO_DEVICE)
 
@@ -303,6 +306,7 @@ MUTATIONS = {
     "mapped twice": (_add("map", "again"), {"D7", "X4"}),
     "list mapped twice": (_add("map_sg", "list_again"), {"X14"}),
     "on the stack": (_add("kmalloc", "stack"), {"D3"}),
+    "not linear": (_add("kmalloc", "vmalloc"), {"D2"}),
     "an error unmapped": (_add("map", "error"), {"D11"}),
     "mask shrunk": (_add("map", "shrink"), {"X10"}),
     "never mapped": (_add("kmalloc", "physical"), {"X3"}),

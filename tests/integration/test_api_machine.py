@@ -63,7 +63,9 @@ class ApiMachine(RuleBasedStateMachine):
     @rule(n=NUMBER, direction=DIRECTIONS)
     def map(self, n, direction):
         idle = self.those(self._idle)
-        buffer = idle[n % len(idle)]
+        self.give_to_device(idle[n % len(idle)], direction)
+
+    def give_to_device(self, buffer, direction):
         buffer.direction = direction
         buffer.give("device")
         self.call("map", buffer.number, direction)
@@ -91,7 +93,18 @@ class ApiMachine(RuleBasedStateMachine):
     def turn(self, n, value):
         """The CPU's turn with all of a buffer, and then the device's."""
         mapped = self.those(self._mapped)
-        buffer = mapped[n % len(mapped)]
+        self.take_turn(mapped[n % len(mapped)], value)
+
+    @precondition(lambda self: len(self.buffers) < 6)
+    @rule(size=SIZES, direction=DIRECTIONS, value=VALUE)
+    def map_and_turn(self, size, direction, value):
+        """Begin as most drivers do."""
+        self.kmalloc(size)
+        buffer = self.buffers[-1]
+        self.give_to_device(buffer, direction)
+        self.take_turn(buffer, value)
+
+    def take_turn(self, buffer, value):
         self.settle(buffer)
         self.call("sync_cpu", buffer.number, 0, buffer.size)
         self.call("cpu_read", buffer.number, 0, buffer.size)

@@ -17,6 +17,7 @@ from .harness import SHAPES, Setup, words
 
 PORTS = {name: replace(SHAPES[name], snoop=ports, snoop_id_width=SHAPES[name].id_width)
          for name, ports in (("small", 2), ("smallest", 1), ("direct", 4), ("odd", 8), ("long", 3))}
+PORTS["all"] = replace(PORTS["odd"], snoop=3, prefetch=4, overtake=True, allocate=True, random=True)
 LINE = 32                                   # of the shape "small": 8 sets, 2 ways
 IMAGE = Random(0).randbytes(1 << 12)
 NEW = bytes(range(LINE))
@@ -218,7 +219,7 @@ def test_one_after_the_other(bench, shape):
 
 
 @pytest.mark.parametrize("shape, latency", [("small", 1), ("smallest", 2), ("direct", 7),
-                                            ("odd", 30), ("long", 4)])
+                                            ("odd", 30), ("long", 4), ("all", 12)])
 def test_at_the_same_time(bench, shape, latency):
     """CPU and device own a byte of each word in turn, and count in it; both watch all of them.
 
@@ -227,7 +228,7 @@ def test_at_the_same_time(bench, shape, latency):
     params, space = PORTS[shape], 4 * PORTS[shape].line_bytes
     width, stride = params.data_width // 8, params.sets * params.line_bytes
     count = space // width
-    rounds = 60
+    rounds = 90 if shape == "all" else 60
     begun, ended = [], []                   # of each word and owner
 
     def where(word):                        # lines that fall into few sets

@@ -85,7 +85,8 @@ class Runner:
             sg_set_buf(sg, self.va[buffer], self.size[buffer])
         self.dir[n] = direction
         count = dma_map_sg(self.dev, sgl, len(sgl), direction)
-        self.seen.append(count > 0)
+        if not count:
+            raise MapFailed
         self.segments[n] = [(sg_dma_address(sg), sg_dma_len(sg)) for sg, _ in
                             for_each_sg(sgl, count)]
 

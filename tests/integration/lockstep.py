@@ -59,8 +59,10 @@ class Lockstep:
             self._same(self._records)
             self._write("fqh", tail)
             self.r.choice(self.spaces).change()
-        golden, other = (target.memory.peek(BASE, SIZE) for target in self.targets)
-        assert golden == other
+        golden, other = (np.frombuffer(target.memory.peek(BASE, SIZE), dtype=np.uint64)
+                         for target in self.targets)
+        for at in np.flatnonzero(golden != other):
+            assert _same_region(int(golden[at]), int(other[at])), hex(BASE + 8 * int(at))
 
     @staticmethod
     def _records(target):
@@ -124,6 +126,12 @@ class Lockstep:
     def _write(self, name, value, size=4):
         for target in self.targets:
             target.write(IOMMU_REGISTERS[name].offset, value, size)
+
+
+def _same_region(golden, other):
+    """Whether two entries of a 64 KiB region differ in A and D: one of its sixteen has them."""
+    return any(PTE.get(one, "n") and not (one ^ two) & ~(PTE.mask("a") | PTE.mask("d"))
+               for one, two in ((golden, other), (_swapped(golden), _swapped(other))))
 
 
 def _swapped(value):

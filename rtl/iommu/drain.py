@@ -41,8 +41,9 @@ class Drain(wiring.Component):
         Who waits.
     flush : ``Out(1)``
         Any client's flush.
-    stale : ``In(1).array(5)``
-        There is such an access: in two stages of reads, in two of writes, in the directory walker.
+    stale : ``In(1).array(6)``
+        There is such an access: in two stages of reads, in two of writes, in the directory walker;
+        or a page walker still reads tables, perhaps for no access.
     mark : ``Out(1)``
         Mark the bursts in flight.
     reads, writes : ``In(1)``
@@ -56,7 +57,7 @@ class Drain(wiring.Component):
 
     def __init__(self):
         super().__init__({
-            "clients": In(DrainSignature()).array(2), "flush": Out(1), "stale": In(1).array(5),
+            "clients": In(DrainSignature()).array(2), "flush": Out(1), "stale": In(1).array(6),
             "mark": Out(1), "reads": In(1), "writes": In(1)})
 
     def elaborate(self, platform):

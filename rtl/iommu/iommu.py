@@ -164,7 +164,7 @@ class Iommu(wiring.Component):
             directory.mode.eq(registers.mode), directory.root.eq(registers.root),
             directory.flush.eq(drain.flush), tlb.flush.eq(drain.flush),
             walks.flush.eq(drain.flush),
-            drain.stale[4].eq(directory.stale),
+            drain.stale[4].eq(directory.stale), drain.stale[5].eq(walks.stale),
             drain.reads.eq(read_bridge.marked), drain.writes.eq(write_bridge.marked),
         ]
 

@@ -99,6 +99,8 @@ class WalkPool(wiring.Component):
         Memory, for each walker.
     flush, drop : ``In(...)``
         An invalidation is in progress; entries to drop, as in :class:`~rtl.iommu.tlb.Tlb`.
+    stale : ``Out(1)``
+        A walk that began before an invalidation still reads tables.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
     events : ``Out(EventSignature(params)).array(...)``
@@ -119,7 +121,7 @@ class WalkPool(wiring.Component):
                 "fresh": Out(int(params.prefetch))})),
             "table": Out(ReadSignature(params.phys_bits)).array(params.walks),
             "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
-            "flush": In(1), "started": Out(1),
+            "flush": In(1), "stale": Out(1), "started": Out(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
             "events": Out(EventSignature(params)).array(params.walks * params.hpm),
         })
@@ -149,7 +151,8 @@ class WalkPool(wiring.Component):
             ]
         m.d.comb += self.started.eq(Cat(walker.started for walker in walkers).any())
         m.submodules.cache = cache = WalkCache(params)
-        m.d.comb += cache.flush.eq(self.flush)
+        m.d.comb += [cache.flush.eq(self.flush),
+                     self.stale.eq(((busy | steps | probes) & stale).any())]
 
         if walkers[0].guest:
             m.submodules.guests = guests = GuestCache(params)

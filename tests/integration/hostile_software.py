@@ -101,10 +101,12 @@ class Software:
         self.ctx, self.siege, self.random = ctx, siege, random.Random(seed)
         self.guest, self.update, self.quiet = guest, update, quiet
         self._bus, self.memory, self._tail = Manager(ctx, siege.regs), Guarded(), 0
-        self.memory.lent = lambda page: any(page == p for p, _ in self._loans.values())
+        self.memory.lent = lambda page: any(
+            page == p for loans in (self._loans, self._ending) for p, _ in loans.values())
         self.tables = Tables(Back(self.memory))
         self.memory.directory = self.tables.directory
-        self._loans = {}                # from a page of the hostile device to (page, flags)
+        # From a page of the hostile device to (page, flags), and those that may still be cached.
+        self._loans, self._ending = {}, {}
         self.changes = 0
 
     async def start(self):
@@ -197,6 +199,7 @@ class Software:
             if r.random() < 0.25:
                 del after[slot]
         old, self._loans = self._loans, after
+        self._ending = old
         self._permit(old)
         for slot in range(8):
             page, flags = after.get(slot, (0, ""))
@@ -214,6 +217,7 @@ class Software:
             changed = [slot for slot in range(8) if old.get(slot) != after.get(slot)]
             commands = [vma(av=1, addr=slot << 12) for slot in changed]
         await self._command(*commands, fence(pr=1, pw=1))
+        self._ending = {}
         self._permit()
 
     async def _contexts(self):

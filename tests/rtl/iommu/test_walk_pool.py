@@ -123,11 +123,13 @@ def test_join(bench):
         other = await put(ctx, second, question(2))
         written = await put(ctx, first, question(1, Kind.WRITE))
         assert len({walker, other, written}) == 3
+        assert not ctx.get(dut.stale)
         ctx.set(dut.flush, 1)
         await ctx.tick()
         ctx.set(dut.flush, 0)
         fresh = await put(ctx, first, question(1))
         assert len({walker, other, written, fresh}) == 4
+        assert ctx.get(dut.stale)
         order = []
         while len(order) < 4:
             *_, valid, who, fill = await ctx.tick().sample(
@@ -136,6 +138,7 @@ def test_join(bench):
             if valid:
                 order.append(who)
         assert order == [walker, other, written, fresh]
+        assert not ctx.get(dut.stale)
         *_, fill, key = await ctx.tick().sample(dut.fill.valid, dut.fill.key)
         assert fill and key.vpn == 1
         assert len(reads) == 12

@@ -55,6 +55,30 @@ def test_what_is_asked_for(bench, reads, asked):
     this.run()
 
 
+def test_what_is_offered_is_withdrawn(bench):
+    """When a window comes to cover it: it is left out, also when the window goes again."""
+    dut = Prefetch(PARAMS)
+    this = bench(dut)
+
+    @this.testbench
+    async def cpu(ctx):
+        for line in (0, 1):
+            ctx.set(dut.line, {"set": line % PARAMS.sets, "tag": line // PARAMS.sets})
+            ctx.set(dut.read, 1)
+            await ctx.tick()
+        ctx.set(dut.read, 0)
+        await ctx.tick()
+        assert ctx.get(dut.steps.valid)
+        ctx.set(dut.windows[1].on, 1)       # from page 0 to page 0
+        for on in (1, 0):
+            ctx.set(dut.windows[1].on, on)
+            for _ in range(5):
+                await ctx.tick()
+                assert not ctx.get(dut.steps.valid)
+
+    this.run()
+
+
 def run(bench, program, **fields):
     async def plain(ctx, cpu, software, memory):
         await program(ctx, cpu, software, memory)

@@ -179,3 +179,20 @@ def test_an_atomic_context_cannot_wait(kernel):
     with pytest.raises(KernelBug, match="scheduling while atomic"):
         wait_for_completion_timeout(Completion(), 10)
     local_irq_enable()
+
+
+def test_one_of_two_handlers_goes(kernel):
+    called = []
+
+    def handler(irq, dev_id):
+        kernel.machine.extra_lines = 0
+        called.append(dev_id)
+        return IRQ_HANDLED
+
+    for dev_id in ("one", "two"):
+        assert request_irq(9, handler, IRQF_SHARED, "test", dev_id) == 0
+    free_irq(9, "one")
+    kernel.machine.extra_lines = 1 << 9
+    kernel.machine.wait(1)
+    assert called == ["two"]
+    free_irq(9, "two")

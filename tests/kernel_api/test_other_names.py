@@ -142,7 +142,9 @@ def test_r99_syncs_by_their_old_names():
         dev, sgl = kernel.cdma.dev, make_list()
         dma_map_sg(dev, sgl, 2, TO)
         cpu.store(sg_virt(sgl[1]), b"two")
+        before = kernel.stats.syncs
         pci_dma_sync_sg(dev, sgl, 2, TO)
+        assert kernel.stats.syncs == before + 1             # for the device, and not for the CPU
         assert memory(kernel, dev, sg_dma_address(sgl[0]) + 4096, 3) == b"two"
         va = kmalloc(64, GFP_KERNEL)
         handle = dma_map_single(dev, va, 64, FROM)

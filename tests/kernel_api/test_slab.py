@@ -85,3 +85,14 @@ def test_what_was_not_allocated(kernel, size):
         kfree(va)
     with pytest.raises(TypeError, match="Address must be a VirtAddr"):
         kfree(virt_to_phys(va))
+
+
+@pytest.mark.parametrize("line", [16, 32, 64, 128])
+def test_r04_objects_share_no_line(line):
+    with boot(FakeMachine(line_bytes=line)):
+        taken = set()
+        for size in (1, 8, 8, 24, 24, 70, 70, 100, 100, 200, 200):
+            start = int(kmalloc(size, GFP_KERNEL))
+            lines = set(range(start // line, (start + size - 1) // line + 1))
+            assert start % line == 0 and not lines & taken
+            taken |= lines

@@ -287,3 +287,24 @@ def test_registers_are_never_stale(kernel, dev):
 
 def test_nothing_is_said_without_checkers(golden):
     assert golden().reports == []
+
+
+def test_x01_a_part_that_is_given_back_leaves_the_rest_lent(kernel, dev):
+    buf, dma = buffer(dev, BIDI)
+    dma_sync_single_for_cpu(dev, dma, 256, BIDI)
+    dma_sync_single_range_for_device(dev, dma, 64, 64, BIDI)
+    cpu.store(buf, b"x")
+    cpu.store(buf + 128, b"x")
+    assert not kernel.reports
+    cpu.store(buf + 100, b"x")
+    assert checks(kernel) == ["X1"]
+
+
+def test_x08_a_failure_that_was_noticed_is_none(kernel, dev):
+    va = vmalloc(64)
+    for asked in (True, False):
+        handle = dma_map_single(dev, va, 64, TO)
+        if asked:
+            dma_mapping_error(dev, handle)
+        kernel.cdma.regs.sr.write()
+        assert ("X8" in checks(kernel)) == (not asked)

@@ -1,4 +1,4 @@
-"""The drivers of both lists as providers of channels, on the RTL and on the golden model."""
+"""The driver of the AXI DMA as a provider of channels, on the RTL and on the golden model."""
 
 import pytest
 
@@ -38,9 +38,7 @@ from kernel_api.dmaengine import (
     dmaengine_terminate_sync,
     dmaengine_tx_status,
 )
-from kernel_api.dmaengine.dmatest import DmatestParams, dmatest
 from kernel_api.drivers.axi_dma import AxiDma
-from kernel_api.drivers.cdma_chan import CdmaChan
 from rtl.spec.platform import Platform
 from sim.golden.machine import GoldenMachine
 from sim.machine import RtlMachine
@@ -285,55 +283,3 @@ def test_refused(machine):
         assert dmaengine_prep_slave_single(client.tx, dma, 0, DMA_MEM_TO_DEV, 0) is None
         assert dmaengine_prep_dma_cyclic(client.rx, dma, 64, 1, DMA_DEV_TO_MEM, 0) is None
         client.engine.remove()
-
-
-@pytest.mark.parametrize("polled", [False, True])
-def test_dmatest_on_the_list(machine, polled):
-    """The CDMA's driver passes the kernel's test."""
-    with boot(machine) as kernel:
-        chan = CdmaChan(kernel.cdma)
-        assert chan.probe() == 0
-        lines = []
-        assert dmatest(kernel, [chan], DmatestParams(
-            iterations=2, threads_per_chan=2, test_buf_size=700, polled=polled), lines.append) == 0
-        assert len(lines) == 2 and all("2 tests, 0 failures" in line for line in lines)
-        chan.remove()
-
-
-def test_cdma_channel(machine):
-    """Callbacks with results, an error, terminate, and another user of the engine beside it."""
-    with boot(machine) as kernel:
-        chan, results = CdmaChan(kernel.cdma), []
-        chan.probe()
-        va, dma = dma_alloc_coherent(chan.dev, PAGE_SIZE, GFP_KERNEL)
-        cpu.store(va, bytes(range(200)))
-
-        def copy(dst, src, size):
-            tx = dmaengine_prep_dma_memcpy(chan, dst, src, size, DMA_PREP_INTERRUPT)
-            tx.callback_result = lambda what, result: results.append((result.result,
-                                                                      result.residue))
-            return dmaengine_submit(tx)
-
-        cookies = [copy(dma + 1000, dma, 100), copy(dma + 2000, dma + (1 << 33), 50),
-                   copy(dma + 1100, dma + 100, 100)]
-        state = DmaTxState()
-        assert dmaengine_tx_status(chan, cookies[2], state) is DmaStatus.DMA_IN_PROGRESS
-        assert state.residue == 100 and state.used == cookies[2]
-        dma_async_issue_pending(chan)
-        assert kernel.cdma.copy([(dma, dma + 3000, 9)]) == 0
-        for _ in range(100):
-            kernel.machine.wait(100)
-        assert results == [("noerror", 0), ("read_failed", 50), ("noerror", 0)]
-        assert [dmaengine_tx_status(chan, cookie) for cookie in cookies] == [
-            DmaStatus.DMA_COMPLETE, DmaStatus.DMA_ERROR, DmaStatus.DMA_COMPLETE]
-        assert cpu.load(va + 1000, 200) == bytes(range(200))
-        assert dmaengine_pause(chan) < 0
-        copy(dma + 1000, dma, 100)
-        dma_async_issue_pending(chan)
-        job = kernel.cdma.submit([(dma, dma + 3100, 9)])
-        assert dmaengine_terminate_sync(chan) == 0
-        assert kernel.cdma.wait(job) == 0
-        assert cpu.load(va + 3100, 9) == bytes(range(9))
-        assert dmaengine_prep_dma_memcpy(chan, dma, dma, 0, 0) is None
-        assert chan.prep([], 0) is None
-        chan.remove()

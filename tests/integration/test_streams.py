@@ -128,3 +128,15 @@ def test_single_transfers(machine):
         raw.until(lambda: raw.reg("s2mm", "sr").read("halted"))
         assert raw.reg("s2mm", "sr").read("dma_int_err")
         assert raw.reg("mm2s", "sr").read("idle"), "the other channel goes on"
+
+
+def test_part_of_a_packet(machine):
+    """What does not end a packet is whole beats; nothing is no packet."""
+    (end,) = machine.streams
+    for data, last in ((b"", True), (b"1234567", False)):
+        with pytest.raises(ValueError, match=rf"^Part of a packet must be whole beats of 8 bytes, "
+                                             rf"not {len(data)} bytes$"):
+            end.send(data, last=last)
+    end.send(bytes(16), last=False)
+    assert end.unsent in (0, 8, 16)         # the RTL's device has taken some of it
+    assert end.received() == [] and end.unended() == b""

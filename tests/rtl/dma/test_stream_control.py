@@ -274,3 +274,27 @@ def test_checked(bench, shape):
             await ctx.tick().repeat(random.randrange(1, 200))
 
     this.run()
+
+
+def test_packets_count_for_interrupts(bench):
+    """Of the three descriptors of a packet one does; what is left over the timer reports."""
+    dut, this, _, lists = rig(bench)
+    places = lay_out(lists, "mm2s", [Part(SOURCES + 64 * k, 50, eof=k == 2, sof=not k)
+                                     for k in range(3)])
+
+    @this.background
+    async def device(ctx):
+        await sink(ctx, dut.mm2s, 9)
+
+    @this.testbench
+    async def software(ctx):
+        driver = Driver(ctx, dut, "mm2s", lists)
+        await driver.start(places, irq_threshold=200, irq_delay=2, dly_irq_en=1)
+        await driver.idle()
+        assert await driver.read("done_descs") == 3
+        assert (await driver.status())["irq_threshold_sts"] == 199
+        status = await driver.interrupt()
+        assert "dly_irq" in status and "ioc_irq" not in status
+        assert (await driver.status())["irq_threshold_sts"] == 200
+
+    this.run()

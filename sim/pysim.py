@@ -9,8 +9,8 @@ from amaranth.sim.pysim import PySimEngine
 
 __all__ = ["TRACED_ROWS", "QuietPySimEngine"]
 
-#: A memory with more rows than this is not traced.
-TRACED_ROWS = 64
+#: A memory with more rows than this is not traced, as in the compiled engine.
+TRACED_ROWS = 256
 
 
 class QuietPySimEngine(PySimEngine):

@@ -9,7 +9,7 @@ Source: Linux ``drivers/cache/starfive_starlink_cache.c`` (the three operations,
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheCommand, CacheMode
 from rtl.spec.platform import CACHE_BASE, Irq
 
 from ..core.addresses import PAGE_SHIFT, PhysAddr
@@ -102,13 +102,13 @@ class CacheController:
         if (int(phys) | size) % self.line_bytes:
             raise ValueError(f"Range must be whole lines of {self.line_bytes} bytes, not {size} "
                              f"bytes at {int(phys):#x}")
-        return self._bring(CacheMode.ZERO, phys, size)
+        return self._bring(CacheCommand.ZERO, phys, size)
 
     def prefetch(self, phys: PhysAddr, size: int) -> bool:
         """Bring lines into the cache, and wait. False if the controller cannot."""
-        return self._bring(CacheMode.PREFETCH, phys, size)
+        return self._bring(CacheCommand.PREFETCH, phys, size)
 
-    def _bring(self, mode: CacheMode, phys: PhysAddr, size: int) -> bool:
+    def _bring(self, mode: CacheCommand, phys: PhysAddr, size: int) -> bool:
         if size <= 0 or not self._allocates:
             return False
         with self.batch():
@@ -177,7 +177,7 @@ class CacheController:
         stats.lines_invalidated += lines * (mode is not CacheMode.CLEAN_SHARED)
         return True
 
-    def _command(self, what: str, mode: CacheMode, *, whole: int) -> None:
+    def _command(self, what: str, mode: CacheMode | CacheCommand, *, whole: int) -> None:
         """Start an operation after all earlier stores; wait for its end, unless in a batch."""
         if self._batches and self._places:
             if self._queued == self._places:

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CacheEdge, CacheMode
+from rtl.spec.cache_regs import CacheCommand, CacheEdge
 from rtl.stream.queue import Queue
 
 from .guard import Inside, WindowsLayout
@@ -24,7 +24,7 @@ class CommandSignature(wiring.Signature):
     Members
     -------
     start : ``Out(1)``, mode : ``Out(3)``, whole : ``Out(1)``, first, end : ``Out(64)``
-        Command: :class:`CacheMode`, the whole cache, first byte, byte after the last.
+        Command: :class:`CacheCommand`, the whole cache, first byte, byte after the last.
     edge : ``Out(CacheEdge)``
         Rule for lines that the range covers in part.
     busy : ``In(1)``
@@ -109,7 +109,7 @@ class Maintenance(wiring.Component):
 
     def __init__(self, params: CacheParams):
         self.params = params
-        self._known = [mode for mode in CacheMode if params.allocate or mode < CacheMode.ZERO]
+        self._known = [mode for mode in CacheCommand if params.allocate or mode < CacheCommand.ZERO]
         super().__init__({
             "command": In(CommandSignature()),
             "steps": Out(stream.Signature(RequestLayout(params))),
@@ -176,7 +176,7 @@ class Maintenance(wiring.Component):
             command.busy.eq(1),
             walk.asked.eq(index),
             rest.eq(params.group - index[:params.group.bit_length() - 1]),
-            empty.eq(~Mux(mode == CacheMode.CLEAN_SHARED, walk.some_dirty, walk.some_full)),
+            empty.eq(~Mux(mode == CacheCommand.CLEAN_SHARED, walk.some_dirty, walk.some_full)),
         ]
         m.d.sync += offered.eq(has_new & ~old & ~steps.ready)
         with m.FSM(name="maintenance"):
@@ -186,7 +186,7 @@ class Maintenance(wiring.Component):
                 m.d.sync += [
                     mode.eq(command.mode),
                     brings.eq(command.mode[2] & params.allocate),
-                    zeroes.eq(command.mode == CacheMode.ZERO),
+                    zeroes.eq(command.mode == CacheCommand.ZERO),
                     whole.eq(command.whole),
                     index.eq(0),
                     left.eq(params.sets),
@@ -200,9 +200,9 @@ class Maintenance(wiring.Component):
                     m.d.sync += [walk.high.eq(1 << params.line_bits), high_part.eq(0)]
                 with m.If(command.start):
                     nothing = (command.end == command.first) | command.first[phys:].any()
-                    cut = (((command.mode == CacheMode.MAKE_INVALIDATE)
+                    cut = (((command.mode == CacheCommand.MAKE_INVALIDATE)
                             & (command.edge == CacheEdge.REFUSE))
-                           | (command.mode == CacheMode.ZERO)) & (cuts_low | cuts_high)
+                           | (command.mode == CacheCommand.ZERO)) & (cuts_low | cuts_high)
                     m.d.comb += command.refused.eq(
                         ~command.mode.matches(*(int(known) for known in self._known))
                         | Mux(command.whole, command.mode[2], (command.end < command.first) | cut))
@@ -213,7 +213,7 @@ class Maintenance(wiring.Component):
                     with m.Elif(~nothing):
                         m.next = "CHECK"
             with m.State("CHECK"):
-                loses = (mode == CacheMode.MAKE_INVALIDATE) & ~brings
+                loses = (mode == CacheCommand.MAKE_INVALIDATE) & ~brings
                 m.d.sync += last.eq(walk.high - 1)
                 with m.If(loses & low_part & leave):
                     m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
@@ -233,12 +233,12 @@ class Maintenance(wiring.Component):
                         with m.If(brings):
                             m.next = "BRING"
             with m.State("FIRST"):
-                m.d.comb += [has_new.eq(1), new.mode.eq(CacheMode.CLEAN_INVALIDATE)]
+                m.d.comb += [has_new.eq(1), new.mode.eq(CacheCommand.CLEAN_INVALIDATE)]
                 with m.If(taken):
                     m.d.sync += [low_part.eq(0), walk.low.eq(walk.low + 1)]
                     m.next = "CHECK"
             with m.State("LAST"):
-                m.d.comb += [has_new.eq(1), new.mode.eq(CacheMode.CLEAN_INVALIDATE),
+                m.d.comb += [has_new.eq(1), new.mode.eq(CacheCommand.CLEAN_INVALIDATE),
                              new.line.eq(last)]
                 with m.If(taken):
                     m.d.sync += [high_part.eq(0), walk.high.eq(last)]

@@ -8,13 +8,21 @@ import enum
 
 from .regmap import Access, Field, Register, RegisterMap
 
-__all__ = ["CACHE_REGISTERS", "CacheEdge", "CacheMode"]
+__all__ = ["CACHE_REGISTERS", "CacheCommand", "CacheEdge", "CacheMode"]
 
 RO, RW, W1C, WARL, WO = Access.RO, Access.RW, Access.W1C, Access.WARL, Access.WO
 
 
 class CacheMode(enum.IntEnum):
-    """Value of ``cmd.mode``; the first three, of ``ctl.mode``."""
+    """Value of ``ctl.mode``."""
+
+    CLEAN_INVALIDATE = 0
+    MAKE_INVALIDATE = 1
+    CLEAN_SHARED = 2
+
+
+class CacheCommand(enum.IntEnum):
+    """Value of ``cmd.mode``, which has a bit more: the modes of ``ctl``, and what brings lines."""
 
     CLEAN_INVALIDATE = 0
     MAKE_INVALIDATE = 1
@@ -115,7 +123,7 @@ CACHE_REGISTERS = RegisterMap("cache", "Write-back cache controller.", (
                                  "before which a line was written back or dropped"),
     Register("cmd", 0x60, "Extension: the write queues a command for the range START to END.", (
         Field("mode", 0, 3, WO, "Operation, as in ctl, or zero, which takes whole lines only and "
-                                "no ``whole``, or prefetch.", values=CacheMode),
+                                "no ``whole``, or prefetch.", values=CacheCommand),
         Field("whole", 3, 1, WO, "The whole cache, whatever START and END say."),
         Field("edge", 4, 2, WO, "Rule for lines that the range covers in part.", values=CacheEdge),
         Field("notify", 6, 1, WO, "Set status.done when the command has its result."),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheCommand, CacheEdge, CacheMode
 from rtl.spec.platform import BusError
 
 from .cache_lines import GUARDS, Line, Lines
@@ -158,9 +158,9 @@ class Cache(Lines):
         mode, start, end = command.mode, command.start, command.end
         drops = mode == CacheMode.MAKE_INVALIDATE
         cut = drops and (start | end) % self.line_bytes and command.edge is CacheEdge.REFUSE
-        cut = cut or (mode == CacheMode.ZERO and (start | end) % self.line_bytes)
-        brings = mode in (CacheMode.ZERO, CacheMode.PREFETCH)
-        if mode not in list(CacheMode) or (brings and (command.whole or not self._allocate)) or (
+        cut = cut or (mode == CacheCommand.ZERO and (start | end) % self.line_bytes)
+        brings = mode in (CacheCommand.ZERO, CacheCommand.PREFETCH)
+        if mode not in list(CacheCommand) or (brings and (command.whole or not self._allocate)) or (
                 not command.whole and (end < start or cut)):
             command.refused = True
             return
@@ -186,7 +186,7 @@ class Cache(Lines):
 
     def _bring(self, command: Command) -> None:
         """Bring lines in, and set them to zero or not."""
-        zeroes, size = command.mode == CacheMode.ZERO, self.line_bytes
+        zeroes, size = command.mode == CacheCommand.ZERO, self.line_bytes
         first = command.start - command.start % size
         for addr in range(first, command.end, size) if command.start < command.end else ():
             if self._guarded(addr) and not zeroes:

@@ -5,7 +5,7 @@ them. Where the platform is not coherent there is a cache of unlimited size, so 
 cleaned or invalidated shows.
 """
 
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheCommand, CacheMode
 from rtl.spec.platform import (
     CACHE_BASE,
     CDMA_BASE,
@@ -77,7 +77,7 @@ class FakeCache(Words):
             self.results += 1
             self.most = max(self.most, self.results)
             self.set("result", valid=1)
-            self.carry_out(CacheMode(self.field("cmd", "mode")))
+            self.carry_out(CacheCommand(self.field("cmd", "mode")))
         if offset == self.at["ctl"] and value & 1 and not self.stuck:
             self.set("ctl", enable=0)
             self.carry_out(CacheMode(self.field("ctl", "mode")))

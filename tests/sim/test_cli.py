@@ -22,7 +22,8 @@ from sim.cli import main
     (["generate", "dma", "--set", "max_beats=3"], "Longest burst must be one of 2, 4, 8"),
     (["synth", "gpu"], "Block must be one of iommu, dma, ring, stream, cache, system, not"),
     (["sweep", "gpu"], "Axis must be one of iommu, iommu.tlb_entries, "),
-    (["bench", "gpu"], "Block must be one of dma, ring, iommu, cache, not 'gpu'"),
+    (["bench", "gpu"], "Block must be one of backend, dma, ring, stream, "
+     "translated, iommu, cache, snoop, not 'gpu'"),
     (["demo", "--vcd", "{tiny}/x.vcd"], "cannot be written: "),
     (["demo", "--json", "{tiny}/x.json"], "cannot be written: "),
     (["generate", "dma", "-o", "{tiny}/x.v"], "cannot be written: "),

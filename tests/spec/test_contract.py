@@ -6,7 +6,7 @@ A register or word is one line: its offset (or none), then each field as ``name@
 import pytest
 
 from rtl.spec import page_table
-from rtl.spec.cache_regs import CacheMode
+from rtl.spec.cache_regs import CacheCommand, CacheMode
 from rtl.spec.descriptor import (
     AXI_DMA_APPS,
     AXI_DMA_BYTES,
@@ -209,6 +209,8 @@ def test_words():
     (IOFENCE_FUNC3, {"C": 0}),
     (IODIR_FUNC3, {"INVAL_DDT": 0, "INVAL_PDT": 1}),
     (CacheMode, {"CLEAN_INVALIDATE": 0, "MAKE_INVALIDATE": 1, "CLEAN_SHARED": 2}),
+    (CacheCommand, {"CLEAN_INVALIDATE": 0, "MAKE_INVALIDATE": 1, "CLEAN_SHARED": 2, "ZERO": 4,
+                    "PREFETCH": 5}),
     (CdmaWord, {"NXTDESC": 0x00, "NXTDESC_MSB": 0x04, "SA": 0x08, "SA_MSB": 0x0C, "DA": 0x10,
                 "DA_MSB": 0x14, "CONTROL": 0x18, "STATUS": 0x1C}),
     (AxiDmaWord, {"NXTDESC": 0x00, "NXTDESC_MSB": 0x04, "BUFFER": 0x08, "BUFFER_MSB": 0x0C,

@@ -1,7 +1,7 @@
 """All that the contract has."""
 
 from ..axi_dma_regs import AXI_DMA_REGISTERS
-from ..cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
+from ..cache_regs import CACHE_REGISTERS, CacheCommand, CacheEdge, CacheMode
 from ..cdma_regs import CDMA_REGISTERS
 from ..descriptor import (
     AXI_DMA_CONTROL,
@@ -69,4 +69,4 @@ LAYOUTS = (CAPABILITIES, DDTE, DC_TC, DC_IOHGATP, DC_TA, PC_TA, IOSATP, PTE, MSI
 #: Codes.
 ENUMS = (DdtpMode, IosatpMode, PdtpMode, MsiptpMode, Opcode, IOTINVAL_FUNC3, IOFENCE_FUNC3,
          IODIR_FUNC3, Cause, TransactionType, HpmEvent, CdmaWord, AxiDmaWord, RingOp, RingFault,
-         CacheEdge, CacheMode, Irq)
+         CacheCommand, CacheEdge, CacheMode, Irq)

@@ -4,7 +4,7 @@ import pytest
 
 from kernel_api import *
 from kernel_api.drivers import cache as driver
-from rtl.spec.cache_regs import CacheMode
+from rtl.spec.cache_regs import CacheCommand, CacheMode
 from tests.kernel_api.fake import FakeMachine
 
 PHYS = PhysAddr(0x8010_0000)
@@ -179,5 +179,5 @@ def test_zero_takes_whole_lines(kernel):
 def test_zero_and_prefetch_are_queued(make):
     kernel, cache = queueing(make, allocate=1)
     assert kernel.cache.zero(PHYS, 128) and kernel.cache.prefetch(PHYS + 7, 3)
-    assert cache.operations == [(CacheMode.ZERO, int(PHYS), int(PHYS) + 128),
-                                (CacheMode.PREFETCH, int(PHYS) + 7, int(PHYS) + 10)]
+    assert cache.operations == [(CacheCommand.ZERO, int(PHYS), int(PHYS) + 128),
+                                (CacheCommand.PREFETCH, int(PHYS) + 7, int(PHYS) + 10)]

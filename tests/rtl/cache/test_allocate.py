@@ -6,13 +6,13 @@ from random import Random
 import pytest
 
 from rtl.axi.signature import Resp
-from rtl.spec.cache_regs import CacheMode
+from rtl.spec.cache_regs import CacheCommand
 
 from .harness import SHAPES, Setup
 
 LINE = 32                                   # of the shape "small": 8 sets, 2 ways
 IMAGE = Random(0).randbytes(1 << 12)
-ZERO, PREFETCH, CLEAN = CacheMode.ZERO, CacheMode.PREFETCH, CacheMode.CLEAN_SHARED
+ZERO, PREFETCH, CLEAN = CacheCommand.ZERO, CacheCommand.PREFETCH, CacheCommand.CLEAN_SHARED
 FINE = {"refused": 0, "error": 0, "lines": 0, "addr": 0}
 
 

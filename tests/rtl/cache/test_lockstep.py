@@ -11,7 +11,7 @@ import pytest
 from rtl.axi.signature import CACHE_BYPASS, CACHE_WRITE_BACK, Burst, Resp
 from rtl.cache.cache import Cache
 from rtl.params import CacheParams
-from rtl.spec.cache_regs import CACHE_REGISTERS, CacheEdge, CacheMode
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheCommand, CacheEdge
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.platform import BusError
 from sim.axi_lite import Manager
@@ -20,7 +20,7 @@ from sim.golden.cache import Cache as Golden
 from sim.golden.memory import Memory
 
 SPACE = 1 << 14                             # bytes of memory; more is outside, and answers DECERR
-_BRING = CacheMode.ZERO, CacheMode.PREFETCH
+_BRING = CacheCommand.ZERO, CacheCommand.PREFETCH
 SMALL = CacheParams(phys_bits=32, size_bytes=1024, ways=2, line_bytes=32, allocate=True)
 SHAPES = {
     "small": SMALL,

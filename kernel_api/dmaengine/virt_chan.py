@@ -4,11 +4,10 @@ Source: Linux ``drivers/dma/virt-dma.h`` (what is done when), ``drivers/dma/dmae
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from ..device.device import Device
-from ..platform.irq import in_interrupt, irqs_disabled, local_irq_disable, local_irq_enable
+from ..platform.context import atomic_context
 from .engine import (
     DmaAsyncTxDescriptor,
     DmaengineResult,
@@ -57,19 +56,6 @@ class VirtChan:
         """Descriptors that were issued and have not ended."""
         raise NotImplementedError
 
-    @staticmethod
-    @contextmanager
-    def _locked() -> Iterator[None]:
-        """Keep the interrupt handler away from the queues, as a lock would."""
-        keep = in_interrupt() or irqs_disabled()
-        if not keep:
-            local_irq_disable()
-        try:
-            yield
-        finally:
-            if not keep:
-                local_irq_enable()
-
     def _finish(self, tx: DmaAsyncTxDescriptor, result: str = "noerror", residue: int = 0) -> None:
         """End a descriptor, and call back."""
         self._completed = tx.cookie
@@ -95,14 +81,14 @@ class VirtChan:
 
     def issue_pending(self) -> None:
         """Start what was submitted."""
-        with self._locked():
+        with atomic_context():
             txs = list(self._submitted)
             self._submitted.clear()
             self._start(txs)
 
     def tx_status(self, cookie: int, state: DmaTxState | None) -> DmaStatus:
         """Say how far a descriptor is; the residue of one that ended is what it did not move."""
-        with self._locked():
+        with atomic_context():
             self._reap()
             if state is not None:
                 state.last, state.used = self._completed, self._cookie

@@ -35,6 +35,7 @@ from ..dmaengine.engine import (
 from ..dmaengine.slave import DMA_DEV_TO_MEM, DMA_MEM_TO_DEV
 from ..dmaengine.transfers import DmaInterleavedTemplate, DmaSlaveConfig, Piece
 from ..dmaengine.virt_chan import VirtChan
+from ..platform.context import atomic_context
 from ..platform.iopoll import poll_timeout
 from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
 from ..platform.registers import BoundRegister, Registers
@@ -290,7 +291,7 @@ class AxiDmaChan(VirtChan):
 
     def terminate_all(self) -> int:
         """Drop all descriptors; nobody is called back, and the other channel goes on."""
-        with self._locked():
+        with atomic_context():
             self._issued.clear()
             self._busy.clear()
             self._drop()

@@ -14,6 +14,7 @@ from ..dmaengine.engine import (
 )
 from ..dmaengine.transfers import DmaInterleavedTemplate, DmaSlaveConfig, Piece
 from ..dmaengine.virt_chan import VirtChan
+from ..platform.context import atomic_context
 from .cdma import Cdma, Job
 
 __all__ = ["CdmaChan"]
@@ -113,7 +114,7 @@ class CdmaChan(VirtChan):
 
     def terminate_all(self) -> int:
         """Drop all descriptors; nobody is called back."""
-        with self._locked():
+        with atomic_context():
             jobs = list(self._jobs.values())
             self._issued.clear()
             self._jobs.clear()

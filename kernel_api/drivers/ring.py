@@ -4,6 +4,7 @@ Source: docs/ring.md; Linux ``Documentation/driver-api/dmaengine/provider.rst``.
 """
 
 from collections import deque
+from collections.abc import Iterable
 
 from rtl.spec.platform import RING_BASE, WINDOW_BYTES, Irq
 from rtl.spec.ring_formats import (
@@ -27,15 +28,13 @@ from ..device.messages import dev_err
 from ..dmaengine.engine import (
     DMA_PREP_INTERRUPT,
     DmaAsyncTxDescriptor,
-    DmaengineResult,
     DmaInterleavedTemplate,
     DmaSlaveConfig,
-    DmaStatus,
-    DmaTxState,
     Piece,
     dma_async_device_register,
     dma_async_device_unregister,
 )
+from ..dmaengine.virt_chan import VirtChan
 from ..platform.context import atomic_context
 from ..platform.iopoll import poll_timeout
 from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
@@ -51,7 +50,7 @@ _COUNT = 1 << 16
 _RESULTS = {RingFault.NONE: "noerror", RingFault.INVALID: "aborted"}
 
 
-class RingChan:
+class RingChan(VirtChan):
     """A channel. Descriptors are done in the order in which they were submitted.
 
     Parameters
@@ -72,18 +71,14 @@ class RingChan:
     """
 
     def __init__(self, kernel: Kernel, channel: int = 0, *, size_log2: int = 6):
+        super().__init__(f"dma{channel}chan0", Device(
+            f"ring{channel}", kernel.platform.ring_device_id + channel))
         self._kernel, self._log2 = kernel, size_log2
-        self.name = f"dma{channel}chan0"
-        self.dev = Device(f"ring{channel}", kernel.platform.ring_device_id + channel)
         self.regs = Registers(RING_REGISTERS, kernel.machine, RING_BASE + channel * WINDOW_BYTES)
         self._rings: list[tuple[int, VirtAddr, DmaAddr]] = []
-        self._cookie = self._completed = 0
-        self._errors: set[int] = set()
-        self._submitted: deque[DmaAsyncTxDescriptor] = deque()
         self._issued: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()     # piece by piece
         self._busy: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()       # in the ring
         self._ends: dict[int, int] = {}         # cookie to `done_bytes` when it is complete
-        self._paused = False
         self._loop: Loop | None = None
         self._config = DmaSlaveConfig()
         self._has: dict[str, int] = {}          # fields of `cap`
@@ -185,31 +180,25 @@ class RingChan:
             if self._loop is loop and loop.tx.callback is not None:
                 loop.tx.callback(loop.tx.callback_param)
 
-    def _reap(self) -> RingFault:
-        """Take completions; return the fault of the last one."""
-        size, fault = 1 << self._log2, RingFault.NONE
-        while self._busy and fault is RingFault.NONE:
+    def _reap(self) -> None:
+        """Take completions, up to one that tells a fault."""
+        size = 1 << self._log2
+        while self._busy:
             place = self._done + self._seen % size * COMPLETION_BYTES
             word = int.from_bytes(self._kernel.cpu.load(place, COMPLETION_BYTES), "little")
             if COMPLETION.get(word, "phase") != ~(self._seen >> self._log2) & 1:
                 break
             self._seen += 1
-            fault = RingFault(COMPLETION.get(word, "fault"))
-            if fault is not RingFault.NONE:
+            if RingFault(COMPLETION.get(word, "fault")) is not RingFault.NONE:
                 break
             tx, at = self._busy.popleft()
             self._free = (COMPLETION.get(word, "slot") + slots(tx.pieces[at])) % _COUNT
             if at == len(tx.pieces) - 1:
-                self._finish(tx, DmaengineResult("noerror"))
-        return fault
+                self._finish(tx)
 
-    def _finish(self, tx: DmaAsyncTxDescriptor, result: DmaengineResult) -> None:
-        self._completed = tx.cookie
+    def _finish(self, tx: DmaAsyncTxDescriptor, result: str = "noerror", residue: int = 0) -> None:
         self._ends.pop(tx.cookie, None)
-        if tx.callback_result is not None:
-            tx.callback_result(tx.callback_param, result)
-        elif tx.callback is not None:
-            tx.callback(tx.callback_param)
+        super()._finish(tx, result, residue)
 
     def _interrupt(self, irq: int, dev_id: object) -> IrqReturn:
         status = self.regs.sr.fields()
@@ -236,9 +225,8 @@ class RingChan:
         self._reset()
         self._setup()
         if tx is not None:
-            self._errors.add(tx.cookie)
             failed = "write_failed" if write else "read_failed"
-            self._finish(tx, DmaengineResult(_RESULTS.get(fault, failed), tx.size))
+            self._finish(tx, _RESULTS.get(fault, failed), tx.size)
 
     # What clients use
 
@@ -275,51 +263,30 @@ class RingChan:
 
     def tx_submit(self, tx: DmaAsyncTxDescriptor) -> int:
         """Put a descriptor into the queue; return its cookie. One that is cyclic must be alone."""
-        if self._loop is not None or (
+        if self._loop is not None or any(other.cyclic for other in self._submitted) or (
                 tx.cyclic and (self._submitted or self._issued or self._busy)):
             return -EBUSY
-        self._cookie += 1
-        tx.cookie = self._cookie
-        self._submitted.append(tx)
-        return tx.cookie
+        return super().tx_submit(tx)
 
-    def issue_pending(self) -> None:
-        """Start what was submitted."""
-        with atomic_context():
-            while self._submitted:
-                tx = self._submitted.popleft()
-                if tx.cyclic:
-                    self._begin(tx)
-                    return
-                self._issued.extend((tx, at) for at in range(len(tx.pieces)))
-            self._fill()
+    def _start(self, txs: Iterable[DmaAsyncTxDescriptor]) -> None:
+        for tx in txs:
+            if tx.cyclic:
+                self._begin(tx)
+                return
+            self._issued.extend((tx, at) for at in range(len(tx.pieces)))
+        self._fill()
 
-    def tx_status(self, cookie: int, state: DmaTxState | None) -> DmaStatus:
-        """Say how far a descriptor is. Residue is exact to the burst."""
-        with atomic_context():              # the interrupt takes completions, too
-            if self._loop is None:
-                self._reap()
-            if state is not None:
-                state.last, state.used = self._completed, self._cookie
-                state.residue = self._residue(cookie)
-        if cookie in self._errors:
-            return DmaStatus.DMA_ERROR
-        if cookie <= self._completed:
-            return DmaStatus.DMA_COMPLETE
-        return DmaStatus.DMA_PAUSED if self._paused else DmaStatus.DMA_IN_PROGRESS
+    def _issued_txs(self) -> Iterable[DmaAsyncTxDescriptor]:
+        return [self._loop.tx] if self._loop else [tx for tx, _ in (*self._busy, *self._issued)]
 
-    def _residue(self, cookie: int) -> int:
-        if cookie <= self._completed:
-            return 0
+    def _left(self, tx: DmaAsyncTxDescriptor) -> int:
+        """Bytes that are left; exact to the burst once all of it is in the ring."""
         if self._loop is not None:
             return self._loop.residue()
-        queued = {tx.cookie: tx.size for tx in (
-            *self._submitted, *(tx for tx, _ in (*self._issued, *self._busy)))}
-        size = queued.get(cookie, 0)
-        if cookie not in self._ends:
-            return size
-        left = (self._ends[cookie] - self.regs.done_bytes.read("count")) % (1 << 32)
-        return min(size, left)
+        if tx.cookie not in self._ends:
+            return tx.size
+        left = (self._ends[tx.cookie] - self.regs.done_bytes.read("count")) % (1 << 32)
+        return min(tx.size, left)
 
     def pause(self) -> int:
         """Stop at the next boundary of bursts; wait until all were answered."""
@@ -338,9 +305,10 @@ class RingChan:
     def terminate_all(self) -> int:
         """Drop all descriptors; nobody is called back."""
         with atomic_context():
-            for queue in (self._submitted, self._issued, self._busy):
-                queue.clear()
-            self._completed, self._paused, self._loop = self._cookie, False, None
+            self._issued.clear()
+            self._busy.clear()
+            self._loop = None
+            self._drop()
             rc = self._reset()
             self._setup()
         return rc

@@ -54,9 +54,11 @@ def might_alloc(gfp: int, what: str) -> None:
 def atomic_context() -> Iterator[None]:
     """Run as under a spinlock with interrupts off: ``spin_lock_irqsave`` to ``..restore``."""
     irq = current_kernel().irq
-    outer = irq.in_atomic
+    if irq.in_atomic:       # a handler, or a context around this one: nothing to restore
+        yield
+        return
     irq.set_local(enabled=False)
     try:
         yield
     finally:
-        irq.set_local(enabled=not outer)
+        irq.set_local(enabled=True)

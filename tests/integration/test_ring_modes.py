@@ -178,6 +178,19 @@ def test_cyclic(world, direction):
         assert got[:size] == PATTERN[8:12] * (size // 4)
 
 
+def test_cyclic_is_alone(world):
+    """Nothing is submitted behind one that was submitted, and that has not begun."""
+    _, chan, src, dst, _ = world
+    assert dmaengine_slave_config(chan, DmaSlaveConfig(src, dst, 4, 4)) == 0
+    cyclic, copy = (lambda: dmaengine_prep_dma_cyclic(chan, src, 256, 64, DMA_TO_DEVICE, 0),
+                    lambda: dmaengine_prep_dma_memcpy(chan, dst, src, 8, 0))
+    assert dmaengine_submit(cyclic()) > 0
+    assert dmaengine_submit(copy()) == -EBUSY and dmaengine_submit(cyclic()) == -EBUSY
+    assert dmaengine_terminate_sync(chan) == 0
+    assert dmaengine_submit(copy()) > 0
+    assert dmaengine_submit(cyclic()) == -EBUSY
+
+
 @pytest.mark.parametrize("size, period, width", [
     (256, 0, 4), (250, 64, 4), (256, 64, 3), (64 * 64, 64, 4), (0, 64, 4)])
 def test_cyclic_refused(world, size, period, width):

@@ -93,3 +93,23 @@ def test_r46_r51_what_never_sleeps_may_be_called_anywhere(context):
     with boot(machine, check="collect") as kernel:
         run(machine, kernel, context, anywhere)
         assert not kernel.reports and not kernel.log.matching("sleeping function")
+
+
+def test_r46_interrupts_are_as_before_a_locked_section():
+    """Where it began: in a process, in a section around it, and in a handler."""
+    machine = FakeMachine()
+    with boot(machine) as kernel:
+        with atomic_context():
+            with atomic_context():
+                assert in_atomic()
+            assert in_atomic()
+        assert not in_atomic()
+
+        def program(dev, pool):
+            with atomic_context():
+                assert in_atomic()
+            assert in_hardirq()
+
+        run(machine, kernel, "handler", program)
+        assert not irqs_disabled()
+        run(machine, kernel, "handler", program)

@@ -7,6 +7,7 @@ from kernel_api import (
     GFP_KERNEL,
     dma_map_single,
     dma_unmap_single,
+    irqs_disabled,
     kmalloc,
 )
 from kernel_api.core.errno import ENODEV
@@ -110,6 +111,24 @@ def test_status_while_interrupts_come(kernel, chan, monkeypatch):
         pass
     assert told == list(range(6))
     assert dst.unmap()[:600] == PATTERN[:600]
+
+
+def test_callbacks_that_submit(kernel, chan):
+    """A callback hands over the next copy, and interrupts go on coming."""
+    src, dst = Buffer(kernel, chan, PATTERN), Buffer(kernel, chan)
+
+    def copy(k):
+        tx = dmaengine_prep_dma_memcpy(chan, dst.dma + 1000 * k, src.dma + 1000 * k, 1000,
+                                       DMA_PREP_INTERRUPT)
+        tx.callback, tx.callback_param = (copy if k < 3 else told.append), k + 1
+        dmaengine_submit(tx)
+        dma_async_issue_pending(chan)
+
+    told = []
+    copy(0)
+    kernel.machine.wait(4000)
+    assert told == [4] and not irqs_disabled()
+    assert dst.unmap()[:4000] == PATTERN[:4000]
 
 
 def test_interleaved(kernel, chan):

@@ -9,8 +9,7 @@ from rtl.axi.signature import Signature, dma_user_layout
 from rtl.params import DmaParams
 
 from .completion import Completion
-from .jobs import ListLabel
-from .list_fetch import LIST_CONTROLS
+from .jobs import LIST_CONTROLS, ListLabel
 from .list_frontend import ListFrontend
 from .mover import Mover
 from .port import Port
@@ -88,7 +87,7 @@ class Dma(wiring.Component):
         mover = add("mover", Mover(params, label=ListLabel(params.addr_width)))
         completion = add("completion", Completion(
             params, copies=2 * in_flight, writes=in_flight))
-        connect(m, frontend.jobs, mover.jobs)
+        connect(m, frontend.items, mover.jobs)
         connect(m, mover.entries, completion.entries)
         connect(m, mover.finished, completion.finished)
         connect(m, mover.reads, port.reads[0])

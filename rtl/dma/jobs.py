@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from rtl.axi.signature import Resp
 from rtl.spec.descriptor import CDMA_ALIGN, CDMA_MAX_BYTES
 
-__all__ = ["DESC_BITS", "NOTE_BITS", "SPAN_BITS", "EntryLayout", "Fault", "FaultLayout",
-           "JobLayout", "ListLabel", "ReadSignature", "WriteSignature"]
+__all__ = ["DESC_BITS", "LIST_CONTROLS", "NOTE_BITS", "SPAN_BITS", "EntryLayout", "Fault",
+           "FaultLayout", "JobLayout", "ListLabel", "ReadSignature", "WriteSignature"]
 
 #: Bits of a descriptor's address that are always zero.
 DESC_BITS = (CDMA_ALIGN - 1).bit_length()
@@ -16,6 +16,10 @@ DESC_BITS = (CDMA_ALIGN - 1).bit_length()
 SPAN_BITS = CDMA_MAX_BYTES.bit_length()
 #: Bits of a status word that say what was moved: bytes, end and begin of a packet.
 NOTE_BITS = SPAN_BITS + 2
+#: What registers tell a list front end, besides simple transfers: name, and width in bits. See
+#: :class:`~rtl.dma.list_walker.ListWalker`.
+LIST_CONTROLS = {"place": 2, "mark": 2, "word": 32, "doorbell": 1, "start": 1, "cyclic": 1,
+                 "forget": 1}
 
 
 class Fault(enum.Enum, shape=3):

@@ -8,13 +8,10 @@ from rtl.params import DmaParams
 from rtl.spec.descriptor import CDMA_BYTES, CdmaWord
 
 from .descriptor_reader import DescriptorReader
-from .jobs import DESC_BITS, Fault, ReadSignature
+from .jobs import DESC_BITS, LIST_CONTROLS, Fault, ReadSignature
 from .list_walker import ListWalker
 
-__all__ = ["LIST_CONTROLS", "ListFetch"]
-
-#: What registers tell a list front end, besides simple transfers.
-LIST_CONTROLS = ("place", "mark", "word", "doorbell", "start", "cyclic", "forget")
+__all__ = ["ListFetch"]
 
 
 class ListFetch(wiring.Component):
@@ -50,13 +47,7 @@ class ListFetch(wiring.Component):
     def __init__(self, params: DmaParams, *, depth: int, size: int = CDMA_BYTES):
         self._params, self._depth, self._size = params, depth, size
         super().__init__({
-            "place":    In(2),
-            "mark":     In(2),
-            "word":     In(32),
-            "doorbell": In(1),
-            "start":    In(1),
-            "cyclic":   In(1),
-            "forget":   In(1),
+            **{name: In(width) for name, width in LIST_CONTROLS.items()},
             "tail":     Out(params.addr_width - DESC_BITS),
             "stop":     In(1),
             "busy":     Out(1),

@@ -11,7 +11,7 @@ from amaranth import *
 from .coalescer import Coalescer
 from .jobs import Fault
 
-__all__ = ["interrupts", "pointers", "results"]
+__all__ = ["interrupts", "irq_level", "pointers", "results"]
 
 _ERRORS = {"dma_int_err": Fault.DMA_INT, "dma_slv_err": Fault.DMA_SLV,
            "dma_dec_err": Fault.DMA_DEC, "sg_int_err": Fault.SG_INT,
@@ -42,6 +42,12 @@ def interrupts(fields: Any, *, told: Value, idle: Value, timer: bool) -> Module:
         with m.If(cr.w_stb):
             m.d.sync += [cr.irq_delay.eq(cr.irq_delay_w), cr.dly_irq_en.eq(cr.dly_irq_en_w)]
     return m
+
+
+def irq_level(fields: Any) -> Value:
+    """Level of the interrupt line."""
+    return Cat(getattr(fields.sr, f"{name}_q") & getattr(fields.cr, f"{name}_en")
+               for name in ("ioc_irq", "dly_irq", "err_irq")).any()
 
 
 def pointers(m: Module, fields: Any, port: Any, *, movable: Value, listens: Value,

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.spec.descriptor import CDMA_ALIGN
 
-from .jobs import DESC_BITS
+from .jobs import DESC_BITS, LIST_CONTROLS
 
 __all__ = ["ListWalker"]
 
@@ -79,14 +79,8 @@ class ListWalker(wiring.Component):
         self._depth = depth
         desc_width = addr_width - DESC_BITS
         super().__init__({
-            "place":    In(2),
-            "mark":     In(2),
-            "word":     In(32),
-            "doorbell": In(1),
-            "start":    In(1),
-            "cyclic":   In(1),
+            **{name: In(width) for name, width in LIST_CONTROLS.items()},
             "endless":  Out(1),
-            "forget":   In(1),
             "tail":     Out(desc_width),
             "ar":       Out(stream.Signature(desc_width)),
             "came":     In(1),

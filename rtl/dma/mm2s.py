@@ -81,7 +81,7 @@ class Mm2s(wiring.Component):
             params, copies=2 * in_flight, writes=in_flight, noted=True)
 
         connect(m, frontend.bus, flipped(self.lists))
-        connect(m, frontend.buffers, packer.buffers)
+        connect(m, frontend.items, packer.buffers)
         connect(m, packer.reads, splitter.runs)
         connect(m, packer.parts, out.parts)
         connect(m, packer.entries, completion.entries)

@@ -10,8 +10,8 @@ from rtl.params import DmaParams
 from rtl.regs.regfile import RegisterFile
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 
-from .jobs import DESC_BITS, SPAN_BITS
-from .list_registers import interrupts, pointers, results
+from .jobs import DESC_BITS, LIST_CONTROLS, SPAN_BITS
+from .list_registers import interrupts, irq_level, pointers, results
 
 __all__ = ["Registers"]
 
@@ -64,13 +64,7 @@ class Registers(wiring.Component):
         super().__init__({
             "regs":       In(lite.Signature(addr_width=12)),
             "irq":        Out(1),
-            "place":      Out(2),
-            "mark":       Out(2),
-            "word":       Out(32),
-            "doorbell":   Out(1),
-            "start":      Out(1),
-            "cyclic":     Out(1),
-            "forget":     Out(1),
+            **{name: Out(width) for name, width in LIST_CONTROLS.items()},
             "tail":       In(desc_width),
             "simple":     Out(1),
             "src":        Out(64),
@@ -116,8 +110,7 @@ class Registers(wiring.Component):
         m.submodules.starts = ResetInserter(self.clear)(self._starts(fields, ready))
         m.submodules.results = ResetInserter(self.clear)(results(
             fields, self, failed=halted, counted=self.completed & cr.sg_mode))
-        m.d.sync += self.irq.eq(sr.ioc_irq_q & cr.ioc_irq_en | sr.dly_irq_q & cr.dly_irq_en |
-                                sr.err_irq_q & cr.err_irq_en)
+        m.d.sync += self.irq.eq(irq_level(fields))
         self._constants(m, fields)
         return m
 

@@ -80,7 +80,7 @@ class S2mm(wiring.Component):
             params, copies=2 * in_flight, writes=in_flight, noted=True)
 
         connect(m, frontend.bus, flipped(self.lists))
-        connect(m, frontend.buffers, stream_in.buffers)
+        connect(m, frontend.items, stream_in.buffers)
         connect(m, flipped(self.t), slice_.i)
         connect(m, slice_.o, stream_in.t)
         connect(m, stream_in.beats, realigner.beats)

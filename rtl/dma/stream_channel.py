@@ -8,8 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import StreamParams
 
-from .jobs import DESC_BITS, NOTE_BITS, SPAN_BITS
-from .list_fetch import LIST_CONTROLS
+from .jobs import DESC_BITS, LIST_CONTROLS, NOTE_BITS, SPAN_BITS
 
 __all__ = ["ChannelSignature", "connect_frontend"]
 
@@ -38,13 +37,7 @@ class ChannelSignature(wiring.Signature):
     def __init__(self, params: StreamParams):
         desc_width = params.addr_width - DESC_BITS
         super().__init__({
-            "place":      Out(2),
-            "mark":       Out(2),
-            "word":       Out(32),
-            "doorbell":   Out(1),
-            "start":      Out(1),
-            "cyclic":     Out(1),
-            "forget":     Out(1),
+            **{name: Out(width) for name, width in LIST_CONTROLS.items()},
             "tail":       In(desc_width),
             "simple":     Out(1),
             "addr":       Out(64),

@@ -12,7 +12,7 @@ from rtl.params import StreamParams
 from rtl.regs.regfile import RegisterFile
 from rtl.spec.axi_dma_regs import AXI_DMA_CHANNELS, AXI_DMA_REGISTERS
 
-from .list_registers import interrupts, pointers, results
+from .list_registers import interrupts, irq_level, pointers, results
 from .stream_channel import ChannelSignature
 
 __all__ = ["StreamRegisters"]
@@ -144,6 +144,5 @@ class StreamRegisters(wiring.Component):
             fields, told=port.completed & port.counts, idle=ready, timer=self._params.timer))
         m.submodules.results = ResetInserter(cleared)(results(
             fields, port, failed=failed, counted=port.completed & listed))
-        m.d.sync += irq.eq(sr.ioc_irq_q & cr.ioc_irq_en | sr.dly_irq_q & cr.dly_irq_en |
-                           sr.err_irq_q & cr.err_irq_en)
+        m.d.sync += irq.eq(irq_level(fields))
         return m

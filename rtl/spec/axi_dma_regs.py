@@ -16,11 +16,12 @@ idle with fewer of them unreported; with it ``dly_irq`` reports those instead.
 Source: AMD PG021, "AXI DMA", sections "Register Space", "Interrupts" and "Errors".
 """
 
+from .list_regs import control_fields, status_fields
 from .regmap import Access, Field, Register, RegisterMap
 
 __all__ = ["AXI_DMA_CHANNELS", "AXI_DMA_REGISTERS"]
 
-RO, RW, W1C, WARL = Access.RO, Access.RW, Access.W1C, Access.WARL
+RO, RW, WARL = Access.RO, Access.RW, Access.WARL
 
 #: Channels, in the order of their registers and interrupts.
 AXI_DMA_CHANNELS = ("mm2s", "s2mm")
@@ -45,28 +46,13 @@ def _channel(name: str, base: int, extension: int, address: str) -> tuple[Regist
             Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until the channel drained."),
             Field("key_hole", 3, 1, WARL, "Fixed address in memory; not in this build: 0."),
             Field("cyclic_bd", 4, 1, WARL, "Go round: no stop at the tail, no stale descriptor."),
-            Field("ioc_irq_en", 12, 1, RW, "Interrupt on completion."),
-            Field("dly_irq_en", 13, 1, WARL, "Interrupt on delay timer; 0 in builds without."),
-            Field("err_irq_en", 14, 1, RW, "Interrupt on error."),
-            Field("irq_threshold", 16, 8, WARL, "Packets an interrupt; 1 at reset, 0 is not kept."),
-            Field("irq_delay", 24, 8, WARL, "Delay in units of 125 cycles; 0 is none."),
+            *control_fields("Packets"),
         )),
         Register(f"{name}_sr", base + 4, f"{who}: status.", (
             Field("halted", 0, 1, RO, "Stopped, and no access is outstanding."),
             Field("idle", 1, 1, RO, "Running, and nothing is left to do; 0 if halted."),
-            Field("sg_incld", 3, 1, RO, "Scatter-gather is in this build: reads 1."),
-            Field("dma_int_err", 4, 1, RO, "Buffer of no bytes, past the end of addresses, or too "
-                                           "short for the packet of a single transfer."),
-            Field("dma_slv_err", 5, 1, RO, "SLVERR on a data access."),
-            Field("dma_dec_err", 6, 1, RO, "DECERR on a data access."),
-            Field("sg_int_err", 8, 1, RO, "Stale descriptor: it was complete when fetched."),
-            Field("sg_slv_err", 9, 1, RO, "SLVERR on a descriptor access."),
-            Field("sg_dec_err", 10, 1, RO, "DECERR on a descriptor access."),
-            Field("ioc_irq", 12, 1, W1C, "Completion interrupt."),
-            Field("dly_irq", 13, 1, W1C, "Delay interrupt."),
-            Field("err_irq", 14, 1, W1C, "Error interrupt."),
-            Field("irq_threshold_sts", 16, 8, RO, "Packets left until the next interrupt."),
-            Field("irq_delay_sts", 24, 8, RO, "Delay timer: units since the last completion."),
+            *status_fields("Packets", "Buffer of no bytes, past the end of addresses, or too "
+                                      "short for the packet of a single transfer."),
         )),
         *half("curdesc", base + 0x08, "current descriptor; writable when halted", 6),
         *half("taildesc", base + 0x10, "last descriptor; the write starts scatter-gather", 6),

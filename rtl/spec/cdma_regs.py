@@ -22,11 +22,12 @@ Source: AMD PG034, "AXI Central Direct Memory Access", sections "Register Space"
 and "SG Interrupt Threshold and Interrupt Coalescing".
 """
 
+from .list_regs import control_fields, status_fields
 from .regmap import Access, Field, Register, RegisterMap
 
 __all__ = ["CDMA_REGISTERS"]
 
-RO, RW, W1C, WARL = Access.RO, Access.RW, Access.W1C, Access.WARL
+RO, RW, WARL = Access.RO, Access.RW, Access.WARL
 
 CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memory.", (
     Register("cr", 0x00, "Control.", (
@@ -36,26 +37,11 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("key_hole_read", 4, 1, WARL, "Fixed source address; not in this build: 0."),
         Field("key_hole_write", 5, 1, WARL, "Fixed destination address; not in this build: 0."),
         Field("cyclic_bd", 6, 1, WARL, "Go round: no stop at the tail, no stale descriptor."),
-        Field("ioc_irq_en", 12, 1, RW, "Interrupt on completion (threshold in scatter-gather)."),
-        Field("dly_irq_en", 13, 1, WARL, "Interrupt on delay timer; 0 in builds without."),
-        Field("err_irq_en", 14, 1, RW, "Interrupt on error."),
-        Field("irq_threshold", 16, 8, WARL, "Descriptors an interrupt; 1 at reset, 0 is not kept."),
-        Field("irq_delay", 24, 8, WARL, "Delay in units of 125 cycles; 0 is none."),
+        *control_fields("Descriptors"),
     )),
     Register("sr", 0x04, "Status.", (
         Field("idle", 1, 1, RO, "Nothing is under way: done, at the tail, or halted."),
-        Field("sg_incld", 3, 1, RO, "Scatter-gather is in this build: reads 1."),
-        Field("dma_int_err", 4, 1, RO, "Transfer of zero bytes, or past the end of addresses."),
-        Field("dma_slv_err", 5, 1, RO, "SLVERR on a data access."),
-        Field("dma_dec_err", 6, 1, RO, "DECERR on a data access."),
-        Field("sg_int_err", 8, 1, RO, "Stale descriptor: it was complete when fetched."),
-        Field("sg_slv_err", 9, 1, RO, "SLVERR on a descriptor access."),
-        Field("sg_dec_err", 10, 1, RO, "DECERR on a descriptor access."),
-        Field("ioc_irq", 12, 1, W1C, "Completion interrupt."),
-        Field("dly_irq", 13, 1, W1C, "Delay interrupt."),
-        Field("err_irq", 14, 1, W1C, "Error interrupt."),
-        Field("irq_threshold_sts", 16, 8, RO, "Descriptors left until the next interrupt."),
-        Field("irq_delay_sts", 24, 8, RO, "Delay timer: units since the last completion."),
+        *status_fields("Descriptors", "Transfer of zero bytes, or past the end of addresses."),
     )),
     Register("curdesc", 0x08, "Current descriptor, low half; writable when idle.", (
         Field("addr", 6, 26, WARL, "Bits 31:6; the oldest descriptor under way, or the failed."),

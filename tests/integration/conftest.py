@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kernel_api import PAGE_SHIFT, boot
+from rtl.spec.platform import Platform
 from rtl.spec.queues import FAULT_BYTES
 from sim.golden.machine import GoldenMachine
 from sim.machine import RtlMachine
@@ -25,6 +26,23 @@ def machines():
     """Machines of cells, each RTL elaborated once."""
     with Machines() as kept:
         yield kept
+
+
+@pytest.fixture(scope="session")
+def streaming_rtl():
+    """The RTL with a stream engine, elaborated once."""
+    with RtlMachine(Platform(streams=1)) as machine:
+        yield machine
+
+
+@pytest.fixture(params=["golden", "rtl"])
+def streaming_machine(request):
+    """Each machine with a stream engine; the RTL reset before each program."""
+    if request.param == "golden":
+        return GoldenMachine(Platform(streams=1))
+    machine = request.getfixturevalue("streaming_rtl")
+    machine.reset()
+    return machine
 
 
 @pytest.fixture

@@ -6,15 +6,14 @@ from amaranth import *
 from amaranth.lib.wiring import connect
 
 from rtl.iommu.iommu import Iommu
-from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import DC_IOHGATP, DC_TC, DDTE, IOSATP, PTE, IosatpMode
 from rtl.spec.platform import BusError
-from sim.axi_lite import Manager
 from sim.checked import Checked
 from sim.engine import choose
 from sim.golden.memory import Memory
 from sim.vectors.responder import burst_of, respond
 from sim.vectors.rig import BurstPort
+from tests.rtl.iommu.commander import Back, Commander
 from tests.rtl.iommu.world import BASE, COMMANDS, FAULTS, SIZE, USER, Tables, fence, inval_ddt, vma
 
 from .hostile_traffic import GOOD_DID, GOOD_IOVA, GOOD_PAGES, HOSTILE_DIDS, Traffic
@@ -82,14 +81,7 @@ class Guarded(Memory):
             self.breaches.append((what, hex(addr)))
 
 
-class Back:
-    """``read`` and ``write`` by the back door, as :class:`Tables` has it."""
-
-    def __init__(self, memory):
-        self.read, self.write = memory.peek, memory.poke
-
-
-class Software:
+class Software(Commander):
     """Lends pages, takes them away, and lets walks fail, while both devices run.
 
     With ``guest``, the hostile device belongs to a virtual machine: its first stage and its process
@@ -100,10 +92,10 @@ class Software:
     def __init__(self, ctx, siege, *, seed, guest=False, update=False, quiet=False):
         self.ctx, self.siege, self.random = ctx, siege, random.Random(seed)
         self.guest, self.update, self.quiet = guest, update, quiet
-        self._bus, self.memory, self._tail = Manager(ctx, siege.regs), Guarded(), 0
+        self.memory = Guarded()
+        super().__init__(ctx, siege.regs, Tables(Back(self.memory)))
         self.memory.lent = lambda page: any(
             page == p for loans in (self._loans, self._ending) for p, _ in loans.values())
-        self.tables = Tables(Back(self.memory))
         self.memory.directory = self.tables.directory
         # From a page of the hostile device to (page, flags), and those that may still be cached.
         self._loans, self._ending = {}, {}
@@ -136,10 +128,10 @@ class Software:
             if self.update:
                 self.memory.writable.update(page >> 12 for page in self.second)
         for name, where in (("cqb", COMMANDS), ("fqb", FAULTS)):
-            await self._write64(name, where >> 12 << 10 | 3)
-        await self._write("cqcsr", 1)
-        await self._write("fqcsr", 1)
-        await self._write64("ddtp", 2 | tables.directory >> 12 << 10)
+            await self.write64(name, where >> 12 << 10 | 3)
+        await self.write("cqcsr", 1)
+        await self.write("fqcsr", 1)
+        await self.write64("ddtp", 2 | tables.directory >> 12 << 10)
         self._permit(good=True)
         self.ctx.set(self.siege.traffic.serve, not self.quiet)
 
@@ -216,7 +208,7 @@ class Software:
         if not self.guest and r.random() < 0.5:
             changed = [slot for slot in range(8) if old.get(slot) != after.get(slot)]
             commands = [vma(av=1, addr=slot << 12) for slot in changed]
-        await self._command(*commands, fence(pr=1, pw=1))
+        await self.command(*commands, fence(pr=1, pw=1))
         self._ending = {}
         self._permit()
 
@@ -227,20 +219,20 @@ class Software:
         word = self.tables.load(where)
         for value in (word & ~1, word):
             self.tables.store(where, value)
-            await self._command(inval_ddt(self.random.choice([None, did])), fence(pr=1, pw=1))
+            await self.command(inval_ddt(self.random.choice([None, did])), fence(pr=1, pw=1))
             await self.ctx.tick().repeat(self.random.randrange(1, 100))
 
     async def _errors(self):
         """Tables of the hostile device cannot be read for a while."""
         page = self.random.choice(self.own if self.guest else [self.root])
         self.memory.inject(page, page + 4096, "rw")
-        await self._command(vma(), fence())
+        await self.command(vma(), fence())
         await self.ctx.tick().repeat(self.random.randrange(1, 500))
         self.memory.clear_injected()
 
     async def _drain_faults(self):
-        await self._write("fqh", await self._bus.readl(IOMMU_REGISTERS["fqt"].offset))
-        await self._write("fqcsr", 0x301)
+        await self.write("fqh", await self.read("fqt"))
+        await self.write("fqcsr", 0x301)
 
     def _scribble(self):
         """What the machine writes into its own tables: anything, above all entries."""
@@ -264,24 +256,6 @@ class Software:
             self.ctx.set(pages[0], sum({1 << page for page, flags in loans if flag in flags}))
             if good:
                 self.ctx.set(pages[1], (flag != "x") * ((1 << GOOD_PAGES) - 1))
-
-    async def _command(self, *commands):
-        for command in commands:
-            for half, dword in enumerate(command):
-                self.tables.store(COMMANDS + 16 * self._tail + 8 * half, dword)
-            self._tail = (self._tail + 1) % 16
-        await self._write("cqt", self._tail)
-        for _ in range(3000):
-            if await self._bus.readl(IOMMU_REGISTERS["cqh"].offset) == self._tail:
-                return
-        raise AssertionError("the fence did not complete")
-
-    async def _write(self, name, value):
-        await self._bus.writel(value, IOMMU_REGISTERS[name].offset)
-
-    async def _write64(self, name, value):
-        await self._bus.writel(value >> 32, IOMMU_REGISTERS[name].offset + 4)
-        await self._write(name, value & 0xFFFF_FFFF)
 
 
 def besiege(params, scene, *, seed=1, latencies=(1, 2, 10, 40), illegal=False, **options):

@@ -1,6 +1,5 @@
 """The driver of the AXI DMA as a provider of channels, on the RTL and on the golden model."""
 
-import pytest
 
 from kernel_api import (
     DMA_FROM_DEVICE,
@@ -39,24 +38,6 @@ from kernel_api.dmaengine import (
     dmaengine_tx_status,
 )
 from kernel_api.drivers.axi_dma import AxiDma
-from rtl.spec.platform import Platform
-from sim.golden.machine import GoldenMachine
-from sim.machine import RtlMachine
-
-
-@pytest.fixture(scope="module")
-def rtl():
-    with RtlMachine(Platform(streams=1)) as machine:
-        yield machine
-
-
-@pytest.fixture(params=["golden", "rtl"])
-def machine(request):
-    if request.param == "golden":
-        return GoldenMachine(Platform(streams=1))
-    machine = request.getfixturevalue("rtl")
-    machine.reset()
-    return machine
 
 
 class Client:
@@ -95,9 +76,9 @@ class Client:
         return dmaengine_tx_status(chan, cookie)
 
 
-def test_packets_both_ways(machine):
+def test_packets_both_ways(streaming_machine):
     """A scatterlist is one packet; a packet fills what it fills, and the residue tells how much."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         pieces = [kmalloc(size, GFP_KERNEL) for size in (100, 33, 400)]
         sgl = [Scatterlist() for _ in range(3)]
@@ -135,9 +116,9 @@ def test_packets_both_ways(machine):
         client.engine.remove()
 
 
-def test_more_than_the_ring(machine):
+def test_more_than_the_ring(streaming_machine):
     """150 packets through a ring of 64 descriptors, round the loopback."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         va, dma = dma_alloc_coherent(client.dev, 2 * PAGE_SIZE, GFP_KERNEL)
         cpu.store(va, bytes(range(256)) * 16)
@@ -158,9 +139,9 @@ def test_more_than_the_ring(machine):
         client.engine.remove()
 
 
-def test_cyclic(machine):
+def test_cyclic(streaming_machine):
     """Sound: periods go round with a callback each, and the residue goes down."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         va, dma = dma_alloc_coherent(client.dev, 1024, GFP_KERNEL)
         sound = bytes(range(256)) * 4
@@ -204,9 +185,9 @@ def test_cyclic(machine):
         client.engine.remove()
 
 
-def test_record(machine):
+def test_record(streaming_machine):
     """A stream without packets fills periods one after the other."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         va, dma = dma_alloc_coherent(client.dev, 512, GFP_KERNEL)
         periods = []
@@ -225,9 +206,9 @@ def test_record(machine):
         client.engine.remove()
 
 
-def test_error_and_the_others(machine):
+def test_error_and_the_others(streaming_machine):
     """A buffer that is not mapped fails its descriptor alone; those behind it are done."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         va, dma = dma_alloc_coherent(client.dev, PAGE_SIZE, GFP_KERNEL)
         cpu.store(va, bytes(range(100)))
@@ -248,9 +229,9 @@ def test_error_and_the_others(machine):
         client.engine.remove()
 
 
-def test_terminate(machine):
+def test_terminate(streaming_machine):
     """It drops what waits for a stream, calls nobody back, and leaves the other channel alone."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         va, dma = dma_alloc_coherent(client.dev, PAGE_SIZE, GFP_KERNEL)
         client.go(client.rx, client.single(client.rx, dma, 64), client.single(client.rx, dma, 64))
@@ -273,9 +254,9 @@ def test_terminate(machine):
         client.engine.remove()
 
 
-def test_refused(machine):
+def test_refused(streaming_machine):
     """What a channel cannot do is None, and asks nothing of the engine."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         client = Client(kernel)
         dma = dma_alloc_coherent(client.dev, 64, GFP_KERNEL)[1]
         assert dmaengine_prep_dma_memcpy(client.tx, dma, dma, 8, 0) is None

@@ -7,25 +7,7 @@ from kernel_api.device.device import Device, device_register
 from kernel_api.platform.registers import Registers
 from rtl.spec.axi_dma_regs import AXI_DMA_REGISTERS
 from rtl.spec.descriptor import AXI_DMA_CONTROL, AXI_DMA_STATUS, AxiDmaWord
-from rtl.spec.platform import AXI_DMA_BASE, Platform
-from sim.golden.machine import GoldenMachine
-from sim.machine import RtlMachine
-
-
-@pytest.fixture(scope="module")
-def rtl():
-    """The RTL with a stream engine; reset before each program."""
-    with RtlMachine(Platform(streams=1)) as machine:
-        yield machine
-
-
-@pytest.fixture(params=["golden", "rtl"])
-def machine(request):
-    if request.param == "golden":
-        return GoldenMachine(Platform(streams=1))
-    machine = request.getfixturevalue("rtl")
-    machine.reset()
-    return machine
+from rtl.spec.platform import AXI_DMA_BASE
 
 
 class Raw:
@@ -81,9 +63,9 @@ class Raw:
         self.until(lambda: self.reg(channel, "sr").read("idle"))
 
 
-def test_there_and_back(machine):
+def test_there_and_back(streaming_machine):
     """Two packets through the IOMMU and round the loopback, into buffers that cut them anew."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         raw = Raw(kernel)
         data = bytes(range(1, 251)) * 2
         raw.write(0x1003, data)
@@ -104,9 +86,9 @@ def test_there_and_back(machine):
         assert raw.reg("mm2s", "done_bytes").read() == raw.reg("s2mm", "done_bytes").read() == 500
 
 
-def test_single_transfers(machine):
+def test_single_transfers(streaming_machine):
     """A buffer each, by registers; what came is what LENGTH says, and too much is an error."""
-    with boot(machine) as kernel:
+    with boot(streaming_machine) as kernel:
         raw = Raw(kernel)
         raw.write(0x1001, b"hello, stream")
         for channel in ("mm2s", "s2mm"):
@@ -130,9 +112,9 @@ def test_single_transfers(machine):
         assert raw.reg("mm2s", "sr").read("idle"), "the other channel goes on"
 
 
-def test_part_of_a_packet(machine):
+def test_part_of_a_packet(streaming_machine):
     """What does not end a packet is whole beats; nothing is no packet."""
-    (end,) = machine.streams
+    (end,) = streaming_machine.streams
     for data, last in ((b"", True), (b"1234567", False)):
         with pytest.raises(ValueError, match=rf"^Part of a packet must be whole beats of 8 bytes, "
                                              rf"not {len(data)} bytes$"):

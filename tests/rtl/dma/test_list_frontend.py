@@ -56,15 +56,15 @@ def run(bench, shape, todo, *, stale=None, refused=None, stall=0.0, latency=1, s
             ctx.set(strobe, 0)
         ctx.set(dut.doorbell, 0)
         ctx.set(dut.start, 0)
-        got = await collect(ctx, dut.jobs, len(expected), stall=stall, seed=seed)
+        got = await collect(ctx, dut.items, len(expected), stall=stall, seed=seed)
         for job, (fault, desc, sg, copy) in zip(got, expected, strict=True):
             assert (job.fault, job.label.desc, job.label.sg) == (fault, desc, sg)
             if fault is Fault.NONE:
                 assert Copy(job.src, job.dst, job.span + 1) == copy
-        ctx.set(dut.jobs.ready, 1)
+        ctx.set(dut.items.ready, 1)
         for _ in range(4 * latency + 20):
             await ctx.tick()
-            assert not ctx.get(dut.jobs.valid)
+            assert not ctx.get(dut.items.valid)
         if not expected[-1][0].value & 4:
             assert not ctx.get(dut.pending) and not ctx.get(dut.busy)
 
@@ -103,7 +103,7 @@ def test_simple(bench):
             await ctx.tick()
             ctx.set(dut.simple, 0)
             assert ctx.get(dut.pending)
-            (job,) = await collect(ctx, dut.jobs, 1)
+            (job,) = await collect(ctx, dut.items, 1)
             assert (job.fault, job.label.sg) == (fault, 0)
             if fault is Fault.NONE:
                 assert (job.src, job.dst, job.span) == (src, 7, size - 1)

@@ -55,16 +55,16 @@ def run(bench, shape, todo, *, stale=None, refused=None, stall=0.0, latency=1, s
             ctx.set(strobe, 0)
         ctx.set(dut.doorbell, 0)
         ctx.set(dut.start, 0)
-        got = await collect(ctx, dut.buffers, len(expected), stall=stall, seed=seed)
+        got = await collect(ctx, dut.items, len(expected), stall=stall, seed=seed)
         for buffer, (fault, desc, part) in zip(got, expected, strict=True):
             assert (buffer.fault, buffer.desc, buffer.sg) == (fault, desc, 1)
             if fault is Fault.NONE:
                 assert Part(buffer.addr, buffer.span + 1, bool(buffer.eof),
                             bool(buffer.sof)) == part
-        ctx.set(dut.buffers.ready, 1)
+        ctx.set(dut.items.ready, 1)
         for _ in range(4 * latency + 20):
             await ctx.tick()
-            assert not ctx.get(dut.buffers.valid)
+            assert not ctx.get(dut.items.valid)
         if not expected[-1][0].value & 4:
             assert not ctx.get(dut.pending) and not ctx.get(dut.busy)
         # And one without a descriptor, which is a whole packet.
@@ -72,7 +72,7 @@ def run(bench, shape, todo, *, stale=None, refused=None, stall=0.0, latency=1, s
             ctx.set(dut.addr, 0x12_3456)
             ctx.set(dut.size, 77)
             ctx.set(dut.simple, 1)
-            buffer = ctx.get(dut.buffers.payload)
+            buffer = ctx.get(dut.items.payload)
             assert (buffer.addr, buffer.span, buffer.sg, buffer.eof, buffer.sof, buffer.fault) == (
                 0x12_3456, 76, 0, 1, 1, Fault.NONE)
 

@@ -5,12 +5,11 @@ import random
 import pytest
 
 from rtl.params import IommuParams
-from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import PTE, DdtpMode
-from sim.axi_lite import Manager
 from sim.engine import choose
 from sim.golden.memory import Memory
 from sim.vectors.responder import burst_of, respond
+from tests.rtl.iommu.commander import Back, Commander
 from tests.rtl.iommu.hammer import DEVICES, PAGES, VERSIONS, Race, physical
 from tests.rtl.iommu.world import BASE, COMMANDS, SIZE, USER, Tables, fence, inval_ddt, vma
 
@@ -18,28 +17,13 @@ NEVER = (1 << VERSIONS) - 1             # no version may be used
 LATENCIES = (1, 2, 3, 10, 40)
 
 
-class _Back(Memory):
-    """Memory whose ``read`` and ``write`` are the back door, as :class:`Tables` has it."""
-
-    def __init__(self):
-        self.front = Memory(BASE, SIZE)
-
-    def read(self, addr, size):
-        return self.front.peek(addr, size)
-
-    def write(self, addr, data):
-        self.front.poke(addr, data)
-
-
-class Software:
+class Software(Commander):
     """Changes tables, invalidates and fences, as the text of the specification asks for."""
 
     def __init__(self, ctx, race, seed):
         self._ctx, self._race, self._random = ctx, race, random.Random(seed)
-        self._bus = Manager(ctx, race.regs)
-        back = _Back()
-        self.memory, self.tables = back.front, Tables(back)
-        self._tail = 0
+        self.memory = Memory(BASE, SIZE)
+        super().__init__(ctx, race.regs, Tables(Back(self.memory)))
         self.roots = {did: [self.tables.page() for _ in range(2)] for did in range(DEVICES)}
         self.entries = {}
         self.versions = dict.fromkeys(range(DEVICES * PAGES), 0)
@@ -48,9 +32,9 @@ class Software:
         """Map everything, and turn the IOMMU on."""
         for did in range(DEVICES):
             self._new_root(did)
-        await self._write64("cqb", COMMANDS >> 12 << 10 | 3)
-        await self._write("cqcsr", 1)
-        await self._write64("ddtp", DdtpMode.LVL1 | self.tables.directory >> 12 << 10)
+        await self.write64("cqb", COMMANDS >> 12 << 10 | 3)
+        await self.write("cqcsr", 1)
+        await self.write64("ddtp", DdtpMode.LVL1 | self.tables.directory >> 12 << 10)
 
     def _new_root(self, did):
         self.roots[did].reverse()       # the one that has been out of use since the last fence
@@ -82,7 +66,7 @@ class Software:
             only = {"av": 1, "addr": page << 12}
             commands = [vma(**r.choice([{}, only, self._space(did), only | self._space(did)]))]
         self._ctx.set(self._race.hammer.waits, 0)
-        await self._command(*commands, fence(pr=int(waits), pw=int(waits)))
+        await self.command(*commands, fence(pr=int(waits), pw=int(waits)))
         for each in slots:
             oldest = NEVER if kind == "unmap" else self.versions[each]
             self._ctx.set(self._race.hammer.oldest[each], oldest)
@@ -95,24 +79,6 @@ class Software:
     @staticmethod
     def _space(did):
         return {"pscv": 1, "pscid": 7 + did}
-
-    async def _command(self, *commands):
-        for command in commands:
-            for half, dword in enumerate(command):
-                self.memory.poke(COMMANDS + 16 * self._tail + 8 * half, dword.to_bytes(8, "little"))
-            self._tail = (self._tail + 1) % 16
-        await self._write("cqt", self._tail)
-        for _ in range(3000):
-            if await self._bus.readl(IOMMU_REGISTERS["cqh"].offset) == self._tail:
-                return
-        raise AssertionError("the fence did not complete")
-
-    async def _write(self, name, value):
-        await self._bus.writel(value, IOMMU_REGISTERS[name].offset)
-
-    async def _write64(self, name, value):
-        await self._bus.writel(value >> 32, IOMMU_REGISTERS[name].offset + 4)
-        await self._write(name, value & 0xFFFF_FFFF)
 
 
 def hammered(changes, *, seed, **params):

@@ -48,6 +48,10 @@ class Memory:
         For ``stall`` and ``reorder``.
     most : int
         Reads that are taken before the first of them is answered.
+    exclusive : bool
+        Whether there is a monitor for each ID: an exclusive read is answered EXOKAY, and so is the
+        exclusive write behind it, unless another write came between: then OKAY, and nothing is
+        written. Without, exclusive accesses are ordinary ones.
     one_way : "", "r" or "w"
         Refuse addresses and data of writes while a read is outstanding ("r"), or addresses of reads
         while a write is ("w"). Nothing in the protocol forbids that.
@@ -66,10 +70,11 @@ class Memory:
 
     def __init__(self, bus, *, base: int = 0, size: int = 1 << 16, latency: int = 1,
                  stall: float = 0.0, reorder: bool = False, seed: int = 0, one_way: str = "",
-                 most: int = 1 << 16):
+                 most: int = 1 << 16, exclusive: bool = False):
         self._bus, self.base, self.image, self._one_way = bus, base, bytearray(size), one_way
         self._latency, self._stall, self._reorder, self._seed = latency, stall, reorder, seed
         self._failures, self.silent, self._most = [], set(), most
+        self._exclusive, self._held = exclusive, {}
         self.data, self.log, self.cycle = bytearray(size), [], 0
 
     def fail(self, low: int, high: int, access: str = "rw", resp: Resp = Resp.SLVERR):
@@ -106,6 +111,7 @@ class Memory:
         width = len(bus.w.p.strb)
         self.data, self.log, self.cycle = bytearray(self.image), [], 0
         reads, writes, beats, replies = [], deque(), deque(), []
+        self._held = {}                     # first and past-the-end byte of each ID's location
         r_beat = b_beat = None
 
         def flows():
@@ -137,10 +143,11 @@ class Memory:
             ctx.set(bus.aw.ready, aw_ready)
             ctx.set(bus.w.ready, w_ready)
             if r_beat is None and flows() and (index := pick(reads)) is not None:
-                _, axid, queue = reads[index]
+                _, axid, queue, lock = reads[index]
                 addr, step = queue.popleft()
                 resp, low = self._resp(addr, step, "r"), addr & -width
                 word = self.read(low, width) if resp is not Resp.DECERR else bytes(width)
+                resp = Resp.EXOKAY if lock and resp is Resp.OKAY else resp
                 r_beat = {"id": axid, "data": int.from_bytes(word, "little"), "resp": resp,
                           "last": not queue}
                 if not queue:
@@ -165,7 +172,10 @@ class Memory:
                 self.log.append((self.cycle, "r", arp.addr, arp.len + 1, arp))
                 steps = [(a, 1 << arp.size) for a in
                          beat_addresses(arp.addr, arp.len, arp.size, arp.burst)]
-                reads.append((self.cycle + self._latency, arp.id, deque(steps)))
+                lock = self._exclusive and arp.lock
+                if lock:
+                    self._held[arp.id] = arp.addr, arp.addr + (arp.len + 1 << arp.size)
+                reads.append((self.cycle + self._latency, arp.id, deque(steps), lock))
             if awv and aw_ready:
                 self.log.append((self.cycle, "w", awp.addr, awp.len + 1, awp))
                 writes.append(awp)
@@ -176,12 +186,20 @@ class Memory:
     def _commit(self, writes, beats, replies, width):
         """Carry out each burst whose data is complete."""
         while writes and len(beats) > writes[0].len:
-            aw, worst = writes.popleft(), Resp.OKAY
-            for i, addr in enumerate(beat_addresses(aw.addr, aw.len, aw.size, aw.burst)):
+            aw = writes.popleft()
+            steps = beat_addresses(aw.addr, aw.len, aw.size, aw.burst)
+            lock = self._exclusive and aw.lock
+            missed = lock and self._held.get(aw.id) != (aw.addr, aw.addr + (aw.len + 1 << aw.size))
+            worst = Resp.EXOKAY if lock and not missed else Resp.OKAY
+            if not missed:
+                self._held = {axid: (low, high) for axid, (low, high) in self._held.items()
+                              if not any(low < at + (1 << aw.size) and at < high for at in steps)}
+            for i, addr in enumerate(steps):
                 beat, resp = beats.popleft(), self._resp(addr, 1 << aw.size, "w")
                 assert beat.last == (i == aw.len), f"WLAST wrong in burst at {aw.addr:#x}"
                 if resp is not Resp.OKAY:
                     worst = resp
+                if missed or resp is not Resp.OKAY:
                     continue
                 low = (addr & -width) - self.base
                 word = beat.data.to_bytes(width, "little")

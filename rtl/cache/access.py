@@ -201,7 +201,7 @@ class Access(wiring.Component):
                                      & (port.drop | (port.pass_on & self.w.ready))),
                         self.beats.ready.eq(port.beat),
                         port.done.ready.eq(~port.done.p.write | b_free),
-                        resp.eq(_plain(port.done.p.resp)),
+                        resp.eq(port.done.p.resp),
                         answered.eq(port.done.valid & port.done.ready & port.done.p.write),
                     ]
                     with m.If(port.r.valid & port.r.ready):
@@ -209,7 +209,7 @@ class Access(wiring.Component):
                             full.eq(1), direct.eq(1), seen.eq(self.incoming),
                             last_word.eq(port.r.p.last & order.last),
                             self.r.p.id.eq(order.id),
-                            self.r.p.resp.eq(_plain(port.r.p.resp)),
+                            self.r.p.resp.eq(port.r.p.resp),
                         ]
         if params.overtake:
             self._overtake(m, array, free & ~lent, full, direct, last_word)

@@ -60,9 +60,10 @@ class Bypass(wiring.Component):
     """Carry out one chunk of an uncacheable burst when the orders before it are done.
 
     It starts when nothing else is under way between cache and memory, and nothing else starts
-    before it is done, so responses need no sorting. The chunk keeps its address, length, size and
-    attributes; exclusive accesses become ordinary ones, so memory answers OKAY. A chunk of which a
-    line could not be written back is answered SLVERR, and memory does not see it.
+    before it is done, so responses need no sorting. The chunk keeps its ID, address, length, size
+    and attributes, so a memory with a monitor can tell who an exclusive access is from; one that
+    leaves its line becomes an ordinary one, and is answered OKAY. A chunk of which a line could
+    not be written back is answered SLVERR, and memory does not see it.
 
     Parameters
     ----------
@@ -112,7 +113,8 @@ class Bypass(wiring.Component):
                     write.eq(part.write),
                 ]
                 m.d.sync += [address[name].eq(part[name])
-                             for name in ("size", "burst", "cache", "prot", "qos")]
+                             for name in ("id", "size", "burst", "lock", "cache", "prot",
+                                          "qos")]
             m.d.sync += [self.probe.hold.eq(part.closes), failed.eq(self.probe.failed)]
 
         m.d.comb += [

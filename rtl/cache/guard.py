@@ -1,4 +1,4 @@
-"""Pages that belong to a device: the CPU's accesses there are not cached."""
+"""Accesses of the CPU that are not cached: exclusive ones, and those to pages of a device."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
@@ -60,10 +60,11 @@ class Inside(wiring.Component):
 
 
 class Guard(wiring.Component):
-    """Take the allocate bits from AxCACHE of bursts within a window. Combinational.
+    """Take the allocate bits from AxCACHE of some bursts. Combinational.
 
-    While a device owns a buffer, nothing of it is then brought into the cache, so that there is
-    nothing to invalidate afterwards.
+    Of those within a window: while a device owns a buffer, nothing of it is then brought into the
+    cache, so that there is nothing to invalidate afterwards. And of exclusive ones: who holds a
+    location is for memory to know, which alone sees what all its managers write.
 
     Parameters
     ----------
@@ -95,6 +96,6 @@ class Guard(wiring.Component):
         ]
         m.d.comb += [inside.windows.eq(self.windows),
                      inside.line.eq(self.i.p.addr[self.params.offset_bits:])]
-        with m.If(inside.inside):
+        with m.If(inside.inside | self.i.p.lock):
             m.d.comb += self.o.p.cache[2:].eq(0)
         return m

@@ -14,7 +14,8 @@ __all__ = ["MemoryPort"]
 class MemoryPort(wiring.Component):
     """Lend the bus to the bypass while it is active, else to refill and write-back. Combinational.
 
-    The two never overlap, so nothing has to be sorted by ID; all bursts have ID 0.
+    The two never overlap, so nothing has to be sorted by ID. Those of refill and write-back have
+    ID 0, uncacheable ones that of the CPU.
 
     Parameters
     ----------

@@ -102,7 +102,10 @@ class Lines:
                    <= self._words[f"guard{number}_last"] >> 12 for number in range(self._guards))
 
     def load_uncached(self, addr: int, size: int) -> bytes:
-        """Load from memory; a line that is present is written back and dropped first."""
+        """Load from memory; a line that is present is written back and dropped first.
+
+        Exclusive accesses are of this kind, too.
+        """
         self._bypass(addr)
         return self._memory.read(addr, size)
 

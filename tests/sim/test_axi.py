@@ -93,6 +93,36 @@ def test_image_outlives_a_run(bench):
     assert memory.image[0x30:0x34] == bytes([1, 2, 3, 4])
 
 
+def test_exclusive_accesses(bench):
+    """Each ID has its monitor; any write to its bytes ends it, and a new exclusive read."""
+    async def script(bus, memory):
+        for _ in range(2):
+            assert await bus.read(0x20, lock=1, id=1) == ([memory.data[0x20]], [Resp.EXOKAY])
+            await bus.read(0x20, lock=1, id=2)
+            assert await bus.write(0x24, [9], lock=1, id=1) is Resp.OKAY        # elsewhere
+            assert await bus.write(0x20, [5], lock=1, id=1) is Resp.EXOKAY
+            assert await bus.write(0x20, [6], lock=1, id=1) is Resp.OKAY        # once only
+            assert await bus.write(0x20, [7], lock=1, id=2) is Resp.OKAY        # overtaken
+            await bus.read(0x20, lock=1, id=2)
+            await bus.write(0x20, [8], [1], id=2)
+            assert await bus.write(0x20, [7], lock=1, id=2) is Resp.OKAY
+            assert memory.read(0x20, 8) == bytes([8, 0, 0, 0, 0, 0, 0, 0])
+        memory.fail(0x20, 0x24, "rw")
+        assert (await bus.read(0x20, lock=1))[1] == [Resp.SLVERR]
+        assert await bus.write(0x20, [1], lock=1) is Resp.SLVERR
+
+    session(bench, script, exclusive=True)
+
+
+def test_no_monitor(bench):
+    async def script(bus, memory):
+        assert (await bus.read(0x20, lock=1))[1] == [Resp.OKAY]
+        assert await bus.write(0x20, [5], lock=1) is Resp.OKAY
+        assert memory.data[0x20] == 5
+
+    session(bench, script)
+
+
 @pytest.mark.parametrize("latency", [1, 2, 7])
 def test_latency(bench, latency):
     """From the cycle of the address to that of the first beat, and of the last beat to B."""

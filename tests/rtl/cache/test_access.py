@@ -237,12 +237,12 @@ class TestBypass:
             ctx.set(dut.orders.payload, {"op": Op.BYPASS, "id": 9, "last": 1})
             ctx.set(dut.orders.valid, 1)
             assert ctx.get(dut.port.turn)
-            for last in (0, 1):
+            for last, resp in enumerate((Resp.EXOKAY, Resp.OKAY)):
                 ctx.set(dut.incoming, 40 + last)
-                await put(ctx, dut.port.r, {"resp": Resp.EXOKAY, "last": last})
+                await put(ctx, dut.port.r, {"resp": resp, "last": last})
                 ctx.set(dut.incoming, 0)
                 beat = await get(ctx, dut.r)
-                assert (beat.id, beat.data, beat.last, beat.resp) == (9, 40 + last, last, Resp.OKAY)
+                assert (beat.id, beat.data, beat.last, beat.resp) == (9, 40 + last, last, resp)
             await put(ctx, dut.port.done, {"write": 0})
             assert not ctx.get(dut.b.valid)
 

@@ -62,10 +62,12 @@ async def access(random, cpu, model, width, span):
     # Whether a refill that fails is still on its way when its burst comes back is not specified.
     while model.fails and burst is Burst.WRAP and length + 1 << size > line:
         addr, length, size, burst = any_burst(random, width, span)
-    cached = random.random() < 0.85
+    allocates = random.random() < 0.85
+    lock = exclusive(addr, length, size, burst) and random.random() < 0.3
+    cached = allocates and not lock
     attributes = {"size": size, "burst": burst, "id": random.randrange(2),
-                  "lock": exclusive(addr, length, size, burst) and random.random() < 0.3,
-                  "cache": random.choice([CACHE_WRITE_BACK, 0b0110, 0b1010]) if cached else
+                  "lock": lock,
+                  "cache": random.choice([CACHE_WRITE_BACK, 0b0110, 0b1010]) if allocates else
                   random.choice([CACHE_BYPASS, 0])}
     if random.random() < 0.5:
         words, resps = await cpu.read(addr, length + 1, **attributes)

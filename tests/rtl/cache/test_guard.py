@@ -1,4 +1,4 @@
-"""Guard: what lies within a window is not cached."""
+"""Guard: what lies within a window is not cached, and no exclusive access is."""
 
 from random import Random
 
@@ -27,13 +27,14 @@ def test_guard(bench, guards, name):
                 ctx.set(port, {"on": on, "first": first, "last": last})
             addr, cache = random.randrange(7 << 12), random.randrange(16)
             valid, ready = random.randrange(2), random.randrange(2)
-            ctx.set(dut.i.payload, {"addr": addr, "cache": cache, "len": addr % 256})
+            lock = random.random() < 0.2
+            ctx.set(dut.i.payload, {"addr": addr, "cache": cache, "len": addr % 256, "lock": lock})
             ctx.set(dut.i.valid, valid)
             ctx.set(dut.o.ready, ready)
             inside = any(on and first <= addr >> 12 <= last for on, first, last in windows)
             out = ctx.get(dut.o.payload)
-            assert (out.addr, out.len) == (addr, addr % 256)
-            assert out.cache == (cache & 3 if inside else cache)
+            assert (out.addr, out.len, out.lock) == (addr, addr % 256, lock)
+            assert out.cache == (cache & 3 if inside or lock else cache)
             assert ctx.get(dut.o.valid) == valid and ctx.get(dut.i.ready) == ready
 
     this.run()

@@ -208,18 +208,6 @@ def test_memory_with_a_single_port(bench, one_way):
     run(bench, program, one_way=one_way, latency=3)
 
 
-def test_exclusive_access_is_answered_okay(bench):
-    """No monitor: OKAY says so, and the store is done all the same."""
-    async def program(ctx, cpu, software, memory):
-        for cache in (CACHE_WRITE_BACK, CACHE_BYPASS):
-            _, resps = await cpu.load(0, 8, lock=1, cache=cache)
-            assert resps == [Resp.OKAY]
-            assert await cpu.store(0, NEW[:8], lock=1, cache=cache) is Resp.OKAY
-            assert all(payload.lock == 0 for *_, payload in memory.log)
-
-    run(bench, program)
-
-
 def test_uncached_burst_reaches_memory_unchanged(bench):
     """Address, length, size, kind and attributes, even across lines."""
     async def program(ctx, cpu, software, memory):

@@ -69,6 +69,10 @@ class IommuParams:
         Hardware update of A and D; memory must support exclusive accesses.
     end : bool
         Structures in memory of either endianness, by ``fctl.be`` and DC.tc.SBE.
+    qosid : bool
+        Quality-of-service identifiers, as AxUSER of the ports to memory.
+    rcid_bits, mcid_bits : int, 1 to 12
+        Width of those identifiers.
     hpm : bool
         Performance monitor: cycles, and ``counters`` of events.
     counters : int, 1 to 31
@@ -107,6 +111,9 @@ class IommuParams:
     msi_flat: bool = False
     amo_hwad: bool = False
     end: bool = False
+    qosid: bool = False
+    rcid_bits: int = 12
+    mcid_bits: int = 12
     hpm: bool = False
     counters: int = 8
     counter_bits: int = 48
@@ -126,6 +133,8 @@ class IommuParams:
         flag("Burst check", self.burst_check)
         flag("Poison", self.poison)
         one_of("Interrupt kinds", self.igs, (0, 1, 2))
+        within("RCID width", self.rcid_bits, 1, 12)
+        within("MCID width", self.mcid_bits, 1, 12)
         within("Event counters", self.counters, 1, 31)
         within("Width of event counters", self.counter_bits, 33, 64)
         if self.dbg:
@@ -300,6 +309,9 @@ class SystemParams:
                              f"{self.dma.id_width}")
         if self.iommu.poison:
             raise ValueError("Poison must not be asked for in a system, whose buses do not tell it")
+        if self.iommu.qosid:
+            raise ValueError("Quality-of-service identifiers must not be asked for in a system, "
+                             "whose buses do not carry them")
         one_of("Interrupt vectors in a system", self.iommu.vectors, (1, 2, 4))
 
     @property

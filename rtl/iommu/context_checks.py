@@ -55,8 +55,7 @@ class ContextChecks(wiring.Component):
     Source
     ------
     RISC-V IOMMU Architecture Specification, sections "Device-context configuration checks" and
-    "Process-context configuration checks", for a build without ATS, 32-bit tables and
-    quality-of-service identifiers.
+    "Process-context configuration checks", for a build without ATS and 32-bit tables.
     """
 
     def __init__(self, params: IommuParams):
@@ -127,8 +126,9 @@ class ContextChecks(wiring.Component):
 
     def _attributes(self, m, absent, wrong):
         ta = data.View(struct(DC_TA), self.word)
-        m.d.comb += wrong.eq(Cat(ta.rcid, ta.mcid, reserved(DC_TA, ta)).any())
-        self._keep(m, pscid=ta.pscid)
+        rcid, mcid = len(self.context.qos.rcid), len(self.context.qos.mcid)
+        m.d.comb += wrong.eq(Cat(ta.rcid[rcid:], ta.mcid[mcid:], reserved(DC_TA, ta)).any())
+        self._keep(m, pscid=ta.pscid, qos=Cat(ta.rcid[:rcid], ta.mcid[:mcid]))
 
     def _first_stage(self, m, absent, wrong):
         fsc, params = data.View(struct(IOSATP), self.word), self._params

@@ -20,6 +20,7 @@ from .records import (
     address_layout,
     context_layout,
     guest_fault_layout,
+    qos_layout,
 )
 
 __all__ = ["ContextStage", "known_layout"]
@@ -59,6 +60,8 @@ class ContextStage(wiring.Component):
         Accesses with their context, in order.
     mode : ``In(DdtpMode)``
         ``ddtp.iommu_mode``.
+    qos : ``In(qos_layout(params))``
+        Identifiers of accesses in mode Bare.
     lookup : ``Out(ContextLookupSignature(params))``
         Context cache.
     directory : ``Out(directory_signature(params))``
@@ -75,7 +78,7 @@ class ContextStage(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(self._address)),
             "o": Out(stream.Signature(known_layout(params))),
-            "mode": In(DdtpMode),
+            "mode": In(DdtpMode), "qos": In(qos_layout(params)),
             "lookup": Out(ContextLookupSignature(params)),
             "directory": Out(directory_signature(params)),
         })
@@ -118,7 +121,8 @@ class ContextStage(wiring.Component):
                 with m.Elif(self.mode == DdtpMode.OFF):
                     m.d.comb += o.cause.eq(Cause.ALL_INBOUND_DISALLOWED)
                 with m.Elif(self.mode == DdtpMode.BARE):
-                    m.d.comb += [o.bypass.eq(1), o.context.dtf.eq(0)]
+                    m.d.comb += [o.bypass.eq(1), o.context.dtf.eq(0),
+                                 o.context.qos.eq(self.qos)]
                     with m.If(user.translated):
                         m.d.comb += o.cause.eq(Cause.TYPE_DISALLOWED)
                 with m.Elif(too_wide(self._params, self.mode, user.device_id)):

@@ -1,6 +1,7 @@
 """Translation requests of software among the accesses of one channel."""
 
 from amaranth import *
+from amaranth.hdl import ShapeLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,6 +33,8 @@ class DebugTap(wiring.Component):
     ----------
     id_width, phys_bits : int
         Widths of AXI IDs outside, and of physical addresses, in bits.
+    user : shape-like
+        AxUSER towards memory.
 
     Members
     -------
@@ -49,12 +52,12 @@ class DebugTap(wiring.Component):
         ``i``, ``o``, ``passed`` and ``refused`` of the translator.
     """
 
-    def __init__(self, *, id_width: int, phys_bits: int):
+    def __init__(self, *, id_width: int, phys_bits: int, user: ShapeLike = 0):
         def ports(width):
             return {
                 "i": In(stream.Signature(address_layout(id_width=width))),
                 "o": Out(stream.Signature(
-                    address_layout(id_width=width, addr_width=phys_bits, user=0))),
+                    address_layout(id_width=width, addr_width=phys_bits, user=user))),
                 "passed": Out(wiring.Signature({"valid": Out(1), "id": Out(width)})),
                 "refused": Out(stream.Signature(refused_layout(width)))}
         super().__init__({

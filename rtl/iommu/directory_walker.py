@@ -24,7 +24,15 @@ from rtl.spec.page_table import (
 from .context_checks import PROCESS_CONTEXT, ContextChecks
 from .events import EventSignature
 from .page_walker import walk_signature
-from .records import Kind, context_layout, guest_fault_layout, narrow, source_layout, table_bits
+from .records import (
+    Kind,
+    context_layout,
+    guest_fault_layout,
+    narrow,
+    qos_layout,
+    source_layout,
+    table_bits,
+)
 from .service import ServiceSignature
 from .tables import ReadSignature
 
@@ -84,6 +92,8 @@ class DirectoryWalker(wiring.Component):
         ``ddtp``: a mode with a directory while there are requests, and the page number of its root.
     big : ``In(1)``
         ``fctl.be``.
+    own_qos, qos : ``In(...)``, ``Out(...)``
+        Identifiers of own accesses, and of those at ``table``.
     flush : ``In(1)``
         An invalidation is in progress: what was read so far is stale.
     stale : ``Out(1)``
@@ -110,6 +120,7 @@ class DirectoryWalker(wiring.Component):
             "mode": In(DdtpMode),
             "root": In(params.ppn_bits),
             "flush": In(1), "big": In(1),
+            "own_qos": In(qos_layout(params)), "qos": Out(qos_layout(params)),
             "stale": Out(1),
             "table": Out(ReadSignature(params.phys_bits)),
             "fill": Out(wiring.Signature({
@@ -126,9 +137,9 @@ class DirectoryWalker(wiring.Component):
         m.submodules.checks = checks = ContextChecks(params)
         context = Signal(context_layout(params))
         m.d.comb += [context.eq(checks.context), context.did.eq(source.did)]
-        m.d.comb += checks.big.eq(self.big)
-
         process = Signal()              # in the process directory, else in that of devices
+        m.d.comb += [checks.big.eq(self.big),
+                     self.qos.eq(Mux(process, context.qos.as_value(), self.own_qos.as_value()))]
         level = Signal(range(_LEVELS))
         base = Signal(table_bits(params))
         beat = Signal(4)

@@ -21,6 +21,7 @@ from .drain import Drain
 from .fault_queue import FaultQueue
 from .interrupts import Interrupts
 from .monitor import Monitor
+from .records import memory_user
 from .registers import Registers
 from .service import Share
 from .tables import TableReads, TableWrites
@@ -52,7 +53,8 @@ class Iommu(wiring.Component):
     device : ``In(Signature(addr_width=64, ..., user=dma_user_layout()))``
         Accesses with I/O virtual addresses. A burst must not cross 4 KiB.
     memory : ``Out(Signature(addr_width=phys_bits, ...))``
-        Those that pass, with physical addresses, of the same IDs.
+        Those that pass, with physical addresses, of the same IDs. AxUSER, here and at ``tables``,
+        are quality-of-service identifiers: ``rcid`` and above it ``mcid``; with ``qosid``.
     tables : ``Out(Signature(addr_width=phys_bits, ...))``
         Own accesses: directories, page tables, queues and fences, as single doublewords or bursts
         of up to four; uncacheable.
@@ -67,18 +69,19 @@ class Iommu(wiring.Component):
     def __init__(self, params: IommuParams):
         self.params = params
         widths = {"data_width": params.data_width, "id_width": params.id_width}
-        physical = Signature(addr_width=params.phys_bits, **widths)
+        widths_out = widths | {"addr_width": params.phys_bits, "user": memory_user(params)}
         super().__init__({
             "regs": In(lite.Signature(addr_width=12)),
             "device": In(Signature(addr_width=64, user=dma_user_layout(), **widths)),
-            "memory": Out(physical),
-            "tables": Out(Signature(addr_width=params.phys_bits, poison=params.poison, **widths)),
+            "memory": Out(Signature(**widths_out)),
+            "tables": Out(Signature(poison=params.poison, **widths_out)),
             "irq": Out(params.vectors),
         })
 
     def elaborate(self, platform):
         m = Module()
         params, phys = self.params, {"phys_bits": self.params.phys_bits}
+        user = {"user": memory_user(params)}
         ids, bus = {"id_width": params.id_width}, {"data_width": params.data_width}
         flight = {"in_flight": params.in_flight}
 
@@ -99,9 +102,9 @@ class Iommu(wiring.Component):
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(
-            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison, end=params.end)
+            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison, end=params.end, **user)
         m.submodules.table_writes = writes = TableWrites(
-            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks, end=params.end)
+            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks, end=params.end, **user)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
@@ -122,7 +125,7 @@ class Iommu(wiring.Component):
                 (read, read_bridge, "ar"), (write, write_bridge, "aw"))):
             outer = translator
             if params.dbg:
-                outer = DebugTap(**ids, **phys)
+                outer = DebugTap(**ids, **phys, **user)
                 m.submodules[f"tap_{channel}"] = outer
                 connect(m, debug.asks[k], outer.ask)
                 connect(m, debug.found[k], outer.found)
@@ -139,7 +142,8 @@ class Iommu(wiring.Component):
             connect(m, translator.ask, walks.asks[k])
             connect(m, walks.answer, translator.answer)
             m.d.comb += [
-                translator.mode.eq(registers.mode), translator.room.eq(bridge.room),
+                translator.mode.eq(registers.mode), translator.qos.eq(registers.qos),
+                translator.room.eq(bridge.room),
                 translator.flush.eq(drain.flush),
                 drain.stale[2 * k].eq(translator.stale[0]),
                 drain.stale[2 * k + 1].eq(translator.stale[1]),
@@ -162,6 +166,7 @@ class Iommu(wiring.Component):
         connect(m, walks.fill, tlb.fill)
         m.d.comb += [
             directory.mode.eq(registers.mode), directory.root.eq(registers.root),
+            directory.own_qos.eq(registers.qos),
             directory.flush.eq(drain.flush), tlb.flush.eq(drain.flush),
             walks.flush.eq(drain.flush),
             drain.stale[4].eq(directory.stale), drain.stale[5].eq(walks.stale),
@@ -195,12 +200,19 @@ class Iommu(wiring.Component):
             m.d.comb += [getattr(queue, name).eq(getattr(engine, name)) for name in strobes]
 
         # Own accesses.
-        for k, reader in enumerate((directory.table, commands.fetch, *walks.table)):
+        own, walkers = registers.qos, list(zip(walks.qos, walks.table, walks.store, strict=True))
+        readers = [(directory.qos, directory.table), (own, commands.fetch),
+                   *((qos, table) for qos, table, _ in walkers)]
+        writers = [*((own, part.store) for part in (faults, commands, interrupts)),
+                   *((qos, store) for qos, _, store in walkers)]
+        for k, (qos, reader) in enumerate(readers):
             connect(m, reader, reads.readers[k])
-        writers = [faults.store, commands.store, interrupts.store, *walks.store]
-        for k, writer in enumerate(writers[:len(writes.writers)]):
+            m.d.comb += reads.users[k].eq(qos)
+        for k, (qos, writer) in enumerate(writers[:len(writes.writers)]):
             connect(m, writer, writes.writers[k])
+            m.d.comb += writes.users[k].eq(qos)
         tables = flipped(self.tables)
+        m.d.comb += registers.hold.eq(reads.ar.valid | writes.aw.valid)
         connect(m, reads.ar, tables.ar)
         connect(m, tables.r, reads.r)
         connect(m, writes.aw, tables.aw)

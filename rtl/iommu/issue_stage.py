@@ -12,7 +12,7 @@ from rtl.stream.skid import Skid
 
 from .parking import decided_layout
 from .permissions import transaction_type
-from .records import address_layout, fault_layout, refused_layout
+from .records import address_layout, fault_layout, memory_user, refused_layout
 
 __all__ = ["IssueStage"]
 
@@ -26,7 +26,7 @@ class IssueStage(wiring.Component):
     it waits here. A refusal holds up what follows until its response and its record are accepted.
 
     The memory type of a page narrows AxCACHE: to non-cacheable and bufferable memory for NC, to an
-    access without any of its bits for I/O.
+    access without any of its bits for I/O. AxUSER are quality-of-service identifiers, if there are.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ class IssueStage(wiring.Component):
 
     def __init__(self, params: IommuParams):
         self._params, id_width = params, params.id_width
-        self._physical = address_layout(id_width=id_width, addr_width=params.phys_bits, user=0)
+        self._physical = address_layout(id_width=id_width, addr_width=params.phys_bits,
+                                        user=memory_user(params))
         super().__init__({
             "i": In(stream.Signature(decided_layout(params))),
             "o": Out(stream.Signature(self._physical)),
@@ -79,6 +80,7 @@ class IssueStage(wiring.Component):
             self.i.ready.eq(skid.i.ready & self.room & ~refuses),
             skid.i.valid.eq(self.i.valid & passes & self.room & ~refuses),
             skid.i.p.addr.eq(Cat(access.addr[:PAGE_BITS], fate.ppn)),
+            skid.i.p.user.eq(self.i.p.qos),
             self.passed.valid.eq(skid.i.valid & skid.i.ready), self.passed.id.eq(access.id),
         ]
         m.d.comb += [skid.i.p[name].eq(access[name]) for name in

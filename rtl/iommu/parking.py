@@ -9,7 +9,7 @@ from rtl.spec.faults import Cause
 from rtl.spec.page_table import PAGE_BITS, VPN_BITS
 
 from .onehot import encode, lowest
-from .records import access_layout, address_layout, guest_fault_layout, page_layout
+from .records import access_layout, address_layout, guest_fault_layout, page_layout, qos_layout
 from .tlb_stage import looked_up_layout
 from .walk_pool import AnswerSignature, AskSignature
 
@@ -26,15 +26,16 @@ def _fate_layout(params: IommuParams) -> data.StructLayout:
 
 def _car_layout(params: IommuParams) -> data.StructLayout:
     return data.StructLayout({
-        "access": address_layout(id_width=params.id_width), "wants": access_layout(), "dtf": 1})
+        "access": address_layout(id_width=params.id_width), "wants": access_layout(), "dtf": 1,
+        "qos": qos_layout(params)})
 
 
 def decided_layout(params: IommuParams) -> data.StructLayout:
     """Make the layout of an access that is decided on.
 
-    ``access`` and what it ``wants``; ``dtf`` of its context; and its ``fate``: the ``cause`` to
-    refuse it, with ``guest_fault``, or if that is :attr:`Cause.NONE` its page ``ppn`` of memory
-    type ``pbmt``.
+    ``access`` and what it ``wants``; ``dtf`` and ``qos`` of its context; and its ``fate``: the
+    ``cause`` to refuse it, with ``guest_fault``, or if that is :attr:`Cause.NONE` its page ``ppn``
+    of memory type ``pbmt``.
     """
     return data.StructLayout(_car_layout(params).members | {"fate": _fate_layout(params)})
 
@@ -106,6 +107,7 @@ class Parking(wiring.Component):
         ahead, place, room = Signal(places), Signal(places), Signal()
         m.d.comb += [
             car.access.eq(known.access), car.wants.eq(known.wants), car.dtf.eq(known.context.dtf),
+            car.qos.eq(known.context.qos),
             fate.cause.eq(known.cause), fate.guest_fault.eq(known.guest_fault),
             fate.ppn.eq(self.i.p.ppn), fate.pbmt.eq(self.i.p.pbmt),
             ahead.eq(valid & (-1 if self._in_order else

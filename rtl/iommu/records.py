@@ -14,9 +14,8 @@ from .events import origin_layout
 
 __all__ = ["PAGE_NUMBER_BITS", "PPN_BITS", "Kind", "access_layout", "address_layout",
            "context_layout", "fault_layout", "flags_layout", "guest_fault_layout",
-           "leaf_layout", "merge",
-           "narrow", "page_layout", "refused_layout", "same_page", "source_layout", "table_bits",
-           "translate", "whole"]
+           "leaf_layout", "memory_user", "merge", "narrow", "page_layout", "qos_layout",
+           "refused_layout", "same_page", "source_layout", "table_bits", "translate", "whole"]
 
 #: Width of a page number in a table entry, and in an address of 64 bits.
 PPN_BITS, PAGE_NUMBER_BITS = 44, 64 - PAGE_BITS
@@ -54,6 +53,17 @@ def source_layout(params: IommuParams) -> data.StructLayout:
 def access_layout() -> data.StructLayout:
     """Make the layout of what a device wants, and whether it has supervisor privilege."""
     return data.StructLayout({"kind": Kind, "privileged": 1})
+
+
+def qos_layout(params: IommuParams) -> data.StructLayout:
+    """Make the layout of quality-of-service identifiers: to control and to count resources."""
+    there = int(params.qosid)
+    return data.StructLayout({"rcid": params.rcid_bits * there, "mcid": params.mcid_bits * there})
+
+
+def memory_user(params: IommuParams) -> data.StructLayout | int:
+    """Shape of AxUSER towards memory: :func:`qos_layout`, or nothing."""
+    return qos_layout(params) if params.qosid else 0
 
 
 def page_layout(params: IommuParams) -> data.StructLayout:
@@ -130,6 +140,7 @@ def context_layout(params: IommuParams) -> data.StructLayout:
       ``msi_pattern`` where ``msi_mask`` has zeros; ``did`` is whose context this is.
     - ``big`` and ``sbe``: structures of host and hypervisor, and those of the first stage and of
       processes, are big-endian.
+    - ``qos``: identifiers for accesses of the device, and for those to its tables.
     - ``origin``: the same for the performance monitor, with the process.
     """
     two, msi = params.two_stage, params.msi
@@ -141,7 +152,8 @@ def context_layout(params: IommuParams) -> data.StructLayout:
         "guest_root": two and PPN_BITS,
         "msi": msi, "msi_root": msi and PPN_BITS, "msi_mask": msi * params.gpn_bits,
         "msi_pattern": msi * params.gpn_bits, "did": 24 * msi,
-        "big": params.end, "sbe": params.end, "origin": origin_layout(params)})
+        "big": params.end, "sbe": params.end,
+        "qos": qos_layout(params), "origin": origin_layout(params)})
 
 
 def guest_fault_layout(params: IommuParams) -> data.StructLayout:

@@ -19,6 +19,7 @@ from .event_counter import CounterSignature
 from .interrupts import InterruptSignature
 from .monitor import MonitorSignature
 from .queue_control import EngineSignature, QueueControl
+from .records import qos_layout
 
 __all__ = ["Registers", "present"]
 
@@ -31,7 +32,7 @@ def present(params: IommuParams) -> RegisterMap:
         return {"msi": params.messages and number.isdecimal() and int(number) < params.vectors,
                 "tr": params.dbg, "iocountovf": params.hpm, "iocountinh": params.hpm,
                 "iohpmcycles": params.hpm, "iohpmctr": counter, "iohpmevt": counter,
-                "iommu": False}.get(kind, True)
+                "iommu": params.qosid}.get(kind, True)
     return RegisterMap(IOMMU_REGISTERS.name, IOMMU_REGISTERS.doc, tuple(
         register for register in IOMMU_REGISTERS if kept(register.name)))
 
@@ -42,6 +43,7 @@ class Registers(wiring.Component):
     - ``fctl`` keeps ``wsi`` if there are interrupts of both kinds, and ``be`` with ``end``; all
       else is fixed.
     - ``icvec`` keeps as many bits as there are vectors for.
+    - ``iommu_qosid`` keeps as many bits as identifiers have.
     - A bit of ``ipsr`` comes back while its source stands.
 
     Parameters
@@ -66,6 +68,8 @@ class Registers(wiring.Component):
         Translation requests.
     monitor, counters : ``Out(MonitorSignature())``, ``Out(CounterSignature()).array(...)``
         Performance monitor, and its counters of events.
+    qos, hold : ``Out(qos_layout(params))``, ``In(1)``
+        Identifiers of own accesses; they stay while ``hold``.
     tlb_hits, tlb_misses, walks : ``In(32)``
         Counters.
 
@@ -90,6 +94,7 @@ class Registers(wiring.Component):
             "interrupts": Out(InterruptSignature(params)),
             "debug": Out(DebugSignature()), "monitor": Out(MonitorSignature()),
             "counters": Out(CounterSignature()).array(params.counters * params.hpm),
+            "qos": Out(qos_layout(params)), "hold": In(1),
             "tlb_hits": In(32), "tlb_misses": In(32), "walks": In(32),
         })
 
@@ -146,6 +151,13 @@ class Registers(wiring.Component):
             self._debug(m, regs)
         if self._params.hpm:
             self._monitor(m, regs)
+        if self._params.qosid:
+            qosid, kept = regs.iommu_qosid, Signal.like(self.qos)
+            with m.If(qosid.w_stb):
+                m.d.sync += [kept.rcid.eq(qosid.rcid_w), kept.mcid.eq(qosid.mcid_w)]
+            with m.If(~self.hold):
+                m.d.sync += self.qos.eq(kept)
+            m.d.comb += [qosid.rcid.eq(kept.rcid), qosid.mcid.eq(kept.mcid)]
         return m
 
     def _monitor(self, m, regs):

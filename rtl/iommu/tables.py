@@ -1,6 +1,7 @@
 """The IOMMU's own accesses to memory, on one AXI4 port."""
 
 from amaranth import *
+from amaranth.hdl import ShapeLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
@@ -86,22 +87,27 @@ class TableReads(wiring.Component):
         The port tells which data is corrupt.
     end : bool
         Data may be big-endian.
+    user : shape-like
+        AxUSER.
 
     Members
     -------
     readers : ``In(ReadSignature(phys_bits)).array(n)``
         Readers.
+    users : ``In(user).array(n)``
+        AxUSER of each.
     ar, r : ``Out(...)``, ``In(...)``
         Read channels of the port.
     """
 
     def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
-                 poison: bool = False, end: bool = False):
+                 poison: bool = False, end: bool = False, user: ShapeLike = 0):
         self._n, self._poison, self._end = n, poison, end
         bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width,
-                        poison=poison).members
+                        poison=poison, user=user).members
         super().__init__({
-            "readers": In(ReadSignature(phys_bits)).array(n), "ar": bus["ar"], "r": bus["r"]})
+            "readers": In(ReadSignature(phys_bits)).array(n), "users": In(user).array(n),
+            "ar": bus["ar"], "r": bus["r"]})
 
     def elaborate(self, platform):
         m = Module()
@@ -116,6 +122,10 @@ class TableReads(wiring.Component):
             connect(m, flipped(reader.request), port)
 
         ar, request = self.ar.p, arbiter.o.p
+        with m.Switch(arbiter.grant):
+            for k, user in enumerate(self.users):
+                with m.Case(k):
+                    m.d.comb += ar.user.eq(user)
         m.d.comb += [
             self.ar.valid.eq(arbiter.o.valid),
             arbiter.o.ready.eq(self.ar.ready),
@@ -168,21 +178,26 @@ class TableWrites(wiring.Component):
         Writers.
     end : bool
         Data may be big-endian.
+    user : shape-like
+        AxUSER.
 
     Members
     -------
     writers : ``In(WriteSignature(phys_bits)).array(n)``
         Writers.
+    users : ``In(user).array(n)``
+        AxUSER of each; must stay like all that the writer wants.
     aw, w, b : ``Out(...)``, ``Out(...)``, ``In(...)``
         Write channels of the port.
     """
 
     def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
-                 end: bool = False):
+                 end: bool = False, user: ShapeLike = 0):
         self._n, self._phys_bits, self._end = n, phys_bits, end
-        bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width).members
+        bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width,
+                        user=user).members
         super().__init__({
-            "writers": In(WriteSignature(phys_bits)).array(n),
+            "writers": In(WriteSignature(phys_bits)).array(n), "users": In(user).array(n),
             "aw": bus["aw"], "w": bus["w"], "b": bus["b"]})
 
     def elaborate(self, platform):
@@ -193,7 +208,8 @@ class TableWrites(wiring.Component):
         with m.Switch(owner):
             for k, writer in enumerate(self.writers):
                 with m.Case(k):
-                    m.d.comb += [chosen.addr.eq(writer.addr), chosen.word.eq(writer.word),
+                    m.d.comb += [aw.user.eq(self.users[k]),
+                                 chosen.addr.eq(writer.addr), chosen.word.eq(writer.word),
                                  chosen.len.eq(writer.len), chosen.data.eq(writer.data),
                                  chosen.big.eq(writer.big),
                                  chosen.lock.eq(writer.lock), writer.done.eq(chosen.done),

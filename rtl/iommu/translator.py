@@ -14,7 +14,13 @@ from .directory_walker import directory_signature
 from .events import EventSignature, tell
 from .issue_stage import IssueStage
 from .parking import Parking
-from .records import address_layout, fault_layout, refused_layout
+from .records import (
+    address_layout,
+    fault_layout,
+    memory_user,
+    qos_layout,
+    refused_layout,
+)
 from .tlb import LookupSignature
 from .tlb_stage import TlbStage
 from .walk_pool import AnswerSignature, AskSignature
@@ -39,7 +45,7 @@ class Translator(wiring.Component):
     -------
     i, o : streams
         Accesses with I/O virtual addresses, and with physical addresses.
-    mode, contexts, directory
+    mode, qos, contexts, directory
         As in :class:`~rtl.iommu.context_stage.ContextStage`.
     tlb, hit, miss
         As in :class:`~rtl.iommu.tlb_stage.TlbStage`.
@@ -60,12 +66,13 @@ class Translator(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(address_layout(id_width=id_width))),
             "o": Out(stream.Signature(
-                address_layout(id_width=id_width, addr_width=params.phys_bits, user=0))),
+                address_layout(id_width=id_width, addr_width=params.phys_bits,
+                               user=memory_user(params)))),
             "room": In(1),
             "passed": Out(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
             "refused": Out(stream.Signature(refused_layout(id_width))),
             "fault": Out(stream.Signature(fault_layout(params))),
-            "mode": In(DdtpMode),
+            "mode": In(DdtpMode), "qos": In(qos_layout(params)),
             "contexts": Out(ContextLookupSignature(params)),
             "directory": Out(directory_signature(params)),
             "tlb": Out(LookupSignature(params)),
@@ -94,7 +101,8 @@ class Translator(wiring.Component):
         connect(m, parking.ask, flipped(self.ask))
         connect(m, flipped(self.answer), parking.answer)
         m.d.comb += [
-            context.mode.eq(self.mode), issue.room.eq(self.room),
+            context.mode.eq(self.mode), context.qos.eq(self.qos),
+            issue.room.eq(self.room),
             lookup.flush.eq(self.flush), parking.flush.eq(self.flush),
             self.stale[0].eq(lookup.stale), self.stale[1].eq(parking.stale),
             lookup.claim.eq(parking.claim),

@@ -12,7 +12,7 @@ from .events import EventSignature
 from .guest_cache import GuestCache
 from .onehot import encode, lowest
 from .page_walker import PageWalker, walk_signature
-from .records import leaf_layout
+from .records import leaf_layout, qos_layout
 from .second_tlb import SecondTlb
 from .tables import ReadSignature, WriteSignature
 from .tlb import DropLayout
@@ -97,6 +97,8 @@ class WalkPool(wiring.Component):
         ``valid``, ``key`` and ``leaf`` of an entry to cache; ``fresh`` if nobody waits for it.
     table, store : ``Out(...).array(walks)``
         Memory, for each walker.
+    qos : ``Out(qos_layout(params)).array(walks)``
+        Identifiers of the accesses of each walker.
     flush, drop : ``In(...)``
         An invalidation is in progress; entries to drop, as in :class:`~rtl.iommu.tlb.Tlb`.
     stale : ``Out(1)``
@@ -121,6 +123,7 @@ class WalkPool(wiring.Component):
                 "fresh": Out(int(params.prefetch))})),
             "table": Out(ReadSignature(params.phys_bits)).array(params.walks),
             "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
+            "qos": Out(qos_layout(params)).array(params.walks),
             "flush": In(1), "stale": Out(1), "started": Out(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
             "events": Out(EventSignature(params)).array(params.walks * params.hpm),
@@ -147,6 +150,7 @@ class WalkPool(wiring.Component):
                 connect(m, walker.event, flipped(self.events[k]))
             m.d.comb += [
                 walker.service.want.eq(busy[k]), done[k].eq(walker.service.valid),
+                self.qos[k].eq(requests[k].context.qos),
                 walker.service.request.eq(requests[k]), walker.shortcut.eq(shortcuts[k]),
             ]
         m.d.comb += self.started.eq(Cat(walker.started for walker in walkers).any())

@@ -1,5 +1,6 @@
 """The golden model as a target, and the vectors for capabilities that they were not made for."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -73,8 +74,12 @@ class GoldenTarget:
             step.did, step.iova, Access(step.access), step.pid, step.priv,
             step.type == "translated"))
         self.answer = Answer(result.ok, result.addr, result.pbmt, int(result.cause),
-                             result.reported)
+                             result.reported, result.qos)
         return self.answer
+
+    def watch(self, note: Callable[[tuple[int, int], int, bool], None] | None) -> None:
+        """Call ``note`` of own accesses, with identifiers and address, and whether they write."""
+        self.iommu.port.note = note
 
     def inject(self, lo: int, hi: int, access: str, *, poison: bool) -> None:
         """Refuse or poison accesses."""

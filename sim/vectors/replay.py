@@ -36,6 +36,8 @@ class Answer:
         Cause of the refusal; None if the implementation does not show it but in its records.
     reported : bool or None
         Whether a record was written; None if that cannot be told.
+    qos : tuple of int
+        Quality-of-service identifiers, RCID and MCID, that the access carries.
     """
 
     ok: bool
@@ -43,6 +45,7 @@ class Answer:
     pbmt: int = 0
     cause: int | None = None
     reported: bool | None = None
+    qos: tuple[int, int] = (0, 0)
 
 
 class Target(Protocol):

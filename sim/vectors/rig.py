@@ -112,13 +112,14 @@ class Target(wiring.Component):
         Translated accesses.
     clear : ``In(1)``
         Forget.
-    seen, addr, cache : ``Out(...)``
-        There was one; its address and AxCACHE.
+    seen, addr, cache, user : ``Out(...)``
+        There was one; its address, AxCACHE and AxUSER.
     """
 
     def __init__(self, signature: axi.Signature):
         super().__init__({"bus": In(signature), "clear": In(1), "seen": Out(1),
-                          "addr": Out(signature.addr_width), "cache": Out(4)})
+                          "addr": Out(signature.addr_width), "cache": Out(4),
+                          "user": Out(signature.user)})
 
     def elaborate(self, platform):
         m = Module()
@@ -140,7 +141,7 @@ class Target(wiring.Component):
         for channel in (bus.ar, bus.aw):
             with m.If(channel.valid & channel.ready):
                 m.d.sync += [self.seen.eq(1), self.addr.eq(channel.p.addr),
-                             self.cache.eq(channel.p.cache)]
+                             self.cache.eq(channel.p.cache), self.user.eq(channel.p.user)]
         with m.If(bus.ar.valid & bus.ar.ready):
             m.d.sync += [reading.eq(1), left.eq(bus.ar.p.len), bus.r.p.id.eq(bus.ar.p.id)]
         with m.If(bus.aw.valid & bus.aw.ready):

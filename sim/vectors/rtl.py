@@ -1,6 +1,7 @@
 """The RTL as a target, on any engine."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from rtl.axi.signature import PROT_INSTRUCTION, PROT_PRIVILEGED
 from rtl.params import IommuParams
@@ -123,11 +124,15 @@ class RtlTarget:
         beats = (step.iova % 8 + min(max(step.length, 1), room) + 7) // 8
         _, error = self._command(Op.ACCESS, write=step.access == "w", addr=step.iova,
                                  len=beats - 1, prot=prot, user=user)
-        seen, addr, cache = self._simulation.observed()
+        seen, addr, cache, qos = self._simulation.observed()
         if not seen:
             return Answer(not error)
         pbmt = 0 if cache & _NORMAL else 1 if cache & _MODIFIABLE else 2
-        return Answer(True, addr, pbmt)
+        return Answer(True, addr, pbmt, qos=qos)
+
+    def watch(self, note: Callable[[tuple[int, int], int, bool], None] | None) -> None:
+        """Call ``note`` of own accesses, with identifiers and address, and whether they write."""
+        self._simulation.note = note
 
     def inject(self, lo: int, hi: int, access: str, *, poison: bool) -> None:
         """Refuse or poison accesses."""

@@ -26,11 +26,19 @@ class Simulation:
         Parameters of the IOMMU.
     make : callable
         Makes a simulator of a design, see :func:`sim.engine.choose`.
+
+    Attributes
+    ----------
+    note : callable or None
+        Called with quality-of-service identifiers and address of each own access, and whether it is
+        a write.
     """
 
     def __init__(self, params: IommuParams, make: Callable):
         self.rig = Rig(params)
         self.memory: Memory | None = None
+        self.note: Callable[[tuple[int, int], int, bool], None] | None = None
+        self._rcid_bits = params.rcid_bits
         self._inputs = {name: Value.cast(getattr(self.rig.commands, name)) for name in (
             "op", "settle", "write", "wide", "addr", "value", "len", "prot", "user")}
         self._ctx = self._program = None
@@ -63,12 +71,13 @@ class Simulation:
             raise HangError(f"no end after {HANG_CYCLES} cycles")
         return result, bool(error)
 
-    def observed(self) -> tuple[bool, int, int]:
-        """Whether an access got through in the last command, its address, its AxCACHE."""
+    def observed(self) -> tuple[bool, int, int, tuple[int, int]]:
+        """Tell whether an access got through in the last command, where, AxCACHE, identifiers."""
         get, target = self._ctx.get, self.rig.target
         if not get(target.seen):
-            return False, 0, 0
-        return True, get(target.addr), get(target.cache)
+            return False, 0, 0, (0, 0)
+        return (True, get(target.addr), get(target.cache),
+                self._qos(get(Value.cast(target.user))))
 
     def wires(self) -> int:
         """Levels of the interrupt wires."""
@@ -82,6 +91,9 @@ class Simulation:
                 coroutine.close()
         self._coroutines = []
         self._simulator = self._ctx = None      # a compiled model is large
+
+    def _qos(self, user: int) -> tuple[int, int]:
+        return user % (1 << self._rcid_bits), user >> self._rcid_bits
 
     def _kept(self, testbench: Callable) -> Callable:
         async def run(ctx):
@@ -125,6 +137,9 @@ class Simulation:
         trigger = ctx.tick().sample(*burst_of(port))
         while True:
             burst = await trigger.until(port.asks)
+            if self.note:
+                self.note(self._qos(ctx.get(Value.cast(port.burst.user))), burst[1],
+                          bool(burst[0]))
             for name, value in respond(self.memory, *burst, poison=port.poisons).items():
                 ctx.set(getattr(port, name), value)
             ctx.set(port.ack, 1 - ctx.get(port.ack))

@@ -41,7 +41,10 @@ class Lockstep:
             capabilities=CAPABILITIES.pack(version=0x10, igs=1, pas=44, **self.caps))
         for target in targets:
             target.reset(scenario)
-        self._next, self._tail, self.accesses = TABLES, 0, 0
+        self.seen = {}, {}              # identifiers of own accesses, by direction and address
+        for target, seen in zip(targets, self.seen, strict=True):
+            target.watch(_noting(seen) if self.has("qosid") else None)
+        self._next, self._tail, self.accesses, self.tagged = TABLES, 0, 0, 0
         self.spaces = [_Space(self, did) for did in range(DEVICES)]
         self._write("cqb", COMMANDS >> 12 << 10 | 7, 8)
         self._write("fqb", FAULTS >> 12 << 10 | 6, 8)
@@ -53,16 +56,29 @@ class Lockstep:
     def run(self, rounds):
         """Access, compare the records, change something, invalidate; ``rounds`` times."""
         for _ in range(rounds):
+            for seen in self.seen:
+                seen.clear()
+            if self.has("qosid"):
+                self._write("iommu_qosid", self.r.getrandbits(32))
+                self._same(lambda target: target.read(IOMMU_REGISTERS["iommu_qosid"].offset, 4))
             for _ in range(self.r.randrange(10, 60)):
                 self._access()
             tail = self._same(lambda target: target.read(IOMMU_REGISTERS["fqt"].offset, 4))
             self._same(self._records)
+            self._same_identifiers()
             self._write("fqh", tail)
             self.r.choice(self.spaces).change()
         golden, other = (np.frombuffer(target.memory.peek(BASE, SIZE), dtype=np.uint64)
                          for target in self.targets)
         for at in np.flatnonzero(golden != other):
             assert _same_region(int(golden[at]), int(other[at])), hex(BASE + 8 * int(at))
+
+    def _same_identifiers(self):
+        """Own accesses to one place carry the same identifiers, but some may be left out."""
+        golden, other = self.seen
+        for place in golden.keys() & other.keys():
+            assert other[place] <= golden[place], place
+            self.tagged += 1
 
     @staticmethod
     def _records(target):
@@ -115,7 +131,8 @@ class Lockstep:
                     priv=pid is not None and r.random() < 0.2, access=r.choice("rwx"),
                     type="untranslated" if r.random() < 0.98 else "translated")
         golden, other = (target.translate(step) for target in self.targets)
-        assert (golden.ok, golden.addr, golden.pbmt) == (other.ok, other.addr, other.pbmt), step
+        for name in ("ok", "addr", "pbmt", "qos"):
+            assert getattr(golden, name) == getattr(other, name), (name, step)
         self.accesses += 1
 
     def _same(self, what):
@@ -126,6 +143,10 @@ class Lockstep:
     def _write(self, name, value, size=4):
         for target in self.targets:
             target.write(IOMMU_REGISTERS[name].offset, value, size)
+
+
+def _noting(seen):
+    return lambda qos, addr, write: seen.setdefault((write, addr), set()).add(qos)
 
 
 def _same_region(golden, other):
@@ -190,10 +211,11 @@ class _Space:
                 world.store(contexts + 16 * pid + 8, fsc if r.random() < 0.8 else 0, big=self.big)
             tc |= {"pdtv": 1, "dpe": r.randrange(2)}
             fsc = 1 << 60 | contexts >> 12
+        qos = {name: r.getrandbits(12) for name in ("rcid", "mcid") if world.has("qosid")}
         guest = DC_IOHGATP.pack(mode=self.guest, gscid=self.gscid,
                                 ppn=self.guest_root >> 12) if self.guest else 0
         for n, dword in enumerate((DC_TC.pack(**{k: int(v) for k, v in tc.items()}), guest,
-                                   DC_TA.pack(pscid=self.pscid), fsc)):
+                                   DC_TA.pack(pscid=self.pscid, **qos), fsc)):
             world.store(where + 8 * n, dword)
 
     def change(self):

@@ -12,6 +12,7 @@ BUILDS = {
     "host": {"sv48": 1, "sv57": 1, "svpbmt": 1, "nl": 1, "s": 1},
     "update": {"sv48": 1, "amo_hwad": 1, "pd8": 1},
     "either": {"sv39x4": 1, "pd8": 1, "amo_hwad": 1, "end": 1},
+    "qos": {"qosid": 1, "sv39x4": 1, "pd8": 1, "amo_hwad": 1},
     "full": {"sv48": 1, "sv39x4": 1, "sv48x4": 1, "pd8": 1, "svpbmt": 1, "s": 1},
 }
 
@@ -24,6 +25,7 @@ def run(build, seeds, rounds):
             world = Lockstep((GoldenTarget(cache=False), rtl), seed=seed, **BUILDS[build])
             world.run(rounds)
             accesses += world.accesses
+            assert not world.has("qosid") or world.tagged > 20 * rounds
     finally:
         rtl.close()
     return accesses

@@ -22,6 +22,8 @@ RANGES = [
     (IommuParams, "walks", "Page walks", 1, 8),
     (IommuParams, "guest_entries", "Guest entries", 0, 16),
     (IommuParams, "context_entries", "Context entries", 1, 16),
+    (IommuParams, "rcid_bits", "RCID width", 1, 12),
+    (IommuParams, "mcid_bits", "MCID width", 1, 12),
     (DmaParams, "addr_width", "DMA address width", 32, 64),
     (DmaParams, "id_width", "ID width", 1, 16),
     (DmaParams, "device_id", "Device ID", 0, (1 << 24) - 1),
@@ -110,6 +112,9 @@ def test_cache_geometry():
      "Physical address widths must be equal, not IOMMU 40, cache 34"),
     ({"iommu": IommuParams(poison=True)},
      "Poison must not be asked for in a system, whose buses do not tell it"),
+    ({"iommu": IommuParams(qosid=True)},
+     "Quality-of-service identifiers must not be asked for in a system, whose buses do not carry "
+     "them"),
     ({"iommu": IommuParams(vectors=8)},
      "Interrupt vectors in a system must be one of 1, 2, 4, not 8"),
     ({"dma": DmaParams(id_width=2)}, "ID widths must be equal, not IOMMU 4, DMA 2"),
@@ -172,7 +177,7 @@ def test_iommu_for_capabilities():
 
 
 FEATURES = ["sv48", "sv57", "sv39x4", "sv48x4", "sv57x4", "svpbmt", "svrsw60t59b", "pd8", "pd17",
-            "pd20", "msi_flat", "amo_hwad", "end", "hpm"]
+            "pd20", "msi_flat", "amo_hwad", "end", "qosid", "hpm"]
 #: What a feature must come with.
 NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4"}
 

@@ -56,6 +56,11 @@ class DeviceContext:
         return bool(DC_TC.get(self.tc, field))
 
     @property
+    def qos(self) -> tuple[int, int]:
+        """RCID and MCID of this device's accesses."""
+        return DC_TA.get(self.ta, "rcid"), DC_TA.get(self.ta, "mcid")
+
+    @property
     def stage2(self) -> Stage2:
         """Second stage of this device."""
         mode = DC_IOHGATP.get(self.iohgatp, "mode")
@@ -94,7 +99,9 @@ class Directory:
     "Device-context configuration checks", and the same for the Process-context.
     """
 
-    def __init__(self, memory: Words, features: Features, walker: Walker):
+    def __init__(self, memory: Words, features: Features, walker: Walker,
+                 qos_bits: tuple[int, int] = (12, 12)):
+        self._qos_bits = qos_bits if features.qosid else (0, 0)
         self._memory, self._features, self._walker = memory, features, walker
         self._ddi = _DDI_BITS_EXTENDED if features.msi_flat else DDI_BITS_BASE
         self._dc_bytes = _DC_BYTES_EXTENDED if features.msi_flat else DC_BYTES
@@ -165,7 +172,9 @@ class Directory:
             self._features.amo_hwad or not (has["gade"] or has["sade"]),
             self._features.end or not has["sbe"],
             not has["sxl"],                          # no Sv32
-            not ta & (DC_TA.reserved | DC_TA.mask("rcid") | DC_TA.mask("mcid")),
+            not ta & DC_TA.reserved,
+            not any(DC_TA.get(ta, name) >> bits
+                    for name, bits in zip(("rcid", "mcid"), self._qos_bits, strict=True)),
             not fsc & IOSATP.reserved,
             self._directory(fsc) if has["pdtv"] else self._first_stage(fsc),
             self._second_stage(mode),

@@ -7,6 +7,7 @@ from .commands import CommandQueue
 from .faults import FaultQueue
 from .interrupts import Interrupts
 from .monitor import Monitor
+from .port import Port
 from .registers import TR_REQ_CTL, Registers
 from .translator import Translator
 from .types import Access, Fault, Features, Request, Result
@@ -25,8 +26,8 @@ class Iommu:
     memory : Words
         Where directories, tables and queues are, and where messages go.
     capabilities : int
-        Value of the register, which decides what there is. Sv32, ATS, MRIF and QoS
-        identifiers cannot be had.
+        Value of the register, which decides what there is. Sv32, ATS and MRIF cannot
+        be had.
     cache : bool
         Whether to keep contexts and translations until software invalidates them.
     vectors : int, power of two, at most 16
@@ -35,6 +36,8 @@ class Iommu:
         log2 of the entries of the longest queue.
     counters, counter_bits : int
         Counters of events, and their width, if there is a performance monitor.
+    rcid_bits, mcid_bits : int
+        Width of quality-of-service identifiers, if there are.
 
     Raises
     ------
@@ -43,10 +46,13 @@ class Iommu:
     """
 
     def __init__(self, memory: Words, capabilities: int, *, cache: bool = True, vectors: int = 4,
-                 max_log2sz: int = 16, counters: int = 8, counter_bits: int = 48):
+                 max_log2sz: int = 16, counters: int = 8, counter_bits: int = 48,
+                 rcid_bits: int = 12, mcid_bits: int = 12):
         if vectors not in (1, 2, 4, 8, 16):
             raise ValueError(f"Vectors must be a power of two up to 16, not {vectors!r}")
-        self._memory, self._cache = memory, cache
+        #: The way to memory.
+        self.port = Port(memory)
+        self._cache, self._qos_bits = cache, (rcid_bits, mcid_bits)
         self._vectors, self._max_log2sz = vectors, max_log2sz
         self.features = Features(capabilities)
         self._counters, self._counter_bits = counters * self.features.hpm, counter_bits
@@ -57,14 +63,16 @@ class Iommu:
         self._monitor = Monitor(self._counters, self._counter_bits,
                                 lambda: self._interrupts.overflowed())
         self.registers = Registers(self.features, vectors=self._vectors, monitor=self._monitor,
-                                   max_log2sz=self._max_log2sz, changed=self._changed)
-        self._translator = Translator(self._memory, self.features, self.registers.counters,
-                                      self._monitor, cache=self._cache)
-        self._faults = FaultQueue(self._memory, self.registers,
+                                   max_log2sz=self._max_log2sz, changed=self._changed,
+                                   qos_bits=self._qos_bits)
+        self.port.qos = self.registers.qos
+        self._translator = Translator(self.port, self.features, self.registers.counters,
+                                      self._monitor, cache=self._cache, qos_bits=self._qos_bits)
+        self._faults = FaultQueue(self.port, self.registers,
                                   recorded=lambda: self._interrupts.recorded(),
                                   failed=lambda: self._interrupts.update())
-        self._interrupts = Interrupts(self._memory, self.registers, self._faults)
-        self._commands = CommandQueue(self._memory, self.registers, self.features,
+        self._interrupts = Interrupts(self.port, self.registers, self._faults)
+        self._commands = CommandQueue(self.port, self.registers, self.features,
                                       self._translator, changed=self._interrupts.update)
 
     def advance(self, cycles: int) -> None:
@@ -106,6 +114,8 @@ class Iommu:
                 self._interrupts.update()
             case "messages":
                 self._interrupts.unmask()
+            case "iommu_qosid":
+                self.port.qos = self.registers.qos
             case "tr_req_ctl" if value & 1:
                 self._request()
 

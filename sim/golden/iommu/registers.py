@@ -28,6 +28,7 @@ _OFFSETS = {
     0x020: ("cqh", 4), 0x024: ("cqt", 4), 0x028: ("fqb", 8), 0x030: ("fqh", 4), 0x034: ("fqt", 4),
     0x048: ("cqcsr", 4), 0x04C: ("fqcsr", 4), 0x054: ("ipsr", 4), 0x258: ("tr_req_iova", 8),
     0x260: ("tr_req_ctl", 8), 0x268: ("tr_response", 8), 0x2F8: ("icvec", 8)}
+_QOSID = 0x270
 _DEBUG = ("tr_req_iova", "tr_req_ctl", "tr_response")
 
 
@@ -53,6 +54,8 @@ class Registers:
         Called with the name of a register and the word written, after it took effect.
     monitor : Monitor
         Performance monitor, with its registers.
+    qos_bits : tuple of int
+        Width of RCID and MCID.
 
     Source
     ------
@@ -60,12 +63,16 @@ class Registers:
     """
 
     def __init__(self, features: Features, *, vectors: int, max_log2sz: int,
-                 changed: Callable[[str, int], None], monitor: Monitor):
+                 changed: Callable[[str, int], None], monitor: Monitor,
+                 qos_bits: tuple[int, int] = (12, 12)):
         self._monitor = monitor
         self._features, self._vectors, self._max_log2sz = features, vectors, max_log2sz
         self._changed = changed
         self._words = {offset + half: (name, 8 * half) for offset, (name, size) in _OFFSETS.items()
                        for half in range(0, size, 4) if features.dbg or name not in _DEBUG}
+        if features.qosid:
+            self._words[_QOSID] = "iommu_qosid", 0
+        self._qos_bits, self.iommu_qosid = qos_bits, 0
         self.capabilities = features.value
         self.fctl = 2 if features.igs == 1 else 0
         self.ddtp = self.cqb = self.fqb = 0
@@ -85,6 +92,11 @@ class Registers:
     def big(self) -> bool:
         """Whether structures are big-endian: ``fctl.be``."""
         return bool(self.fctl & 1)
+
+    @property
+    def qos(self) -> tuple[int, int]:
+        """RCID and MCID of own accesses."""
+        return self.iommu_qosid & 0xFFFF, self.iommu_qosid >> 16
 
     @property
     def mode(self) -> int:
@@ -196,6 +208,10 @@ class Registers:
     def _write_icvec(self, new: int, old: int) -> None:
         kept = 0xFFF if self._features.hpm else 0xFF            # no page requests
         self.icvec = new & kept & (self._vectors - 1) * 0x111
+
+    def _write_iommu_qosid(self, new: int, old: int) -> None:
+        rcid, mcid = ((1 << bits) - 1 for bits in self._qos_bits)
+        self.iommu_qosid = new & (rcid | mcid << 16)
 
     def _write_tr_req_iova(self, new: int, old: int) -> None:
         self.tr_req_iova = new & ~0xFFF

@@ -10,10 +10,11 @@ from rtl.spec.hpm import HpmEvent
 from rtl.spec.page_table import IOSATP, PAGE_BITS, PAGE_BYTES, DdtpMode
 from rtl.spec.platform import BusError
 
-from ..memory import PoisonError, Words
+from ..memory import PoisonError
 from .cache import ContextCache, Entry, TranslationCache
 from .context import DeviceContext, Directory
 from .monitor import Monitor, Who
+from .port import Port
 from .registers import Counters
 from .types import (
     ACCESS_FAULT,
@@ -42,7 +43,7 @@ class Translator:
 
     Parameters
     ----------
-    memory : Words
+    memory : Port
         Where directories and tables are.
     features : Features
         What the IOMMU has.
@@ -53,6 +54,8 @@ class Translator:
         Performance monitor.
     cache : bool
         Whether to keep contexts and translations until they are invalidated.
+    qos_bits : tuple of int
+        Width of RCID and MCID.
 
     Source
     ------
@@ -60,12 +63,13 @@ class Translator:
     addresses of MSIs".
     """
 
-    def __init__(self, memory: Words, features: Features, counters: Counters,
-                 monitor: Monitor | None = None, *, cache: bool = True):
+    def __init__(self, memory: Port, features: Features, counters: Counters,
+                 monitor: Monitor | None = None, *, cache: bool = True,
+                 qos_bits: tuple[int, int] = (12, 12)):
         self._memory, self._features, self._counters = memory, features, counters
         self._monitor = monitor or Monitor()
         self._walker = Walker(memory, features, self._monitor.seen)
-        self.directory = Directory(memory, features, self._walker)
+        self.directory = Directory(memory, features, self._walker, qos_bits)
         self.contexts = ContextCache(cache)
         self.translations = TranslationCache(cache)
 
@@ -87,14 +91,15 @@ class Translator:
             if mode == DdtpMode.BARE:
                 if request.translated:
                     raise Fault(Cause.TYPE_DISALLOWED)
-                return Result(addr=self._physical(request.iova, request))
+                return Result(addr=self._physical(request.iova, request), qos=self._memory.qos)
             if not self.directory.fits(request.device_id, mode):
                 raise Fault(Cause.TYPE_DISALLOWED)
             dc = self.contexts.device(request.device_id, lambda: self._counted(
                 HpmEvent.DEVICE_WALK, lambda: self.directory.device(
                     request.device_id, mode, root, big=big)))
             quiet = dc.has("dtf")
-            return self._locate(request, dc)
+            with self._memory.tagged(dc.qos):
+                return replace(self._locate(request, dc), qos=dc.qos)
         except Fault as fault:
             fault.silent = quiet        # what DTF does not suppress comes before the context
             raise

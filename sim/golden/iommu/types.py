@@ -10,7 +10,7 @@ __all__ = ["ACCESS_FAULT", "GUEST_PAGE_FAULT", "PAGE_FAULT", "Access", "Fault", 
            "Request", "Result"]
 
 #: Bits of ``capabilities`` that this model does not implement.
-_MISSING = ("sv32", "sv32x4", "amo_mrif", "msi_mrif", "ats", "t2gpa", "qosid", "custom")
+_MISSING = ("sv32", "sv32x4", "amo_mrif", "msi_mrif", "ats", "t2gpa", "custom")
 
 
 class Access(enum.Enum):
@@ -130,12 +130,15 @@ class Result:
         Memory type: 0 as the address says, 1 non-cacheable, 2 I/O.
     reported : bool
         Whether a record of the fault is in the queue: not suppressed by DC.tc.DTF, not lost.
+    qos : tuple of int
+        Quality-of-service identifiers of the access, RCID and MCID.
     """
 
     cause: Cause = Cause.NONE
     addr: int = 0
     pbmt: int = 0
     reported: bool = False
+    qos: tuple[int, int] = (0, 0)
 
     @property
     def ok(self) -> bool:

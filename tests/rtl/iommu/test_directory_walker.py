@@ -22,8 +22,8 @@ DDT_PAGES, PDT_PAGES = [0x8_0001, 0x8_0002], [0x8_0010, 0x8_0011, 0x8_0012]
 BASE = IommuParams()
 FULL = IommuParams(sv48=True, sv57=True, sv39x4=True, sv48x4=True, msi_flat=True, pd8=True,
                    pd17=True, pd20=True, phys_bits=46, amo_hwad=True)
-#: Only some of the modes, so that others are unsupported.
-PART = IommuParams(sv48=True, sv39x4=True, pd17=True)
+#: Only some of the modes, so that others are unsupported, and narrow identifiers.
+PART = IommuParams(sv48=True, sv39x4=True, pd17=True, qosid=True, rcid_bits=3, mcid_bits=7)
 GOOD = [DC_TC.pack(v=1), 0, 0x12345 << 12, IOSATP.pack(mode=8, ppn=0x9_0000)]
 GUEST = [GOOD[0], DC_IOHGATP.pack(mode=8, ppn=0x9_0004, gscid=0xBEEF), *GOOD[2:]]
 MSI = [IOSATP.pack(mode=1, ppn=0x8_0040), 0x1F0, 0x20, 0]
@@ -98,7 +98,8 @@ def add_processes(words, mode, pid, context, entries=(), moved=0):
 def expected(params, mode, words, source, kind):
     """Cause, iotval2, and fields of the context."""
     access = {Kind.READ: Access.READ, Kind.WRITE: Access.WRITE, Kind.EXECUTE: Access.EXECUTE}[kind]
-    golden = Directory(words, Features(params.capabilities), _Translated)
+    golden = Directory(words, Features(params.capabilities), _Translated,
+                       (params.rcid_bits, params.mcid_bits))
     dtf = None
     try:
         dc = golden.device(source["did"], mode, ROOT)
@@ -119,13 +120,14 @@ def expected(params, mode, words, source, kind):
                 if source["supervisor"] and not pc.get("ens"):
                     raise refused
         stage1, stage2 = dc.stage1(fsc, pscid, permit), dc.stage2
-        return Cause.NONE, 0, dtf, (stage1, stage2, dc.msi)
+        return Cause.NONE, 0, dtf, (stage1, stage2, dc.msi, dc.qos)
     except Fault as fault:
         return fault.cause, fault.iotval2, dtf, None
 
 
 def check_context(params, context, stages):
-    stage1, stage2, msi = stages
+    stage1, stage2, msi, qos = stages
+    assert (context.qos.rcid, context.qos.mcid) == qos
     assert context.paged == (stage1.mode != 0)
     if stage1.mode:
         wide = stage1.root >> params.ppn_bits != 0

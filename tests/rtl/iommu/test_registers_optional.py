@@ -83,6 +83,29 @@ def test_translation_request(bench):
     run(bench, without)
 
 
+def test_identifiers(bench):
+    """As wide as there are; they reach the bus when no access waits there."""
+    async def script(ctx, dut, read, write):
+        await write("iommu_qosid", 2**32 - 1)
+        assert await read("iommu_qosid") == 0x1F_0007
+        assert (ctx.get(dut.qos.rcid), ctx.get(dut.qos.mcid)) == (7, 31)
+        ctx.set(dut.hold, 1)
+        await write("iommu_qosid", 2 | 3 << 16)
+        assert await read("iommu_qosid") == 2 | 3 << 16
+        assert (ctx.get(dut.qos.rcid), ctx.get(dut.qos.mcid)) == (7, 31)
+        ctx.set(dut.hold, 0)
+        await ctx.tick()
+        assert (ctx.get(dut.qos.rcid), ctx.get(dut.qos.mcid)) == (2, 3)
+
+    run(bench, script, qosid=True, rcid_bits=3, mcid_bits=5)
+
+    async def without(ctx, dut, read, write):
+        await write("iommu_qosid", 2**32 - 1)
+        assert await read("iommu_qosid") == 0
+
+    run(bench, without)
+
+
 def test_a_bit_that_comes_back_begins_anew(bench):
     """Cleared while its source stands, a bit of ipsr is raised again; else only once."""
     async def script(ctx, dut, read, write):

@@ -21,7 +21,7 @@ from ..iommu.domain import BlockedDomain, IdentityDomain, IommuDomain, PagingDom
 from ..platform.iopoll import poll_timeout
 from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
 from ..platform.registers import Registers
-from .riscv_iommu_commands import COMMANDS, CommandQueue, inval_ddt, inval_vma
+from .riscv_iommu_commands import COMMANDS, CommandQueue, inval_ddt, inval_vma, powers_of_two
 from .riscv_iommu_directory import DeviceDirectory
 from .riscv_iommu_faults import FAULTS, FaultQueue, FaultRecord
 
@@ -212,6 +212,9 @@ class RiscvIommu:
         int
             0; ``-EIO`` or ``-ETIMEDOUT`` if the hardware did not do it.
         """
+        if size and self.capabilities["s"]:
+            return self._commands.sync([inval_vma(pscid, *piece)
+                                        for piece in powers_of_two(start, size)])
         if not 0 < size <= INVALIDATE_PAGES * stride:
             return self._commands.sync([inval_vma(pscid)])
         return self._commands.sync([inval_vma(pscid, iova)

@@ -4,7 +4,7 @@ Source: RISC-V IOMMU Architecture Specification, chapter "In-memory queue interf
 "Software guidelines / Reading and writing of queues".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rtl.spec.queues import (
     COMMAND_BYTES,
@@ -26,7 +26,7 @@ from ..platform.iopoll import poll_timeout
 from ..platform.registers import Registers
 from .riscv_iommu_ring import Queue
 
-__all__ = ["COMMANDS", "CommandQueue", "inval_ddt", "inval_vma"]
+__all__ = ["COMMANDS", "CommandQueue", "inval_ddt", "inval_vma", "powers_of_two"]
 
 #: Entries of the ring: a page of them.
 COMMANDS = PAGE_SIZE // COMMAND_BYTES
@@ -40,12 +40,38 @@ def inval_ddt(did: int | None = None) -> tuple[int, int]:
     return IODIR_DW0.pack(opcode=Opcode.IODIR, func3=IODIR_FUNC3.INVAL_DDT, **where), 0
 
 
-def inval_vma(pscid: int | None = None, iova: int | None = None) -> tuple[int, int]:
-    """Command: forget translations; of one address space, of one page in it, or all."""
+def inval_vma(pscid: int | None = None, iova: int | None = None,
+              size: int = PAGE_SIZE) -> tuple[int, int]:
+    """Command: forget translations of one address space, of a range in it, or all.
+
+    Parameters
+    ----------
+    pscid : int or None
+        The address space; None: all.
+    iova, size : int or None, int
+        Range in bytes; None: all of it. One of more than a page is a power of two and aligned, and
+        needs capability S.
+    """
     where = {} if pscid is None else {"pscv": 1, "pscid": pscid}
-    addr = {} if iova is None else {"av": 1}
-    return (IOTINVAL_DW0.pack(opcode=Opcode.IOTINVAL, func3=IOTINVAL_FUNC3.VMA, **where, **addr),
-            0 if iova is None else IOTINVAL_DW1.pack(addr=iova >> PAGE_SHIFT))
+    if iova is None:
+        operand = 0
+    else:
+        where["av"] = 1
+        # The lowest 0 of the page number tells the size: below it are ones.
+        ones = (size >> PAGE_SHIFT + 1) - 1 if size > PAGE_SIZE else 0
+        operand = IOTINVAL_DW1.pack(s=size > PAGE_SIZE, addr=iova >> PAGE_SHIFT | ones)
+    return (IOTINVAL_DW0.pack(opcode=Opcode.IOTINVAL, func3=IOTINVAL_FUNC3.VMA, **where),
+            operand)
+
+
+def powers_of_two(start: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut a range into aligned powers of two, from its start on: their starts and sizes."""
+    end = start + size
+    while start < end:
+        aligned = start & -start if start else 1 << (end - start).bit_length()
+        piece = min(aligned, 1 << (end - start).bit_length() - 1)
+        yield start, piece
+        start += piece
 
 
 _FENCE = IOFENCE_DW0.pack(opcode=Opcode.IOFENCE, func3=IOFENCE_FUNC3.C, pr=1, pw=1), 0

@@ -3,8 +3,9 @@
 Tables lie in cached memory. Where the walker does not see the cache, what was written is cleaned
 from it, a new table before the entry that leads to it.
 
-Source: RISC-V Privileged Architecture, chapter "Sv39"; RISC-V IOMMU Architecture Specification,
-section "Process to translate an IOVA" (U must be set; A and D are not updated by this hardware).
+Source: RISC-V Privileged Architecture, chapters "Sv39" and "Svnapot"; RISC-V IOMMU Architecture
+Specification, section "Process to translate an IOVA" (U must be set; A and D are not updated by
+this hardware).
 """
 
 from collections.abc import Callable
@@ -23,6 +24,8 @@ IOMMU_READ = 1
 IOMMU_WRITE = 2
 
 _ENTRIES = 1 << VPN_BITS
+#: Sixteen equal entries of the lowest level are one page, which every RISC-V IOMMU has.
+_NAPOT_BYTES, _NAPOT_PPN = 16 * PAGE_SIZE, 0b1000
 
 
 class IoPageTable:
@@ -52,6 +55,7 @@ class IoPageTable:
         if root is None:
             raise MemoryError("Page table must have a root page, and there is no memory")
         self.root = root
+        self._pages = sorted([*map(level_bytes, range(levels)), _NAPOT_BYTES], reverse=True)
         #: Tables that larger pages replaced, with their level: free them once nobody walks them.
         self.detached: list[tuple[PhysAddr, int]] = []
 
@@ -134,22 +138,35 @@ class IoPageTable:
         done = 0
         while done < size:
             at, target = iova + done, int(phys) + done
-            level = next(item for item in range(self.levels - 1, -1, -1)
-                         if not (at | target) % level_bytes(item)
-                         and level_bytes(item) <= size - done)
+            page, pages = self._largest(at, target, size - done)
+            level = self._level(page)
             table = self._table(at, level)
             if table < 0:
                 return table, done
-            slot, page = self._slot(table, at, level), level_bytes(level)
-            count = min((size - done) // page, _ENTRIES - (slot - table) // PTE_BYTES)
-            old = self._read(slot, count)
+            slot, each = self._slot(table, at, level), page // level_bytes(level)
+            room = _ENTRIES - (slot - table) // PTE_BYTES
+            entries = [entry for index in range(min(pages, room // each))
+                       for entry in [_leaf_entry(base, target + index * page, page)] * each]
+            old = self._read(slot, len(entries))
             if any(map(_is_leaf, old)):
                 return -EEXIST, done
             self.detached += [(_target(entry), level - 1) for entry in old if entry & PTE.mask("v")]
-            self._write(slot, [PTE.pack(base, ppn=target + index * page >> PAGE_BITS)
-                               for index in range(count)])
-            done += count * page
+            self._write(slot, entries)
+            done += len(entries) // each * page
         return 0, done
+
+    def _level(self, page: int) -> int:
+        """Level whose entries lead to pages of ``page`` bytes."""
+        return next(item for item in range(self.levels - 1, -1, -1) if level_bytes(item) <= page)
+
+    def _largest(self, at: int, target: int, size: int) -> tuple[int, int]:
+        """Bytes of the largest page for what follows, and how many such pages come in a row."""
+        page = next(item for item in self._pages if item <= size and not (at | target) % item)
+        if page == PAGE_SIZE and not (at ^ target) % _NAPOT_BYTES:
+            before = -at % _NAPOT_BYTES
+            if before + _NAPOT_BYTES <= size:       # small ones, up to where a large one begins
+                size = before
+        return page, size // page
 
     def unmap(self, iova: int, size: int) -> tuple[int, int]:
         """Clear the entries of ``size`` bytes from ``iova`` on, up to the first hole.
@@ -159,27 +176,34 @@ class IoPageTable:
         Returns
         -------
         tuple of int, int
-            Bytes unmapped, and size of the smallest page among them (0 if there was none).
+            Bytes unmapped, and the smallest size among their entries (0 if there was none): of a
+            page that is sixteen entries, each may be cached.
         """
         done, smallest = 0, 0
         while done < size and (leaf := self._leaf(iova + done)):
-            slot, level, _ = leaf
-            page = level_bytes(level)
+            slot, level, first = leaf
+            page = _page_bytes(first, level)
             if (iova + done) % page:
                 break
+            each = page // level_bytes(level)
             index = (iova + done >> PAGE_BITS + VPN_BITS * level) & _ENTRIES - 1
-            wanted = max(1, min((size - done) // page, _ENTRIES - index))
+            wanted = each * max(1, min((size - done) // page, (_ENTRIES - index) // each))
             entries = self._read(slot, wanted)
-            count = next((i for i, entry in enumerate(entries) if not _is_leaf(entry)), wanted)
+            count = next((i for i, entry in enumerate(entries)
+                          if not _is_leaf(entry) or _page_bytes(entry, level) != page), wanted)
             self._write(slot, [0] * count)
-            done += count * page
-            smallest = min(smallest or page, page)
+            done += count // each * page
+            smallest = min(smallest or page, level_bytes(level))
         return done, smallest
 
     def to_phys(self, iova: int) -> PhysAddr | None:
         """Physical address to which ``iova`` leads, or None."""
         leaf = self._leaf(iova)
-        return leaf and _target(leaf[2]) + iova % level_bytes(leaf[1])
+        if leaf is None:
+            return None
+        _, level, entry = leaf
+        page = _page_bytes(entry, level)
+        return PhysAddr(int(_target(entry)) // page * page + iova % page)
 
     # Memory
 
@@ -206,6 +230,16 @@ class IoPageTable:
 
 def _is_leaf(entry: int) -> bool:
     return bool(entry & PTE.mask("v") and entry & (PTE.mask("r") | PTE.mask("w") | PTE.mask("x")))
+
+
+def _leaf_entry(base: int, target: int, page: int) -> int:
+    ppn = target >> PAGE_BITS
+    return PTE.pack(base, ppn=ppn | _NAPOT_PPN, n=1) if page == _NAPOT_BYTES else PTE.pack(
+        base, ppn=ppn)
+
+
+def _page_bytes(leaf: int, level: int) -> int:
+    return _NAPOT_BYTES if leaf & PTE.mask("n") else level_bytes(level)
 
 
 def _target(entry: int) -> PhysAddr:

@@ -99,9 +99,15 @@ class FakeIommu:
         opcode, func3 = low & 127, low >> 7 & 7
         if (opcode, func3) == (1, 0):
             av, pscv, pscid, vpn = low >> 10 & 1, low >> 32 & 1, low >> 12 & 0xFFFFF, high >> 10
-            self.commands.append(("vma", pscid if pscv else None, vpn << 12 if av else None))
-            self.tlb = {key: leaf for key, leaf in self.tlb.items()
-                        if (pscv and key[0] != pscid) or (av and key[1] != vpn)}
+            pages = 1
+            if high >> 9 & 1:           # up to the lowest 0, the address tells the size
+                assert self.capabilities.get("s")
+                pages = 2 * (~vpn & vpn + 1)
+                vpn &= -pages
+            where = (vpn << 12, pages) if pages > 1 else vpn << 12
+            self.commands.append(("vma", pscid if pscv else None, where if av else None))
+            self.tlb = {key: leaf for key, leaf in self.tlb.items() if (pscv and key[0] != pscid)
+                        or (av and not vpn <= key[1] < vpn + pages)}
         elif (opcode, func3) == (3, 0):
             did = low >> 40 if low >> 33 & 1 else None
             self.commands.append(("ddt", did))
@@ -178,11 +184,15 @@ class FakeIommu:
         table = (fsc & (1 << 44) - 1) << 12
         for level in (2, 1, 0):
             pte = self._walker_dword(table + 8 * (iova >> 12 + 9 * level & 511))
-            if not pte & 1 or pte & 6 == 4 or pte >> 54:
+            if not pte & 1 or pte & 6 == 4 or pte >> 54 & 511:
                 return None
             target = (pte >> 10 & (1 << 44) - 1) << 12
             if pte & 14:
                 size = 4096 << 9 * level
+                if pte >> 63:           # sixteen of the lowest level, as one page
+                    if level or target >> 12 & 15 != 8:
+                        return None
+                    size, target = 16 * size, target - 8 * size
                 assert pte & 0xD0 == 0xD0 and not target % size
                 return target + iova % size & -4096, pte & 14
             table = target

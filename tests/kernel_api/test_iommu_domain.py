@@ -1,9 +1,13 @@
 """Address spaces: strict invalidation, domains made by hand, identity and blocked."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kernel_api import *
+from kernel_api.drivers.riscv_iommu_commands import powers_of_two
 from kernel_api.iommu.domain import BlockedDomain, IdentityDomain, IommuDomain
+from tests.kernel_api.fake import FakeMachine
 
 PAGE, MEGA = 1 << 12, 1 << 21
 
@@ -70,6 +74,30 @@ def test_many_pages_are_invalidated_together(make, pages, single):
     else:
         expected = [("vma", pscid, None)]
     assert commands(dev) == [*expected, ("fence", 3)]
+
+
+def test_ranges_are_powers_of_two(make):
+    """With capability S: one command for each aligned power of two, however long the range is."""
+    machine = FakeMachine(memory_size=16 << 20)
+    machine.iommu.capabilities["s"] = 1
+    dev = make(machine).cdma.dev
+    dma = dma_map_page(dev, alloc_pages(GFP_KERNEL, 10), 4096, 531 * PAGE, DMA_TO_DEVICE)
+    commands(dev)
+    dma_unmap_page(dev, dma, 531 * PAGE, DMA_TO_DEVICE)
+    pscid, first = dev.iommu_domain.pscid, int(dma)
+    assert first % (1024 * PAGE) == 0
+    assert commands(dev) == [
+        ("vma", pscid, (first, 512)), ("vma", pscid, (first + 512 * PAGE, 16)),
+        ("vma", pscid, (first + 528 * PAGE, 2)), ("vma", pscid, first + 530 * PAGE), ("fence", 3)]
+
+
+@given(st.integers(0, 1 << 38), st.integers(1, 1 << 30))
+def test_a_range_is_cut_into_aligned_powers_of_two(start, size):
+    pieces, at = list(powers_of_two(start, size)), start
+    for where, piece in pieces:
+        assert where == at and piece & piece - 1 == 0 and where % piece == 0
+        at += piece
+    assert at == start + size and len(pieces) <= 2 * size.bit_length()
 
 
 def test_large_pages_take_one_command_each(make):

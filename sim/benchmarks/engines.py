@@ -16,8 +16,8 @@ from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import DdtpMode
 from rtl.spec.platform import CDMA_BASE, IOMMU_BASE, MEMORY_BASE
 
-from ..engine import native_host, wasm_host
 from ..engine.cache import cache
+from ..engine.hosts import native_host, wasm_host
 from ..machine import RtlMachine
 
 __all__ = ["WORKLOADS", "construction", "main", "measure"]

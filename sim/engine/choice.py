@@ -7,8 +7,8 @@ from amaranth.sim import Simulator as _Simulator
 from amaranth.sim._base import BaseEngine
 from amaranth.sim.pysim import PySimEngine
 
-from . import native_host, wasm_host
 from .errors import EngineError
+from .hosts import native_host, wasm_host
 from .simulator import NativeEngine, Simulator, WasmEngine
 
 __all__ = ["ENGINES", "Choice", "choose", "prefer"]

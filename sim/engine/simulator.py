@@ -3,10 +3,10 @@
 from amaranth.sim import Simulator as _Simulator
 from amaranth.sim.core import _seconds_to_femtos
 
-from .engine import CompiledEngine
-from .model import uncollected
-from .native_host import NativeHost
-from .wasm_host import WasmHost
+from .hosts.native_host import NativeHost
+from .hosts.wasm_host import WasmHost
+from .run.engine import CompiledEngine
+from .run.model import uncollected
 
 __all__ = ["NativeEngine", "Simulator", "WasmEngine"]
 

@@ -11,7 +11,7 @@ from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.page_table import DdtpMode
 from rtl.spec.platform import CACHE_BASE, CDMA_BASE, IOMMU_BASE, MEMORY_BASE, BusError
-from sim.engine.native_host import compiler
+from sim.engine.hosts.native_host import compiler
 from sim.machine import RtlMachine
 from tests.sim.engine.compare import changes
 

@@ -5,8 +5,9 @@ import sys
 import pytest
 
 from sim.cli import main
-from sim.engine import choose, native_host
+from sim.engine import choose
 from sim.engine.cache import Cache, cache
+from sim.engine.hosts import native_host
 from sim.vectors import command as vectors
 
 

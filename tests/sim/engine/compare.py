@@ -5,7 +5,7 @@ import re
 from amaranth.sim import Simulator as Reference
 
 from sim.engine import NativeEngine, Simulator, WasmEngine
-from sim.engine.native_host import compiler
+from sim.engine.hosts.native_host import compiler
 
 PERIOD = 1e-6
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sim.engine import WasmEngine, bench
+from sim.engine import WasmEngine
+from sim.engine.bench import measure as bench
 
 
 @pytest.fixture(autouse=True)

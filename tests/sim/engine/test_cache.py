@@ -9,8 +9,8 @@ import pytest
 from amaranth.hdl import *
 from amaranth.lib import memory
 
-from sim.engine import model
 from sim.engine.cache import Cache
+from sim.engine.run import model
 from tests.sim.engine.compare import COMPILED, PERIOD
 
 

@@ -9,16 +9,8 @@ from amaranth.asserts import AnySeq
 from amaranth.hdl import *
 from amaranth.lib import io
 
-from sim.engine import (
-    EngineError,
-    Simulator,
-    WasmEngine,
-    choice,
-    choose,
-    native_host,
-    prefer,
-    wasm_host,
-)
+from sim.engine import EngineError, Simulator, WasmEngine, choice, choose, prefer
+from sim.engine.hosts import native_host, wasm_host
 from tests.sim.engine.compare import COMPILED, PERIOD
 
 

@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import *
 from amaranth.lib import data
 
-from sim.engine.programs import Beyond, compile_program
+from sim.engine.run.programs import Beyond, compile_program
 from tests.sim.engine.compare import COMPILED, PERIOD, clocked, same
 
 

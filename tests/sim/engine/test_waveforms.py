@@ -8,7 +8,7 @@ from amaranth.hdl import *
 from amaranth.lib import data, enum, memory
 
 from sim.engine import EngineError
-from sim.engine.vcd import MAX_ROWS
+from sim.engine.run.vcd import MAX_ROWS
 from tests.sim.engine.compare import COMPILED, PERIOD, changes, same
 
 

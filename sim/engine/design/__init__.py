@@ -1,0 +1,1 @@
+"""An Amaranth design as a netlist that is fit for simulation."""

@@ -1,0 +1,1 @@
+"""Functions as WebAssembly or C, and what runs them."""

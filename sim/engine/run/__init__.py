@@ -1,0 +1,1 @@
+"""Amaranth's simulator on a compiled model: time, processes, triggers, waveforms."""

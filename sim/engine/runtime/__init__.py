@@ -1,0 +1,1 @@
+"""What runs beside the design in compiled code; `compile.kernel` reads it as source."""

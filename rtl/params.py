@@ -59,6 +59,9 @@ class IommuParams:
         Modes of the first stage besides Sv39. Each needs the one below.
     sv39x4, sv48x4, sv57x4 : bool
         Modes of the second stage; with none there is no second stage. Each needs the one below.
+    sv32, sv32x4 : bool
+        Modes with 32-bit entries, by DC.tc.SXL and ``fctl.gxl``. Sv32x4 needs Sv32, as the first
+        stage of those whom it serves.
     svpbmt, svrsw60t59b : bool
         Extensions of page-table entries: memory types, and bits for software.
     pd8, pd17, pd20 : bool
@@ -103,6 +106,8 @@ class IommuParams:
     sv39x4: bool = False
     sv48x4: bool = False
     sv57x4: bool = False
+    sv32: bool = False
+    sv32x4: bool = False
     svpbmt: bool = False
     svrsw60t59b: bool = False
     pd8: bool = False
@@ -142,7 +147,8 @@ class IommuParams:
         for name, default in _features().items():
             if isinstance(default, bool):
                 flag(f"Feature {name}", getattr(self, name))
-        for deep, needed in (("sv57", "sv48"), ("sv48x4", "sv39x4"), ("sv57x4", "sv48x4")):
+        for deep, needed in (("sv57", "sv48"), ("sv48x4", "sv39x4"), ("sv57x4", "sv48x4"),
+                             ("sv32x4", "sv32")):
             if getattr(self, deep) and not getattr(self, needed):
                 raise ValueError(f"Feature {deep} must come with {needed}, not without")
 
@@ -164,7 +170,13 @@ class IommuParams:
     @property
     def guest_levels(self) -> int:
         """Levels of the deepest page table of the second stage, or 0."""
-        return 5 if self.sv57x4 else 4 if self.sv48x4 else 3 if self.sv39x4 else 0
+        return (5 if self.sv57x4 else 4 if self.sv48x4 else 3 if self.sv39x4 else
+                2 if self.sv32x4 else 0)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there are tables of 32-bit entries."""
+        return self.sv32
 
     @property
     def depth(self) -> int:
@@ -179,7 +191,7 @@ class IommuParams:
     @property
     def gpn_bits(self) -> int:
         """Width of a guest page number that the second stage accepts, or 0."""
-        return 9 * self.guest_levels + 2 if self.two_stage else 0
+        return 9 * self.guest_levels + (4 if self.guest_levels == 2 else 2) * self.two_stage
 
     @property
     def vpn_bits(self) -> int:

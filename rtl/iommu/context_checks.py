@@ -40,8 +40,8 @@ class ContextChecks(wiring.Component):
     -------
     valid, index, word : ``In(...)``
         A doubleword: from 0 for a device context, from ``PROCESS_CONTEXT`` for a process context.
-    big : ``In(1)``
-        ``fctl.be``.
+    big, gxl : ``In(1)``
+        ``fctl.be`` and ``fctl.gxl``.
     first : ``In(1)``
         Forget what was wrong so far.
     invalid, misconfigured : ``Out(1)``
@@ -55,13 +55,14 @@ class ContextChecks(wiring.Component):
     Source
     ------
     RISC-V IOMMU Architecture Specification, sections "Device-context configuration checks" and
-    "Process-context configuration checks", for a build without ATS and 32-bit tables.
+    "Process-context configuration checks", for a build without ATS.
     """
 
     def __init__(self, params: IommuParams):
         self._params = params
         super().__init__({
             "valid": In(1), "index": In(4), "word": In(64), "first": In(1), "big": In(1),
+            "gxl": In(1),
             "invalid": Out(1), "misconfigured": Out(1), "context": Out(context_layout(params)),
             "pdtv": Out(1), "dpe": Out(1), "ens": Out(1), "process_mode": Out(2)})
 
@@ -102,7 +103,8 @@ class ContextChecks(wiring.Component):
 
     def _control(self, m, absent, wrong):
         tc = data.View(struct(DC_TC), self.word)
-        unsupported = [tc.en_ats, tc.en_pri, tc.t2gpa, tc.prpr, tc.sxl]
+        unsupported = [tc.en_ats, tc.en_pri, tc.t2gpa, tc.prpr,
+                       self.gxl & ~tc.sxl if self._params.narrow else tc.sxl]
         if not self._params.end:
             unsupported.append(tc.sbe)
         if not self._params.amo_hwad:
@@ -112,13 +114,15 @@ class ContextChecks(wiring.Component):
             wrong.eq(Cat(*unsupported, tc.dpe & ~tc.pdtv,
                          reserved(DC_TC, tc, ignore=_CUSTOM)).any()),
         ]
-        self._keep(m, dtf=tc.dtf, sade=tc.sade, gade=tc.gade, sbe=tc.sbe, big=self.big)
+        self._keep(m, dtf=tc.dtf, sade=tc.sade, gade=tc.gade, sbe=tc.sbe, big=self.big,
+                   sxl=tc.sxl, gxl=self.gxl)
         with m.If(self.valid):
             m.d.sync += [self.pdtv.eq(tc.pdtv), self.dpe.eq(tc.dpe)]
 
     def _second_stage(self, m, absent, wrong):
         iohgatp = data.View(struct(DC_IOHGATP), self.word)
-        on = self._is_mode(iohgatp.mode, self._params.guest_levels)
+        on = self._is_mode(iohgatp.mode, self._params.guest_levels, self.gxl,
+                           self._params.sv32x4)
         m.d.comb += wrong.eq((iohgatp.mode != IosatpMode.BARE) &
                              (~on | iohgatp.ppn[:_ROOT_ALIGN].any()))
         self._keep(m, guest=on, guest_levels=iohgatp.mode - _SATP_SV39, gscid=iohgatp.gscid,
@@ -134,7 +138,7 @@ class ContextChecks(wiring.Component):
         fsc, params = data.View(struct(IOSATP), self.word), self._params
         modes = [mode for mode, there in ((PdtpMode.PD8, params.pd8), (PdtpMode.PD17, params.pd17),
                                           (PdtpMode.PD20, params.pd20)) if there]
-        paged = self._is_mode(fsc.mode, params.levels) & ~self.pdtv
+        paged = self._is_first(fsc.mode) & ~self.pdtv
         directory = self.pdtv & fsc.mode.matches(*modes)
         m.d.comb += wrong.eq((fsc.mode != IosatpMode.BARE) & ~paged & ~directory |
                              reserved(IOSATP, fsc))
@@ -166,12 +170,18 @@ class ContextChecks(wiring.Component):
 
     def _process_first_stage(self, m, absent, wrong):
         fsc = data.View(struct(IOSATP), self.word)
-        paged = self._is_mode(fsc.mode, self._params.levels)
+        paged = self._is_first(fsc.mode)
         m.d.comb += wrong.eq((fsc.mode != IosatpMode.BARE) & ~paged | reserved(IOSATP, fsc))
         self._keep(m, paged=paged, levels=fsc.mode - _SATP_SV39,
                    root=narrow(self._params, fsc.ppn))
 
-    @staticmethod
-    def _is_mode(mode, levels):
-        """Whether ``mode`` is one with a table of at most so many levels; none if that is 0."""
-        return mode.matches(*range(_SATP_SV39, _SATP_SV39 + max(levels - 2, 0)))
+    def _is_first(self, mode):
+        """Whether ``mode`` is one of the first stage."""
+        return self._is_mode(mode, self._params.levels, self.context.sxl.any(), self._params.sv32)
+
+    def _is_mode(self, mode, levels, narrow, sv32):
+        """Whether ``mode`` is one with a table of at most so many levels, or if ``narrow`` Sv32."""
+        wide = mode.matches(*range(_SATP_SV39, _SATP_SV39 + max(levels - 2, 0)))
+        if not self._params.narrow:
+            return wide
+        return Mux(narrow, (mode == IosatpMode.SV32) & int(sv32), wide)

@@ -90,8 +90,8 @@ class DirectoryWalker(wiring.Component):
         Accesses whose context to look for.
     mode, root : ``In(...)``
         ``ddtp``: a mode with a directory while there are requests, and the page number of its root.
-    big : ``In(1)``
-        ``fctl.be``.
+    big, gxl : ``In(1)``
+        ``fctl.be`` and ``fctl.gxl``.
     own_qos, qos : ``In(...)``, ``Out(...)``
         Identifiers of own accesses, and of those at ``table``.
     flush : ``In(1)``
@@ -119,7 +119,7 @@ class DirectoryWalker(wiring.Component):
             "service": In(directory_signature(params)),
             "mode": In(DdtpMode),
             "root": In(params.ppn_bits),
-            "flush": In(1), "big": In(1),
+            "flush": In(1), "big": In(1), "gxl": In(1),
             "own_qos": In(qos_layout(params)), "qos": Out(qos_layout(params)),
             "stale": Out(1),
             "table": Out(ReadSignature(params.phys_bits)),
@@ -138,7 +138,7 @@ class DirectoryWalker(wiring.Component):
         context = Signal(context_layout(params))
         m.d.comb += [context.eq(checks.context), context.did.eq(source.did)]
         process = Signal()              # in the process directory, else in that of devices
-        m.d.comb += [checks.big.eq(self.big),
+        m.d.comb += [checks.big.eq(self.big), checks.gxl.eq(self.gxl),
                      self.qos.eq(Mux(process, context.qos.as_value(), self.own_qos.as_value()))]
         level = Signal(range(_LEVELS))
         base = Signal(table_bits(params))

@@ -15,7 +15,10 @@ def begin_update(m, walker, entry, second, locked, translate):
     """
     request = walker.table.request.p
     with m.If(locked.bit_select(second, 1)):
-        m.d.sync += [walker.store.data.eq(entry.marked), walker.store.addr.eq(request.addr)]
+        marked = entry.marked
+        if len(entry.narrow):           # in both halves, one of which is written
+            marked = Mux(entry.narrow, marked[:32].replicate(2), marked)
+        m.d.sync += [walker.store.data.eq(marked), walker.store.addr.eq(request.addr)]
         m.next = "UPDATE"
     with m.Else():
         m.d.sync += locked.bit_select(second, 1).eq(1)

@@ -13,6 +13,10 @@ from .records import PAGE_NUMBER_BITS, Kind, context_layout, leaf_layout, same_p
 __all__ = ["GuestCache", "GuestSignature", "keep_known", "use_known"]
 
 
+#: What tells tables of second stages, and ranges of their addresses, apart.
+_SPACE = ("guest_root", "guest_levels", "sxl", "gxl")
+
+
 class GuestSignature(wiring.Signature):
     """Guest pages of one walker. Directions are the walker's.
 
@@ -113,12 +117,11 @@ class GuestCache(wiring.Component):
         context = context_layout(self._params)
         return data.StructLayout({
             "gpn": PAGE_NUMBER_BITS, "space": data.StructLayout({
-                name: context[name].shape for name in ("guest_root", "guest_levels")})})
+                name: context[name].shape for name in _SPACE})})
 
     @staticmethod
     def _about(tag, gpn, context):
-        return [tag.gpn.eq(gpn), tag.space.guest_root.eq(context.guest_root),
-                tag.space.guest_levels.eq(context.guest_levels)]
+        return [tag.gpn.eq(gpn), *(tag.space[name].eq(context[name]) for name in _SPACE)]
 
 
 def use_known(m, known: GuestSignature, request: data.View, gpn: Value, final: Value,

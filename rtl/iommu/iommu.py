@@ -102,7 +102,8 @@ class Iommu(wiring.Component):
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(
-            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison, end=params.end, **user)
+            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison, end=params.end,
+            words=params.narrow, **user)
         m.submodules.table_writes = writes = TableWrites(
             **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks, end=params.end, **user)
         m.submodules.counters = counters = Counters()
@@ -166,7 +167,7 @@ class Iommu(wiring.Component):
         connect(m, walks.fill, tlb.fill)
         m.d.comb += [
             directory.mode.eq(registers.mode), directory.root.eq(registers.root),
-            directory.own_qos.eq(registers.qos),
+            directory.own_qos.eq(registers.qos), directory.gxl.eq(registers.gxl),
             directory.flush.eq(drain.flush), tlb.flush.eq(drain.flush),
             walks.flush.eq(drain.flush),
             drain.stale[4].eq(directory.stale), drain.stale[5].eq(walks.stale),

@@ -24,8 +24,8 @@ class Entry(wiring.Component):
 
     Members
     -------
-    word, level : ``In(...)``
-        The entry, and the level of its table.
+    word, level, narrow : ``In(...)``
+        The entry, the level of its table, and whether it has 32 bits.
     page : ``In(PPN_BITS)``
         Page that is being translated.
     access, sum : ``In(...)``
@@ -55,6 +55,7 @@ class Entry(wiring.Component):
         self._params = params
         super().__init__({
             "word": In(64), "level": In(range(params.depth)), "page": In(PPN_BITS),
+            "narrow": In(int(params.narrow)),
             "access": In(access_layout()), "sum": In(1),
             "leaf": Out(1), "malformed": Out(1), "denied": Out(1), "unmarked": Out(1),
             "marked": Out(64), "ppn": Out(PPN_BITS),
@@ -75,6 +76,13 @@ class Entry(wiring.Component):
             self.flags.u.eq(pte.u), self.flags.g.eq(pte.g),
         ]
 
+        # A page of 4 MiB is taken for that half of it that is asked for.
+        halves = Const(0)
+        if params.narrow:
+            halves = self.narrow & above[0]
+            with m.If(halves & self.leaf):
+                m.d.comb += self.ppn[VPN_BITS].eq(self.page[VPN_BITS])
+
         always = [~pte.v, pte.w & ~pte.r, reserved(PTE, pte), pte.n & above[0]]
         if not params.svrsw60t59b:
             always.append(pte.rsw60t59b.any())
@@ -82,6 +90,7 @@ class Entry(wiring.Component):
             always.append(pte.pbmt.any())
         as_leaf = [
             pte.pbmt == 3,
+            halves & pte.ppn[VPN_BITS],
             pte.n & (pte.ppn[:4] != 0b1000),
             *(above[k] & pte.ppn[VPN_BITS * k:VPN_BITS * (k + 1)].any()
               for k in range(params.depth - 1)),

@@ -8,10 +8,11 @@ from rtl.layouts import struct
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
 from rtl.spec.hpm import HpmEvent
-from rtl.spec.page_table import MSI_PTE, VPN_BITS
+from rtl.spec.page_table import MSI_PTE
 
 from .entry_update import begin_update, update_entry
 from .events import EventSignature, tell
+from .geometry import beyond_guest, entry_offset, first_top, guest_top, is_narrow, root_part
 from .guest_cache import GuestSignature, keep_known, use_known
 from .msi_table import MsiIndex, is_msi, msi_cause
 from .page_table import Entry
@@ -134,18 +135,19 @@ class PageWalker(wiring.Component):
         m.submodules.entry = entry = Entry(params)
         page = Mux(second, gpn, request.page)
         guest_on = context.guest.any()  # `~` of what has no bits would not be true
-        here = Mux(second, guest_level, level)
+        here, narrow32 = Mux(second, guest_level, level), is_narrow(context, second)
         m.d.comb += [
             entry.word.eq(table.reply.data), entry.level.eq(here), entry.page.eq(page),
             entry.access.kind.eq(
                 Mux(second & (~final | request.implicit),
                     Mux(locked[0], Kind.WRITE, Kind.READ), request.kind)),
             entry.access.privileged.eq(request.privileged & ~second), entry.sum.eq(context.sum),
-            table.request.p.addr.eq(Cat(
-                Const(0, 3), page.word_select(here, VPN_BITS)[:VPN_BITS], base)),
+            table.request.p.addr.eq(Cat(entry_offset(page, here, narrow32), base)),
             table.request.p.lock.eq(locks), table.request.p.big.eq(big),
+            table.request.p.word.eq(narrow32), entry.narrow.eq(narrow32),
         ]
-        m.d.comb += [service.reply.eq(reply), self.locks.eq(locked.any()), self.store.big.eq(big)]
+        m.d.comb += [service.reply.eq(reply), self.locks.eq(locked.any()), self.store.big.eq(big),
+                     self.store.word.eq(narrow32)]
         # The table of leaves has just been found.
         shortcut, found = self.shortcut, self.found
         m.d.comb += [found.table.hit.eq(1), found.table.base.eq(base), found.table.g.eq(flags.g)]
@@ -155,7 +157,7 @@ class PageWalker(wiring.Component):
             m.d.sync += known.fill.eq(0)
         beyond = entry.ppn[params.ppn_bits:].any()
         wide = base[params.ppn_bits:].any()
-        first_top, first_root = 2 + context.levels, context.root[:params.ppn_bits]
+        top, first_root = first_top(context), context.root[:params.ppn_bits]
 
         def end(cause):
             m.d.sync += reply.cause.eq(cause)
@@ -180,13 +182,13 @@ class PageWalker(wiring.Component):
                     table.request.valid.eq(service.want & direct & (
                         short | ~guest_on & ~context.root[params.ppn_bits:].any())),
                     table.request.p.lock.eq(0), table.request.p.big.eq(context.sbe),
-                    table.request.p.addr.eq(Mux(
-                        short, Cat(Const(0, 3), request.page[:VPN_BITS], shortcut.base),
-                        Cat(Const(0, 3), request.page.word_select(first_top, VPN_BITS),
-                            first_root))),
+                    table.request.p.word.eq(context.sxl),
+                    table.request.p.addr.eq(Cat(
+                        entry_offset(request.page, Mux(short, 0, top), context.sxl),
+                        Mux(short, shortcut.base, first_root))),
                 ]
                 m.d.sync += [
-                    level.eq(first_top), base.eq(context.root), reply.eq(0),
+                    level.eq(top), base.eq(context.root), reply.eq(0),
                     reply.page.covers.eq(-1), flags.r.eq(1), flags.w.eq(1),
                     flags.x.eq(1), flags.u.eq(1),
                 ]
@@ -212,7 +214,7 @@ class PageWalker(wiring.Component):
 
             if two:
                 with m.State("GUEST"):
-                    m.d.sync += [second.eq(1), guest_level.eq(2 + context.guest_levels)]
+                    m.d.sync += [second.eq(1), guest_level.eq(guest_top(context))]
                     self._guest(m, gpn, final, locked[0], base, reply, end)
                     for known in self.guest:
                         usable = use_known(m, known, request, gpn, final, locked[0])
@@ -287,12 +289,9 @@ class PageWalker(wiring.Component):
         """Begin with the second stage for the page ``gpn``."""
         params, request = self._params, self.service.request
         context, implicit = request.context, ~final | request.implicit
-        depths = [VPN_BITS * levels for levels in range(3, params.guest_levels + 1)]
-        # The root has four times the entries of another table.
-        quarter = Array(gpn[bits:bits + 2] for bits in depths)[context.guest_levels]
-        beyond = Array(gpn[bits + 2:].any() for bits in depths)[context.guest_levels]
+        beyond = beyond_guest(params, gpn, context)
         m.d.sync += [
-            base.eq(context.guest_root | quarter),
+            base.eq(context.guest_root | root_part(params, gpn, context)),
             reply.guest_fault.gpn.eq(gpn), reply.guest_fault.implicit.eq(implicit),
             reply.guest_fault.update.eq(~final & update),
         ]

@@ -136,6 +136,7 @@ def context_layout(params: IommuParams) -> data.StructLayout:
     - ``dtf``; ``sum`` for supervisors; ``sade`` and ``gade``, update of A and D in either stage.
     - First stage: ``paged`` if it is not Bare, ``levels`` less 3, ``pscid``, ``root``.
     - Second stage: the same with ``guest`` in the name, and ``gscid``.
+    - ``sxl`` and ``gxl``: tables of either stage have 32-bit entries, and addresses 32 or 34 bits.
     - ``msi``: there is an MSI page table at ``msi_root`` for the guest page numbers that agree with
       ``msi_pattern`` where ``msi_mask`` has zeros; ``did`` is whose context this is.
     - ``big`` and ``sbe``: structures of host and hypervisor, and those of the first stage and of
@@ -147,8 +148,9 @@ def context_layout(params: IommuParams) -> data.StructLayout:
     return data.StructLayout({
         "dtf": 1, "sum": params.processes,
         "sade": params.amo_hwad, "gade": params.amo_hwad and two,
+        "sxl": params.narrow, "gxl": params.sv32x4,
         "paged": 1, "levels": params.levels - 3, "pscid": 20, "root": table_bits(params),
-        "guest": two, "guest_levels": two and params.guest_levels - 3, "gscid": 16 * two,
+        "guest": two, "guest_levels": two and max(params.guest_levels - 3, 0), "gscid": 16 * two,
         "guest_root": two and PPN_BITS,
         "msi": msi, "msi_root": msi and PPN_BITS, "msi_mask": msi * params.gpn_bits,
         "msi_pattern": msi * params.gpn_bits, "did": 24 * msi,

@@ -40,8 +40,8 @@ def present(params: IommuParams) -> RegisterMap:
 class Registers(wiring.Component):
     """All registers behind an AXI4-Lite port.
 
-    - ``fctl`` keeps ``wsi`` if there are interrupts of both kinds, and ``be`` with ``end``; all
-      else is fixed.
+    - ``fctl`` keeps ``wsi`` if there are interrupts of both kinds, ``be`` with ``end``, and ``gxl``
+      with ``sv32``; all else is fixed.
     - ``icvec`` keeps as many bits as there are vectors for.
     - ``iommu_qosid`` keeps as many bits as identifiers have.
     - A bit of ``ipsr`` comes back while its source stands.
@@ -70,6 +70,8 @@ class Registers(wiring.Component):
         Performance monitor, and its counters of events.
     qos, hold : ``Out(qos_layout(params))``, ``In(1)``
         Identifiers of own accesses; they stay while ``hold``.
+    gxl : ``Out(1)``
+        ``fctl.gxl``.
     tlb_hits, tlb_misses, walks : ``In(32)``
         Counters.
 
@@ -94,7 +96,7 @@ class Registers(wiring.Component):
             "interrupts": Out(InterruptSignature(params)),
             "debug": Out(DebugSignature()), "monitor": Out(MonitorSignature()),
             "counters": Out(CounterSignature()).array(params.counters * params.hpm),
-            "qos": Out(qos_layout(params)), "hold": In(1),
+            "qos": Out(qos_layout(params)), "hold": In(1), "gxl": Out(1),
             "tlb_hits": In(32), "tlb_misses": In(32), "walks": In(32),
         })
 
@@ -218,7 +220,11 @@ class Registers(wiring.Component):
             with m.If(regs.fctl.w_stb):
                 m.d.sync += big.eq(regs.fctl.be_w)
             m.d.comb += out.big.eq(big)
-        m.d.comb += [regs.fctl.wsi.eq(out.wired), regs.fctl.be.eq(out.big)]
+        if params.narrow:
+            with m.If(regs.fctl.w_stb):
+                m.d.sync += self.gxl.eq(regs.fctl.gxl_w)
+        m.d.comb += [regs.fctl.wsi.eq(out.wired), regs.fctl.be.eq(out.big),
+                     regs.fctl.gxl.eq(self.gxl)]
 
         vectors = [(out.vector[0], "civ"), (out.vector[1], "fiv")]
         vectors += [(out.vector[2], "pmiv")] * params.hpm

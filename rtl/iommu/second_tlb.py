@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import IommuParams
 
+from .geometry import drop_page
 from .onehot import lowest
 from .permissions import Permissions
 from .records import access_layout, leaf_layout, same_page, translate
@@ -96,7 +97,8 @@ class SecondTlb(wiring.Component):
         everything = Signal(init=1)
         goes = everything | to_drop(
             params, found.key, select,
-            page=same_page(found.key.vpn, drop.vpn, found.key.covers),
+            page=same_page(found.key.vpn, drop_page(
+                params, drop.vpn, found.key.vpn, found.key.covers), found.key.covers),
             space=found.key.pscid == drop.pscid, gscid=drop.gscid)
 
         m.d.sync += self.answered.eq(0)

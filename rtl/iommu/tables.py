@@ -22,7 +22,8 @@ class ReadSignature(wiring.Signature):
     -------
     request : ``Out(stream.Signature(...))``
         ``addr``, a multiple of 8 bytes; ``len``, doublewords less 1; ``lock`` for an exclusive
-        access, which is an error if memory does not support it; ``big`` for big-endian ones.
+        access, which is an error if memory does not support it; ``big`` for big-endian ones;
+        ``word`` for 4 bytes instead, at a multiple of 4, which come in the low half.
     reply : ``In(...)``
         ``valid``, ``data``, ``error`` and ``last``, once for each doubleword; always taken. With
         ``error``, ``poison`` tells that memory answered, but with corrupt data.
@@ -31,7 +32,7 @@ class ReadSignature(wiring.Signature):
     def __init__(self, phys_bits: int):
         super().__init__({
             "request": Out(stream.Signature(data.StructLayout({
-                "addr": phys_bits, "len": 3, "lock": 1, "big": 1}))),
+                "addr": phys_bits, "len": 3, "lock": 1, "big": 1, "word": 1}))),
             "reply": In(wiring.Signature({
                 "valid": Out(1), "data": Out(64), "error": Out(1), "poison": Out(1),
                 "last": Out(1)})),
@@ -87,6 +88,8 @@ class TableReads(wiring.Component):
         The port tells which data is corrupt.
     end : bool
         Data may be big-endian.
+    words : bool
+        There are reads of 4 bytes.
     user : shape-like
         AxUSER.
 
@@ -101,8 +104,9 @@ class TableReads(wiring.Component):
     """
 
     def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
-                 poison: bool = False, end: bool = False, user: ShapeLike = 0):
-        self._n, self._poison, self._end = n, poison, end
+                 poison: bool = False, end: bool = False, words: bool = False,
+                 user: ShapeLike = 0):
+        self._n, self._poison, self._end, self._words = n, poison, end, words
         bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width,
                         poison=poison, user=user).members
         super().__init__({
@@ -116,7 +120,8 @@ class TableReads(wiring.Component):
         # Whose data comes next, and in which lane of the bus it starts.
         lanes = exact_log2(len(self.r.p.data) // 64)
         ticket = data.StructLayout({
-            "reader": range(self._n), "lane": lanes, "lock": 1, "big": self._end})
+            "reader": range(self._n), "lane": lanes, "lock": 1, "big": self._end,
+            "word": self._words, "half": self._words})
         m.submodules.owners = owners = Queue(ticket, self._n)
         for reader, port in zip(self.readers, arbiter.i, strict=True):
             connect(m, flipped(reader.request), port)
@@ -133,7 +138,8 @@ class TableReads(wiring.Component):
             owners.i.p.reader.eq(arbiter.grant),
             owners.i.p.lane.eq(request.addr[_DWORD:_DWORD + lanes]),
             owners.i.p.lock.eq(request.lock), ar.lock.eq(request.lock),
-            owners.i.p.big.eq(request.big),
+            owners.i.p.big.eq(request.big), owners.i.p.word.eq(request.word),
+            owners.i.p.half.eq(request.addr[_DWORD - 1] ^ request.big),
             ar.addr.eq(request.addr), ar.len.eq(request.len), ar.size.eq(_DWORD),
             ar.burst.eq(Burst.INCR), ar.cache.eq(CACHE_BYPASS),
         ]
@@ -152,10 +158,16 @@ class TableReads(wiring.Component):
         if self._end:
             with m.If(owners.o.p.big):
                 m.d.comb += word.eq(_reversed(self.r.p.data.word_select(lane, 64)))
+        reply = Signal(64)
+        m.d.comb += reply.eq(word)
+        if self._words:
+            m.d.comb += ar.size.eq(Mux(request.word, _DWORD - 1, _DWORD))
+            with m.If(owners.o.p.word):
+                m.d.comb += reply.eq(word.word_select(owners.o.p.half, 32))
         for k, reader in enumerate(self.readers):
             m.d.comb += [
                 reader.reply.valid.eq(self.r.valid & (owners.o.p.reader == k)),
-                reader.reply.data.eq(word),
+                reader.reply.data.eq(reply),
                 reader.reply.error.eq(
                     Mux(owners.o.p.lock, self.r.p.resp != Resp.EXOKAY,
                         self.r.p.resp != Resp.OKAY) | corrupt),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import IommuParams
 
+from .geometry import drop_page
 from .permissions import Permissions
 from .records import access_layout, flags_layout, same_page
 
@@ -105,9 +106,12 @@ class TlbEntry(wiring.Component):
 
         page, space = Signal(2), Signal(2)
         for n, key in enumerate(self.key):
+            vpn = key.vpn
+            if n == 0 and self._params.narrow:
+                vpn = Mux(self.drop, drop_page(self._params, vpn, tag.vpn, tag.covers), vpn)
             m.submodules[f"permissions_{n}"] = permissions = Permissions()
             m.d.comb += [
-                page[n].eq(same_page(tag.vpn, key.vpn, tag.covers | key.covers)),
+                page[n].eq(same_page(tag.vpn, vpn, tag.covers | key.covers)),
                 space[n].eq(tag.pscid == key.pscid),
                 self.match[n].eq(self.valid & page[n] & (space[n] | tag.g | key.g) &
                                  (tag.domain.as_value() == key.domain.as_value())),

@@ -6,9 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
-from rtl.spec.page_table import PAGE_BITS, VPN_BITS
+from rtl.spec.page_table import PAGE_BITS
 
 from .context_stage import known_layout
+from .geometry import canonical
 from .records import page_layout, translate
 from .tlb import LookupSignature
 
@@ -91,7 +92,7 @@ class TlbStage(wiring.Component):
         wide = page[self._params.ppn_bits:].any()
         m.d.comb += [
             mapped.eq((context.paged | context.guest) & ~known.bypass),
-            o.canonical.eq(self._canonical(page, context)),
+            o.canonical.eq(canonical(self._params, page, context)),
             asks.eq((known.cause == Cause.NONE) & mapped & o.canonical),
         ]
         with m.If(mapped):
@@ -117,14 +118,3 @@ class TlbStage(wiring.Component):
             m.d.sync += [valid.eq(self.i.valid), known.eq(self.i.p)]
             m.d.sync += known.stale.eq(self.i.p.stale | self.flush)
         return m
-
-    def _canonical(self, page, context):
-        """Whether the address is in the range of the table that comes first."""
-        params = self._params
-        signs = [page[VPN_BITS * levels - 1:] for levels in range(3, params.levels + 1)]
-        canonical = Array(sign.all() | ~sign.any() for sign in signs)[context.levels]
-        if not params.two_stage:
-            return canonical
-        beyond = Array(page[VPN_BITS * levels + 2:].any()
-                       for levels in range(3, params.guest_levels + 1))[context.guest_levels]
-        return Mux(context.paged, canonical, ~beyond)

@@ -89,4 +89,4 @@ class WalkCache(wiring.Component):
     def _key(self, page, context):
         """All that chooses a table of leaves."""
         return Cat(page[VPN_BITS:VPN_BITS * self._params.levels], context.root, context.levels,
-                   context.guest, context.guest_root, context.guest_levels)
+                   context.sxl, context.guest, context.guest_root, context.guest_levels)

@@ -11,12 +11,15 @@ from .bits import BitLayout
 __all__ = ["DC_BYTES", "DC_BYTES_EXTENDED", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE",
            "DDI_BITS_EXTENDED", "DDTE", "IOSATP", "MSI_PTE", "MSI_PTE_BASIC", "MSI_PTE_BYTES",
            "PAGE_BITS", "PAGE_BYTES", "PC_BYTES", "PC_TA", "PDI_BITS", "PTE", "PTE_BYTES",
-           "VPN_BITS", "DdtpMode", "IosatpMode", "MsiptpMode", "PdtpMode", "level_bytes"]
+           "PTE_BYTES_SV32", "VPN_BITS", "VPN_BITS_SV32", "DdtpMode", "IosatpMode", "MsiptpMode",
+           "PdtpMode", "level_bytes"]
 
 PAGE_BITS = 12
 PAGE_BYTES = 1 << PAGE_BITS
 VPN_BITS = 9                            # bits of virtual page number that index one level
 PTE_BYTES = 8
+VPN_BITS_SV32 = 10                      # the same of Sv32, which has two levels
+PTE_BYTES_SV32 = 4
 DC_BYTES = 32                           # base format: tc, iohgatp, ta, fsc
 DDI_BITS_BASE = (7, 9, 8)               # device_id bits for each directory level, base format
 DC_BYTES_EXTENDED = 64                  # the same, msiptp, msi_addr_mask, msi_addr_pattern, zero
@@ -37,12 +40,16 @@ class DdtpMode(enum.IntEnum):
 
 
 class IosatpMode(enum.IntEnum):
-    """Value of ``iosatp.mode`` (with DC.tc.SXL = 0)."""
+    """Value of ``iosatp.mode``, and of ``iohgatp.mode`` for the same with x4.
+
+    Sv32 is that with SXL, in a second stage with GXL; the others are those without.
+    """
 
     BARE = 0
     SV39 = 8
     SV48 = 9
     SV57 = 10
+    SV32 = 8
 
 
 class PdtpMode(enum.IntEnum):
@@ -79,7 +86,8 @@ MSI_PTE = BitLayout("msi_pte", 64, {"v": (0, 1), "m": (1, 2), "ppn": (10, 44), "
 MSI_PTE_BASIC = 3
 #: Non-leaf entry of the device directory, or of a process directory.
 DDTE = BitLayout("ddte", 64, {"v": (0, 1), "ppn": (10, 44)})
-#: Page-table entry of Sv39, Sv48 and Sv57; leaf if any of ``r``, ``w``, ``x``.
+#: Page-table entry of Sv39, Sv48 and Sv57, and in its low half of Sv32; leaf if any of ``r``,
+#: ``w``, ``x``.
 PTE = BitLayout("pte", 64, {
     "v": (0, 1), "r": (1, 1), "w": (2, 1), "x": (3, 1), "u": (4, 1), "g": (5, 1), "a": (6, 1),
     "d": (7, 1), "rsw": (8, 2), "ppn": (10, 44), "rsw60t59b": (59, 2), "pbmt": (61, 2),

@@ -13,6 +13,9 @@ BUILDS = {
     "update": {"sv48": 1, "amo_hwad": 1, "pd8": 1},
     "either": {"sv39x4": 1, "pd8": 1, "amo_hwad": 1, "end": 1},
     "qos": {"qosid": 1, "sv39x4": 1, "pd8": 1, "amo_hwad": 1},
+    "narrow": {"sv32": 1, "sv32x4": 1, "sv39x4": 1, "pd8": 1, "amo_hwad": 1, "end": 1},
+    "narrow host": {"sv32": 1, "sv48": 1, "s": 1},
+    "narrow guest": {"sv32": 1, "sv32x4": 1, "svpbmt": 1},
     "full": {"sv48": 1, "sv39x4": 1, "sv48x4": 1, "pd8": 1, "svpbmt": 1, "s": 1},
 }
 

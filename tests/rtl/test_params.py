@@ -177,9 +177,9 @@ def test_iommu_for_capabilities():
 
 
 FEATURES = ["sv48", "sv57", "sv39x4", "sv48x4", "sv57x4", "svpbmt", "svrsw60t59b", "pd8", "pd17",
-            "pd20", "msi_flat", "amo_hwad", "end", "qosid", "hpm"]
+            "pd20", "msi_flat", "amo_hwad", "end", "qosid", "hpm", "sv32", "sv32x4"]
 #: What a feature must come with.
-NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4"}
+NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4", "sv32x4": "sv32"}
 
 
 @pytest.mark.parametrize("name", FEATURES)

@@ -88,7 +88,7 @@ def test_memory_types(target):
     replay(target, BUILD)
     types = {}
     for cache in (0b1111, 0b0011, 0b0000):
-        target._simulation.observed = lambda cache=cache: (True, 0x1000, cache)
+        target._simulation.observed = lambda cache=cache: (True, 0x1000, cache, (0, 0))
         types[cache] = target.translate(step).pbmt
     assert types == {0b1111: 0, 0b0011: 1, 0b0000: 2}
     del target._simulation.observed

@@ -12,7 +12,7 @@ from .walker import Leaf
 __all__ = ["ContextCache", "Entry", "Range", "TranslationCache"]
 
 _Key, _Context = TypeVar("_Key"), TypeVar("_Context")
-_PAGE_SIZES = (12, 16, 21, 30, 39, 48)  # log2 of bytes
+_PAGE_SIZES = (12, 16, 21, 22, 30, 39, 48)  # log2 of bytes
 #: First and last byte of the addresses that a command names, or None for all.
 Range = tuple[int, int] | None
 

@@ -41,7 +41,8 @@ _ALIGN_X4 = 3                           # a second-stage root is 16 KiB
 class DeviceContext:
     """An accepted device context, by dword.
 
-    ``msi`` is None, or page number of the table, mask and pattern; ``big`` is ``fctl.be``.
+    ``msi`` is None, or page number of the table, mask and pattern; ``big`` and ``gxl`` are of
+    ``fctl``.
     """
 
     tc: int
@@ -50,6 +51,7 @@ class DeviceContext:
     fsc: int
     msi: tuple[int, int, int] | None = None
     big: bool = False
+    gxl: bool = False
 
     def has(self, field: str) -> bool:
         """Whether a bit of tc is set."""
@@ -67,7 +69,8 @@ class DeviceContext:
         if mode == BARE:
             return Stage2()
         return Stage2(mode, DC_IOHGATP.get(self.iohgatp, "ppn"),
-                      DC_IOHGATP.get(self.iohgatp, "gscid"), self.has("gade"), self.big)
+                      DC_IOHGATP.get(self.iohgatp, "gscid"), self.has("gade"), self.big,
+                      self.gxl, self.has("sxl"))
 
     def stage1(self, fsc: int, pscid: int, permit_user: bool = False) -> Stage1:
         """First stage, with ``fsc`` from here or from a process context."""
@@ -75,7 +78,7 @@ class DeviceContext:
         if mode == BARE:
             return Stage1()
         return Stage1(mode, IOSATP.get(fsc, "ppn"), pscid, permit_user, self.has("sade"),
-                      self.has("sbe"))
+                      self.has("sbe"), self.has("sxl"))
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,9 @@ class Directory:
         """Whether ``device_id`` is within what ``ddtp.iommu_mode`` can tell apart."""
         return not device_id >> sum(self._ddi[:_DDT_LEVELS[mode]])
 
-    def device(self, device_id: int, mode: int, root: int, *, big: bool = False) -> DeviceContext:
-        """Device context of ``device_id``, with ``big`` in a big-endian directory.
+    def device(self, device_id: int, mode: int, root: int, *, big: bool = False,
+               gxl: bool = False) -> DeviceContext:
+        """Device context of ``device_id``, with ``fctl.be`` and ``fctl.gxl``.
 
         Raises
         ------
@@ -128,12 +132,12 @@ class Directory:
                             big)
         if not DC_TC.get(dwords[0], "v"):
             raise Fault(Cause.DDT_INVALID)
-        if not self._accepts(dwords):
+        if not self._accepts(dwords, gxl):
             raise Fault(Cause.DDT_MISCONFIGURED)
         msi = None
         if self._features.msi_flat and IOSATP.get(dwords[4], "mode") == _MSI_FLAT:
             msi = IOSATP.get(dwords[4], "ppn"), dwords[5], dwords[6]
-        return DeviceContext(*dwords[:4], msi, big)
+        return DeviceContext(*dwords[:4], msi, big, gxl)
 
     def process_fits(self, dc: DeviceContext, process_id: int) -> bool:
         """Whether ``process_id`` is within what pdtp.MODE can tell apart."""
@@ -156,11 +160,12 @@ class Directory:
         ta, fsc = self._load_process(dc, table + index[0] * _PC_BYTES, 2, request.access)
         if not _PC_TA.get(ta, "v"):
             raise Fault(Cause.PDT_INVALID)
-        if ta & _PC_TA.reserved or fsc & IOSATP.reserved or not self._first_stage(fsc):
+        if ta & _PC_TA.reserved or fsc & IOSATP.reserved or not self._first_stage(
+                fsc, dc.has("sxl")):
             raise Fault(Cause.PDT_MISCONFIGURED)
         return ProcessContext(ta, fsc)
 
-    def _accepts(self, dwords: list[int]) -> bool:
+    def _accepts(self, dwords: list[int], gxl: bool) -> bool:
         """Whether a valid device context breaks no rule of the configuration checks."""
         tc, iohgatp, ta, fsc = dwords[:4]
         has = {name: bool(DC_TC.get(tc, name)) for name in DC_TC}
@@ -171,13 +176,13 @@ class Directory:
             has["pdtv"] or not has["dpe"],
             self._features.amo_hwad or not (has["gade"] or has["sade"]),
             self._features.end or not has["sbe"],
-            not has["sxl"],                          # no Sv32
+            has["sxl"] if gxl else self._features.narrow or not has["sxl"],
             not ta & DC_TA.reserved,
             not any(DC_TA.get(ta, name) >> bits
                     for name, bits in zip(("rcid", "mcid"), self._qos_bits, strict=True)),
             not fsc & IOSATP.reserved,
-            self._directory(fsc) if has["pdtv"] else self._first_stage(fsc),
-            self._second_stage(mode),
+            self._directory(fsc) if has["pdtv"] else self._first_stage(fsc, has["sxl"]),
+            self._second_stage(mode, gxl),
             mode == BARE or not DC_IOHGATP.get(iohgatp, "ppn") & _ALIGN_X4,
         ]
         return all(rules) and (not self._features.msi_flat or self._accepts_msi(dwords[4:], mode))
@@ -193,15 +198,20 @@ class Directory:
     def _guest_bits(self) -> int:
         """Width of the guest physical addresses that an MSI page may have."""
         have = self._features
-        return 59 if have.sv57x4 else 50 if have.sv48x4 else 41 if have.sv39x4 else have.pas
+        return 59 if have.sv57x4 else 50 if have.sv48x4 else 41 if have.sv39x4 else (
+            34 if have.sv32x4 else have.pas)
 
-    def _first_stage(self, fsc: int) -> bool:
+    def _first_stage(self, fsc: int, sxl: bool) -> bool:
         have = self._features
+        if sxl:
+            return bool({BARE: 1, IosatpMode.SV32: have.sv32}.get(IOSATP.get(fsc, "mode")))
         return bool({BARE: 1, IosatpMode.SV39: have.sv39, IosatpMode.SV48: have.sv48,
                      IosatpMode.SV57: have.sv57}.get(IOSATP.get(fsc, "mode")))
 
-    def _second_stage(self, mode: int) -> bool:
+    def _second_stage(self, mode: int, gxl: bool) -> bool:
         have = self._features
+        if gxl:
+            return bool({BARE: 1, IosatpMode.SV32: have.sv32x4}.get(mode))
         return bool({BARE: 1, IosatpMode.SV39: have.sv39x4, IosatpMode.SV48: have.sv48x4,
                      IosatpMode.SV57: have.sv57x4}.get(mode))
 

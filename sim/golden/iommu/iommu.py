@@ -26,8 +26,7 @@ class Iommu:
     memory : Words
         Where directories, tables and queues are, and where messages go.
     capabilities : int
-        Value of the register, which decides what there is. Sv32, ATS and MRIF cannot
-        be had.
+        Value of the register, which decides what there is. ATS and MRIF cannot be had.
     cache : bool
         Whether to keep contexts and translations until software invalidates them.
     vectors : int, power of two, at most 16
@@ -97,7 +96,7 @@ class Iommu:
         """Answer a device's access, and record its fault if it has one."""
         try:
             return self._translator.translate(request, self.registers.mode, self.registers.root,
-                                              big=self.registers.big)
+                                              big=self.registers.big, gxl=self.registers.gxl)
         except Fault as fault:
             reported = not fault.silent and self._faults.request_failed(request, fault)
             return Result(cause=fault.cause, reported=reported)

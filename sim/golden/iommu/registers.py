@@ -94,6 +94,11 @@ class Registers:
         return bool(self.fctl & 1)
 
     @property
+    def gxl(self) -> bool:
+        """Whether second stages have 32-bit entries: ``fctl.gxl``."""
+        return bool(self.fctl & 4)
+
+    @property
     def qos(self) -> tuple[int, int]:
         """RCID and MCID of own accesses."""
         return self.iommu_qosid & 0xFFFF, self.iommu_qosid >> 16
@@ -160,7 +165,7 @@ class Registers:
                 entry[2] = value & 1
 
     def _write_fctl(self, new: int, old: int) -> None:
-        kept = 2 * (self._features.igs == 2) + self._features.end
+        kept = 2 * (self._features.igs == 2) + self._features.end + 4 * self._features.narrow
         self.fctl = old & ~kept | new & kept
 
     def _write_ddtp(self, new: int, old: int) -> None:

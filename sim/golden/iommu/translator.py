@@ -73,8 +73,9 @@ class Translator:
         self.contexts = ContextCache(cache)
         self.translations = TranslationCache(cache)
 
-    def translate(self, request: Request, mode: int, root: int, *, big: bool = False) -> Result:
-        """Answer ``request``, with ``ddtp.iommu_mode``, page number of the root, and ``fctl.be``.
+    def translate(self, request: Request, mode: int, root: int, *, big: bool = False,
+                  gxl: bool = False) -> Result:
+        """Answer ``request``, with ``ddtp.iommu_mode``, page number of the root, and ``fctl``.
 
         Raises
         ------
@@ -96,7 +97,7 @@ class Translator:
                 raise Fault(Cause.TYPE_DISALLOWED)
             dc = self.contexts.device(request.device_id, lambda: self._counted(
                 HpmEvent.DEVICE_WALK, lambda: self.directory.device(
-                    request.device_id, mode, root, big=big)))
+                    request.device_id, mode, root, big=big, gxl=gxl)))
             quiet = dc.has("dtf")
             with self._memory.tagged(dc.qos):
                 return replace(self._locate(request, dc), qos=dc.qos)

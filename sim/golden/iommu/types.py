@@ -10,7 +10,7 @@ __all__ = ["ACCESS_FAULT", "GUEST_PAGE_FAULT", "PAGE_FAULT", "Access", "Fault", 
            "Request", "Result"]
 
 #: Bits of ``capabilities`` that this model does not implement.
-_MISSING = ("sv32", "sv32x4", "amo_mrif", "msi_mrif", "ats", "t2gpa", "custom")
+_MISSING = ("amo_mrif", "msi_mrif", "ats", "t2gpa", "custom")
 
 
 class Access(enum.Enum):
@@ -65,6 +65,11 @@ class Features:
     def ppn_mask(self) -> int:
         """Ones where a page number may have bits."""
         return (1 << self.pas - 12) - 1
+
+    @property
+    def narrow(self) -> bool:
+        """Whether SXL and GXL may be set."""
+        return bool(self.sv32 or self.sv32x4)
 
     @property
     def wires(self) -> bool:

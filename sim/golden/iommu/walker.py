@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rtl.spec.faults import Cause
 from rtl.spec.hpm import HpmEvent
-from rtl.spec.page_table import PAGE_BITS, PAGE_BYTES, PTE, PTE_BYTES, VPN_BITS, IosatpMode
+from rtl.spec.page_table import PAGE_BITS, PAGE_BYTES, PTE, IosatpMode
 from rtl.spec.platform import BusError
 
 from ..memory import PoisonError, Words
@@ -14,7 +14,6 @@ from .types import ACCESS_FAULT, GUEST_PAGE_FAULT, PAGE_FAULT, Access, Fault, Fe
 __all__ = ["BARE", "Leaf", "Stage1", "Stage2", "Walker"]
 
 BARE = 0
-_LEVELS = {IosatpMode.SV39: 3, IosatpMode.SV48: 4, IosatpMode.SV57: 5}
 _NAPOT_BITS = 16                        # log2 of bytes of the only NAPOT size, 64 KiB
 _A, _D = PTE.mask("a"), PTE.mask("d")
 #: Bits that only a leaf may have.
@@ -31,6 +30,7 @@ class Stage1:
     sum: bool = False
     update: bool = False                # SADE
     big: bool = False                   # SBE
+    sxl: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,26 @@ class Stage2:
     gscid: int | None = None
     update: bool = False                # GADE
     big: bool = False                   # fctl.be
+    gxl: bool = False
+    sxl: bool = False                   # the first stage, or a device without one, has 32 bits
+
+
+@dataclass(frozen=True)
+class _Format:
+    """Tables of one mode: how many levels, bits of an index, bytes of an entry."""
+
+    levels: int
+    index_bits: int = 9
+    bytes: int = 8
+
+    @property
+    def width(self) -> int:
+        """Bits of an address, without those that only the root of a second stage looks at."""
+        return PAGE_BITS + self.index_bits * self.levels
+
+
+_SV32 = _Format(2, 10, 4)
+_FORMATS = {IosatpMode.SV39: _Format(3), IosatpMode.SV48: _Format(4), IosatpMode.SV57: _Format(5)}
 
 
 @dataclass(frozen=True)
@@ -100,24 +120,25 @@ class Walker:
             Page fault, access fault, or guest-page fault of an access to the page table.
         """
         iova, access = request.iova, request.access
-        levels = _LEVELS[stage.mode]
-        width = PAGE_BITS + VPN_BITS * levels
+        format_ = _SV32 if stage.sxl else _FORMATS[stage.mode]
+        width = format_.width
         fault = Fault(PAGE_FAULT[access])
-        if iova >> width - 1 not in (0, (1 << 65 - width) - 1):
+        if iova >> width if stage.sxl else iova >> width - 1 not in (0, (1 << 65 - width) - 1):
             raise fault
         self._seen(HpmEvent.FIRST_STAGE_WALK)
 
         def locate(addr: int, implicit: str = "read") -> int:
             return self.implicit(vm, addr, access, implicit)
 
-        leaf, where = self._walk(levels, stage.root, iova & (1 << width) - 1, locate, access, fault,
-                                 stage.big)
+        leaf, where = self._walk(format_, stage.root, iova & (1 << width) - 1, locate, access,
+                                 fault, stage.big)
         self.check_first(leaf, stage, request)
         wanted = _A | (_D if access is Access.WRITE else 0)
         if wanted & ~leaf.pte:
             if not stage.update:
                 raise fault
-            leaf = self._update(leaf, lambda: locate(where, "write"), wanted, access, stage.big)
+            leaf = self._update(leaf, lambda: locate(where, "write"), wanted, access, stage.big,
+                                format_.bytes)
         return leaf
 
     def second(self, stage: Stage2, gpa: int, access: Access, *, wants: Access | None = None,
@@ -142,20 +163,20 @@ class Walker:
         Fault
             Guest-page fault or access fault.
         """
-        levels = _LEVELS[stage.mode]
+        format_ = _SV32 if stage.gxl else _FORMATS[stage.mode]
         fault = Fault(GUEST_PAGE_FAULT[access], gpa & ~3 | flags)
         wants = wants or access
-        if gpa >> PAGE_BITS + VPN_BITS * levels + 2:
+        if gpa >> (_SV32 if stage.sxl else format_).width + 2:
             raise fault
         self._seen(HpmEvent.SECOND_STAGE_WALK)
-        leaf, where = self._walk(levels, stage.root, gpa, lambda addr: addr, access, fault,
+        leaf, where = self._walk(format_, stage.root, gpa, lambda addr: addr, access, fault,
                                  stage.big)
         self.check_second(leaf, wants, fault)
         marks = _A | (_D if wants is Access.WRITE else 0)
         if marks & ~leaf.pte:
             if not stage.update:
                 raise fault
-            leaf = self._update(leaf, lambda: where, marks, access, stage.big)
+            leaf = self._update(leaf, lambda: where, marks, access, stage.big, format_.bytes)
         return leaf
 
     def implicit(self, vm: Stage2, gpa: int, access: Access, kind: str = "read") -> int:
@@ -188,28 +209,28 @@ class Walker:
         if not leaf.has("u") or not leaf.has(wants.value):
             raise fault
 
-    def _walk(self, levels: int, root: int, addr: int, locate: Callable[[int], int],
+    def _walk(self, format_: _Format, root: int, addr: int, locate: Callable[[int], int],
               access: Access, fault: Fault, big: bool) -> tuple[Leaf, int]:
         """Leaf for ``addr``, and where it lies, in the address space of the table."""
         table = root * PAGE_BYTES
-        for level in reversed(range(levels)):
-            index = addr >> PAGE_BITS + VPN_BITS * level
-            if level < levels - 1:      # the root of a second stage has more entries
-                index &= (1 << VPN_BITS) - 1
-            where = table + index * PTE_BYTES
-            pte = self._load(locate(where), access, big)
+        for level in reversed(range(format_.levels)):
+            index = addr >> PAGE_BITS + format_.index_bits * level
+            if level < format_.levels - 1:      # the root of a second stage has more entries
+                index &= (1 << format_.index_bits) - 1
+            where = table + index * format_.bytes
+            pte = self._load(locate(where), access, big, format_.bytes)
             r, w, x = (PTE.get(pte, name) for name in "rwx")
             if not PTE.get(pte, "v") or (w and not r) or pte & self._reserved:
                 raise fault
             if r or x:
-                return self._leaf(pte, level, addr, fault), where
+                size = PAGE_BITS + format_.index_bits * level
+                return self._leaf(pte, level, size, addr, fault), where
             if pte & _LEAF_ONLY:
                 raise fault
             table = PTE.get(pte, "ppn") * PAGE_BYTES
         raise fault
 
-    def _leaf(self, pte: int, level: int, addr: int, fault: Fault) -> Leaf:
-        bits = PAGE_BITS + VPN_BITS * level
+    def _leaf(self, pte: int, level: int, bits: int, addr: int, fault: Fault) -> Leaf:
         ppn = PTE.get(pte, "ppn")
         if PTE.get(pte, "pbmt") == 3:
             raise fault
@@ -222,19 +243,19 @@ class Walker:
         return Leaf(pte, bits, ppn * PAGE_BYTES | addr & (1 << bits) - 1)
 
     def _update(self, leaf: Leaf, locate: Callable[[], int], marks: int, access: Access,
-                big: bool) -> Leaf:
+                big: bool, size: int) -> Leaf:
         """Set A, and D for a write, in memory: one atomic read and write."""
         where = locate()
-        pte = self._load(where, access, big) | marks
+        pte = self._load(where, access, big, size) | marks
         try:
-            self._memory.store(where, pte, big=big)
+            self._memory.store(where, pte, size, big=big)
         except BusError:
             raise Fault(ACCESS_FAULT[access]) from None
         return Leaf(pte, leaf.bits, leaf.addr)
 
-    def _load(self, addr: int, access: Access, big: bool) -> int:
+    def _load(self, addr: int, access: Access, big: bool, size: int) -> int:
         try:
-            return self._memory.load(addr, big=big)
+            return self._memory.load(addr, size, big=big)
         except PoisonError:
             raise Fault(Cause.PAGE_TABLE_CORRUPTION) from None
         except BusError:

@@ -135,6 +135,28 @@ def test_large_pages(bench, covers):
     this.run()
 
 
+@pytest.mark.parametrize("named", [0x200, 0x201, 0x3FF, 0x000, 0x1FF, 0x400])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_halves_of_a_larger_page(bench, narrow, named):
+    """With Sv32, what is named by either half of 4 MiB goes in both, since they are one page."""
+    dut = SecondTlb(IommuParams(second_entries=512, phys_bits=PHYS_BITS, sv39x4=True, sv32=narrow))
+    this = bench(dut)
+
+    @this.testbench
+    async def testbench(ctx):
+        space = (1, (1, 0, 0))
+        await ctx.tick().repeat(520)
+        fill(ctx, dut, Entry(0x200, 0b011, space, False, 0))
+        await ctx.tick()
+        ctx.set(dut.fill.valid, 0)
+        await command(ctx, dut, named, 1, 0, 1, 0, 0, 0)
+        await ctx.tick().repeat(520)
+        goes = named < 0x400 if narrow else 0x200 <= named < 0x400
+        assert (await ask(ctx, dut, 0x234, *space))[0] == (not goes)
+
+    this.run()
+
+
 def test_a_command_meets_a_probe(bench):
     """A probe under way when entries are dropped finds nothing."""
     dut = SecondTlb(PARAMS)

@@ -71,6 +71,8 @@ class RingParams(DmaParams):
         Whether accesses can carry a process ID.
     urgent : bool
         Whether a channel can go before others.
+    proceed : bool
+        Whether a channel can go on behind a descriptor that failed.
     """
 
     reads_in_flight: int = 16
@@ -82,6 +84,7 @@ class RingParams(DmaParams):
     cyclic: bool = False
     process_id: bool = False
     urgent: bool = False
+    proceed: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -89,7 +92,8 @@ class RingParams(DmaParams):
         one_of("Ring depth", self.depth, (8, 16, 32, 64, 128, 256))
         for what, value in (("Own port", self.own_port), ("Fill", self.fill),
                             ("Strided", self.strided), ("Cyclic", self.cyclic),
-                            ("Process ID", self.process_id), ("Urgent", self.urgent)):
+                            ("Process ID", self.process_id), ("Urgent", self.urgent),
+                            ("Proceed", self.proceed)):
             flag(what, value)
 
 

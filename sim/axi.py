@@ -77,9 +77,14 @@ class Memory:
         self._exclusive, self._held = exclusive, {}
         self.data, self.log, self.cycle = bytearray(size), [], 0
 
-    def fail(self, low: int, high: int, access: str = "rw", resp: Resp = Resp.SLVERR):
-        """Answer beats in ``[low, high)`` with ``resp``; a write there changes nothing."""
-        self._failures.append((low, high, access, resp))
+    def fail(self, low: int, high: int, access: str = "rw", resp: Resp = Resp.SLVERR, *,
+             refused: bool = False):
+        """Answer beats in ``[low, high)`` with ``resp``; a write there changes nothing.
+
+        With ``refused``, as an IOMMU does it.
+        """
+        answer = {"resp": resp, **({"refused": 1} if refused else {})}
+        self._failures.append((low, high, access, answer))
 
     def heal(self):
         """Forget all of :meth:`fail`."""
@@ -99,12 +104,13 @@ class Memory:
         bench.background(self._serve)
         return self
 
-    def _resp(self, addr: int, step: int, access: str) -> Resp:
+    def _answer(self, addr: int, step: int, access: str) -> dict[str, int | Resp]:
+        """Fields of the response to an access."""
         if not self.base <= addr < self.base + len(self.data):
-            return Resp.DECERR
+            return {"resp": Resp.DECERR}
         low = addr & -step
-        return next((resp for lo, hi, kind, resp in self._failures
-                     if access in kind and low < hi and low + step > lo), Resp.OKAY)
+        return next((answer for lo, hi, kind, answer in self._failures
+                     if access in kind and low < hi and low + step > lo), {"resp": Resp.OKAY})
 
     async def _serve(self, ctx):
         bus, random = self._bus, Random(self._seed)
@@ -145,18 +151,20 @@ class Memory:
             if r_beat is None and flows() and (index := pick(reads)) is not None:
                 _, axid, queue, lock = reads[index]
                 addr, step = queue.popleft()
-                resp, low = self._resp(addr, step, "r"), addr & -width
-                word = self.read(low, width) if resp is not Resp.DECERR else bytes(width)
-                resp = Resp.EXOKAY if lock and resp is Resp.OKAY else resp
-                r_beat = {"id": axid, "data": int.from_bytes(word, "little"), "resp": resp,
-                          "last": not queue}
+                answer, low = self._answer(addr, step, "r"), addr & -width
+                outside = answer["resp"] is Resp.DECERR
+                word = bytes(width) if outside else self.read(low, width)
+                if lock and answer["resp"] is Resp.OKAY:
+                    answer = {"resp": Resp.EXOKAY}
+                r_beat = {"id": axid, "data": int.from_bytes(word, "little"),
+                          "last": not queue, **answer}
                 if not queue:
                     del reads[index]
                 ctx.set(bus.r.payload, r_beat)
             ctx.set(bus.r.valid, r_beat is not None)
             if b_beat is None and flows() and (index := pick(replies)) is not None:
-                _, axid, resp = replies.pop(index)
-                b_beat = {"id": axid, "resp": resp}
+                _, axid, answer = replies.pop(index)
+                b_beat = {"id": axid, **answer}
                 ctx.set(bus.b.payload, b_beat)
             ctx.set(bus.b.valid, b_beat is not None)
 
@@ -190,16 +198,16 @@ class Memory:
             steps = beat_addresses(aw.addr, aw.len, aw.size, aw.burst)
             lock = self._exclusive and aw.lock
             missed = lock and self._held.get(aw.id) != (aw.addr, aw.addr + (aw.len + 1 << aw.size))
-            worst = Resp.EXOKAY if lock and not missed else Resp.OKAY
+            worst = {"resp": Resp.EXOKAY if lock and not missed else Resp.OKAY}
             if not missed:
                 self._held = {axid: (low, high) for axid, (low, high) in self._held.items()
                               if not any(low < at + (1 << aw.size) and at < high for at in steps)}
             for i, addr in enumerate(steps):
-                beat, resp = beats.popleft(), self._resp(addr, 1 << aw.size, "w")
+                beat, answer = beats.popleft(), self._answer(addr, 1 << aw.size, "w")
                 assert beat.last == (i == aw.len), f"WLAST wrong in burst at {aw.addr:#x}"
-                if resp is not Resp.OKAY:
-                    worst = resp
-                if missed or resp is not Resp.OKAY:
+                if answer["resp"] is not Resp.OKAY:
+                    worst = answer
+                if missed or answer["resp"] is not Resp.OKAY:
                     continue
                 low = (addr & -width) - self.base
                 word = beat.data.to_bytes(width, "little")

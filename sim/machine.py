@@ -40,7 +40,7 @@ def params_for(platform: Platform) -> SystemParams:
         dma=DmaParams(device_id=platform.cdma_device_id),
         bus_offset=platform.dma_offset,
         ring=RingParams(device_id=platform.ring_device_id, fill=True, strided=True, cyclic=True,
-                        process_id=True, urgent=True),
+                        process_id=True, urgent=True, proceed=True),
         channels=platform.channels,
         stream=StreamParams(device_id=platform.stream_device_id), streams=platform.streams,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes,

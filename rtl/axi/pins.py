@@ -13,6 +13,8 @@ from .signature import Signature
 __all__ = ["Flat"]
 
 _KINDS = {Signature: "axi", lite.Signature: "axil", axi_stream.Signature: "axis"}
+#: Fields whose pins have other names.
+_NAMES = {"refused": "user"}
 
 
 class Flat(wiring.Component):
@@ -88,7 +90,7 @@ def _stream(channel, prefix: str, joint: str) -> Iterator[tuple[str, wiring.Flow
     if isinstance(payload, data.View) and isinstance(payload.shape(), data.StructLayout):
         fields = {name: payload[name] for name in payload.shape().members}
     for name, value in fields.items():
-        yield f"{prefix}{joint}{name}", flows["payload"], Value.cast(value)
+        yield f"{prefix}{joint}{_NAMES.get(name, name)}", flows["payload"], Value.cast(value)
     for name in ("valid", "ready"):
         yield f"{prefix}{joint}{name}", flows[name], getattr(channel, name)
 

@@ -48,7 +48,8 @@ class Signature(wiring.Signature):
     id_width : int
         Width of transaction IDs, in bits; at least 1.
     user : shape-like
-        Shape of AxUSER; ``0`` (none) by default.
+        Shape of AxUSER; ``0`` (none) by default. With :func:`dma_user_layout`, on a device's
+        side of an IOMMU, responses have ``refused``.
     poison : bool
         R tells which data is known to be corrupt, as in AXI5; not by default.
 
@@ -60,9 +61,11 @@ class Signature(wiring.Signature):
     w : ``Out(stream.Signature(...))``
         Write data: ``data``, ``strb``, ``last``.
     b : ``In(stream.Signature(...))``
-        Write response: ``id``, ``resp``.
+        Write response: ``id``, ``resp``, and ``refused`` (BUSER) if there is: this SLVERR
+        is the IOMMU's.
     r : ``In(stream.Signature(...))``
-        Read data: ``id``, ``data``, ``resp``, ``last``, and ``poison`` if there is.
+        Read data: ``id``, ``data``, ``resp``, ``last``, ``refused`` (RUSER) as in ``b``, and
+        ``poison`` if there is.
 
     Raises
     ------
@@ -94,14 +97,16 @@ class Signature(wiring.Signature):
             "id": id_width, "addr": addr_width, "len": 8, "size": 3, "burst": Burst, "lock": 1,
             "cache": 4, "prot": 3, "qos": 4, "user": user,
         })
+        refused = {"refused": 1} if user == dma_user_layout() else {}
         super().__init__({
             "aw": Out(stream.Signature(address)),
             "w":  Out(stream.Signature(data.StructLayout({
                 "data": data_width, "strb": data_width // 8, "last": 1}))),
-            "b":  In(stream.Signature(data.StructLayout({"id": id_width, "resp": Resp}))),
+            "b":  In(stream.Signature(data.StructLayout({
+                "id": id_width, "resp": Resp, **refused}))),
             "ar": Out(stream.Signature(address)),
             "r":  In(stream.Signature(data.StructLayout({
-                "id": id_width, "data": data_width, "resp": Resp, "last": 1,
+                "id": id_width, "data": data_width, "resp": Resp, "last": 1, **refused,
                 **({"poison": 1} if poison else {})}))),
         })
 

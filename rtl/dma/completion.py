@@ -57,6 +57,8 @@ class Completion(wiring.Component):
     faulty : ``Out(1)``, ``faults`` : ``Out(8)``, ``address`` : ``Out(addr_width)``
         High when a copy ends with a fault; a bit for each :class:`Fault`; the burst that failed, or
         zero if none did.
+    refused, write : ``Out(1)``
+        The IOMMU refused that burst; it was a write.
     desc : ``Out(addr_width - 6)``
         Descriptor whose status was the last to be written, or the faulty one; over 64.
     place : ``In(2)``, ``word`` : ``In(32)``, ``forget`` : ``In(1)``
@@ -82,6 +84,8 @@ class Completion(wiring.Component):
             **({"note": Out(NOTE_BITS), "counts": Out(1)} if noted else {}),
             "faulty":    Out(1),
             "faults":    Out(8),
+            "refused":   Out(1),
+            "write":     Out(1),
             "address":   Out(params.addr_width),
             "desc":      Out(params.addr_width - DESC_BITS),
             "place":     In(2),
@@ -144,7 +148,7 @@ class Completion(wiring.Component):
                 last.eq(fault),
                 status.cmplt.eq(1),
                 status.dma_int_err.eq(fault == Fault.DMA_INT),
-                status.dma_slv_err.eq(fault == Fault.DMA_SLV),
+                status.dma_slv_err.eq(fault.as_value()[:3] == Fault.DMA_SLV.value),
                 status.dma_dec_err.eq(fault == Fault.DMA_DEC),
             ]
 
@@ -164,6 +168,7 @@ class Completion(wiring.Component):
         ended = Signal()
         caught = Signal()                   # the copy had a fault: it was the last one taken
         unwritten = Signal()
+        of_data = Signal()                  # that fault was an access to data
         m.d.comb += [
             ack.ready.eq(b.valid | ~ack.p.writes),
             ended.eq(ack.valid & ack.ready & ~over),
@@ -171,8 +176,10 @@ class Completion(wiring.Component):
             unwritten.eq(ack.p.writes & b.p.resp.as_value()[1]),        # SLVERR or DECERR
             self.completed.eq(ended & ~caught & ~unwritten),
             self.faulty.eq(ended & (caught | unwritten)),
-            self.faults.eq(Mux(caught, 1 << last.as_value(), 0) |
+            self.faults.eq(Mux(caught, 1 << last.as_value()[:3], 0) |
                            Mux(unwritten, 1 << Cat(b.p.resp, 1), 0)),
+            self.refused.eq(Mux(caught, last.as_value()[3], b.p.refused)),
+            self.write.eq(Mux(caught, of_data & self.finished.p.write, 1)),
             self.busy.eq(written.o.valid),
             self.pending.eq(started.o.valid | written.o.valid),
         ]
@@ -180,7 +187,8 @@ class Completion(wiring.Component):
             m.d.sync += over.eq(1)
 
         # What failed: a burst of the copy, its descriptor, or the status of that.
-        with m.If(caught & ((last == Fault.DMA_SLV) | (last == Fault.DMA_DEC))):
+        m.d.comb += of_data.eq(last.as_value()[1] & ~last.as_value()[2])
+        with m.If(caught & of_data):
             m.d.comb += self.address.eq(self.finished.p.addr)
         with m.Elif(unwritten | (last != Fault.DMA_INT)):
             m.d.comb += self.address.eq(Cat(Mux(unwritten, aw.p.addr[:DESC_BITS], 0), ack.p.desc))

@@ -31,7 +31,7 @@ class DescriptorReader(wiring.Component):
     Members
     -------
     r : ``In(stream.Signature(...))``
-        Beats: ``data``, ``resp``, ``last``. Always ready.
+        Beats: ``data``, ``resp``, ``refused``, ``last``. Always ready.
     came : ``Out(1)``
         A descriptor is there, for one cycle.
     words : ``Out(8 * size)``
@@ -39,7 +39,8 @@ class DescriptorReader(wiring.Component):
     again : ``In(1)``
         One that is complete already is as good as any.
     fault : ``Out(Fault)``
-        ``SG_SLV`` or ``SG_DEC`` if a beat came with an error, ``SG_INT`` if it is complete already.
+        ``SG_SLV``, ``SG_DEC`` or ``SG_REFUSED`` if a beat came with an error, ``SG_INT`` if it is
+        complete already.
     """
 
     def __init__(self, *, data_width: int, size: int = CDMA_BYTES):
@@ -47,7 +48,7 @@ class DescriptorReader(wiring.Component):
         self.beats = -(-size * 8 // data_width)
         super().__init__({
             "r": In(stream.Signature(data.StructLayout({
-                "data": data_width, "resp": Resp, "last": 1}), always_ready=True)),
+                "data": data_width, "resp": Resp, "refused": 1, "last": 1}), always_ready=True)),
             "came":  Out(1),
             "words": Out(size * 8),
             "again": In(1),
@@ -58,22 +59,22 @@ class DescriptorReader(wiring.Component):
         m = Module()
 
         r = self.r
-        resp = Signal(2)
+        resp, own = Signal(3), Cat(r.p.resp, r.p.refused)
         m.d.comb += self.came.eq(r.valid & r.p.last)
         earlier = (self.beats - 1) * self._data_width   # bits that come before the last beat
         if earlier > 0:
-            before, worst = Signal(earlier), Signal(2)
+            before, worst = Signal(earlier), Signal(3)
             m.d.comb += self.words.eq(Cat(before, r.p.data))
-            m.d.comb += resp.eq(Mux(worst[1], worst, r.p.resp))
+            m.d.comb += resp.eq(Mux(worst[1], worst, own))
             with m.If(r.valid):
                 m.d.sync += before.eq(Cat(before, r.p.data)[-earlier:])
                 m.d.sync += worst.eq(Mux(r.p.last, 0, resp))
         else:
-            m.d.comb += [self.words.eq(r.p.data), resp.eq(r.p.resp)]
+            m.d.comb += [self.words.eq(r.p.data), resp.eq(own)]
 
         status = struct(CDMA_STATUS)(self.words[CdmaWord.STATUS * 8:][:32])
         with m.If(resp[1]):                             # SLVERR or DECERR
-            m.d.comb += self.fault.eq(Cat(resp, 1))
+            m.d.comb += self.fault.eq(Cat(resp[:2], 1, resp[2]))
         with m.Elif(status.cmplt & ~self.again):
             m.d.comb += self.fault.eq(Fault.SG_INT)
         return m

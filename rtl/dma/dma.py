@@ -101,7 +101,7 @@ class Dma(wiring.Component):
         m.d.comb += [getattr(completion, name).eq(getattr(registers, name)) for name in (
             "place", "word", "forget")]
         m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
-            "completed", "faulty", "faults", "address", "desc")]
+            "completed", "faulty", "faults", "refused", "write", "address", "desc")]
         m.d.comb += [
             registers.tail.eq(frontend.tail),
             registers.acked.eq(mover.acked),

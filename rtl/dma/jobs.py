@@ -22,8 +22,12 @@ LIST_CONTROLS = {"place": 2, "mark": 2, "word": 32, "doorbell": 1, "start": 1, "
                  "forget": 1}
 
 
-class Fault(enum.Enum, shape=3):
-    """Why the engine stops. Bit 2 tells descriptors from data; the others are a response, or 1."""
+class Fault(enum.Enum, shape=4):
+    """Why the engine stops.
+
+    Bit 2 tells descriptors from data; bits 1 and 0 are a response, or 1; bit 3 tells that it is the
+    IOMMU's.
+    """
 
     NONE = 0
     #: A transfer of no bytes, or past the end of addresses.
@@ -36,6 +40,9 @@ class Fault(enum.Enum, shape=3):
     #: Error responses to descriptor accesses.
     SG_SLV = 6
     SG_DEC = 7
+    #: Refusals of the IOMMU.
+    DMA_REFUSED = 10
+    SG_REFUSED = 14
 
 
 class ListLabel(data.StructLayout):
@@ -89,7 +96,7 @@ class ReadSignature(wiring.Signature):
         super().__init__({
             "ar": Out(stream.Signature(data.StructLayout({"addr": addr_width, "len": 8}))),
             "r":  In(stream.Signature(data.StructLayout({
-                "data": data_width, "resp": Resp, "last": 1}), always_ready=True)),
+                "data": data_width, "resp": Resp, "refused": 1, "last": 1}), always_ready=True)),
         })
 
 
@@ -104,5 +111,6 @@ class WriteSignature(wiring.Signature):
             "aw": Out(stream.Signature(data.StructLayout({"addr": addr_width, "len": 8}))),
             "w":  Out(stream.Signature(data.StructLayout({
                 "data": data_width, "strb": data_width // 8, "last": 1}))),
-            "b":  In(stream.Signature(data.StructLayout({"resp": Resp}), always_ready=True)),
+            "b":  In(stream.Signature(data.StructLayout({
+                "resp": Resp, "refused": 1}), always_ready=True)),
         })

@@ -91,6 +91,7 @@ def results(fields: Any, port: Any, *, failed: Signal, counted: Value) -> Module
         m.d.sync += [failed.eq(1), address.eq(port.address)]
         for name, fault in _ERRORS.items():
             m.d.sync += getattr(fields.sr, name).eq(port.faults[fault.value])
+        m.d.sync += [fields.sr.err_refused.eq(port.refused), fields.sr.err_write.eq(port.write)]
     with m.If(counted):
         m.d.sync += fields.done_descs.count.eq(fields.done_descs.count + 1)
     with m.If(port.acked):

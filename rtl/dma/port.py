@@ -69,10 +69,11 @@ class Port(wiring.Component):
             connect(m, flipped(write.w), manager.w)
             m.d.comb += [
                 read.r.valid.eq(manager.r.valid),
-                *(read.r.p[name].eq(manager.r.p[name]) for name in ("data", "resp", "last")),
+                *(read.r.p[name].eq(manager.r.p[name])
+                  for name in ("data", "resp", "refused", "last")),
                 manager.r.ready.eq(1),
                 write.b.valid.eq(manager.b.valid),
-                write.b.p.resp.eq(manager.b.p.resp),
+                *(write.b.p[name].eq(manager.b.p[name]) for name in ("resp", "refused")),
                 manager.b.ready.eq(1),
             ]
 

@@ -122,7 +122,7 @@ class ReadEngine(wiring.Component):
             self.beats.p.place.eq(pending.o.p.place),
             pending.o.ready.eq(r.valid & r.p.last),
             self.failed.eq(r.valid & error & ~dead),
-            self.failure.fault.eq(r.p.resp.as_value()),
+            self.failure.fault.eq(Cat(r.p.resp, 0, r.p.refused)),
             self.failure.addr.eq(pending.o.p.addr),
         ]
         with m.If(r.valid):

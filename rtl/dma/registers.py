@@ -40,7 +40,7 @@ class Registers(wiring.Component):
         Interrupt, level.
     place, mark, word, doorbell, start, cyclic, forget, tail, simple, src, dst, size
         Of the front end, see :class:`ListFrontend`.
-    completed, faulty, faults, address, desc
+    completed, faulty, faults, refused, write, address, desc
         From :class:`Completion`.
     acked : ``In(1)``, ``acked_span`` : ``In(12)``
         A burst was written, and its bytes - 1.
@@ -73,6 +73,8 @@ class Registers(wiring.Component):
             "completed":  In(1),
             "faulty":     In(1),
             "faults":     In(8),
+            "refused":    In(1),
+            "write":      In(1),
             "address":    In(params.addr_width),
             "desc":       In(desc_width),
             "acked":      In(1),

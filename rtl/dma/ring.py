@@ -12,6 +12,7 @@ from .mover import Mover
 from .port import Port
 from .ring_completion import RingCompletion
 from .ring_frontend import RingFrontend, RingLabel
+from .ring_proceed import RingProceed
 from .ring_registers import RingRegisters
 from .rows import Rows
 
@@ -26,6 +27,8 @@ class Ring(wiring.Component):
         registers -> frontend -> (rows) -> mover -> completion
             ^                                           |
             +-------------------------------------------+
+
+    With ``proceed``, :class:`~rtl.dma.ring_proceed.RingProceed` empties these after a fault.
 
     Descriptors are read and never written; completions go to a ring of their own. The mover is that
     of :class:`~rtl.dma.dma.Dma`, and so are its promises: room is reserved before a read is issued,
@@ -71,15 +74,30 @@ class Ring(wiring.Component):
         connect(m, flipped(self.regs), registers.regs)
         m.d.comb += self.irq.eq(registers.irq)
 
-        def add(name, component):
-            m.submodules[name] = ResetInserter(registers.clear)(component)
+        def add(name, component, clear=registers.clear):
+            m.submodules[name] = ResetInserter(clear)(component)
             return component
 
-        frontend = add("frontend", RingFrontend(params))
-        mover = add("mover", Mover(params, label=RingLabel(params), fill=params.fill))
         completion = add("completion", RingCompletion(params))
+        clear, pending, placing = registers.clear, completion.pending, registers
+        if params.proceed:
+            placing = proceed = add("proceed", RingProceed(params))
+            clear, pending = clear | proceed.clear, pending | proceed.pending
+            m.d.comb += [getattr(proceed, name).eq(getattr(registers, name)) for name in (
+                "tail", "cyclic", "stop", "busy")]
+            m.d.comb += [getattr(proceed, name).eq(getattr(completion, name)) for name in (
+                "faulty", "fault", "label")]
+            m.d.comb += [
+                proceed.enable.eq(registers.proceed),
+                proceed.asked.eq(registers.place),
+                proceed.wanted.eq(registers.number),
+                registers.hold.eq(proceed.hold),
+                completion.forget.eq(proceed.clear),
+            ]
+        frontend = add("frontend", RingFrontend(params), clear)
+        mover = add("mover", Mover(params, label=RingLabel(params), fill=params.fill), clear)
         if params.strided:
-            rows = add("rows", Rows(mover.jobs.p.shape()))
+            rows = add("rows", Rows(mover.jobs.p.shape()), clear)
             connect(m, frontend.jobs, rows.work)
             connect(m, rows.jobs, mover.jobs)
         else:
@@ -102,7 +120,9 @@ class Ring(wiring.Component):
         connect(m, mover.writes, port.writes[0])
 
         m.d.comb += [getattr(frontend, name).eq(getattr(registers, name)) for name in (
-            "base", "size_log2", "tail", "place", "number", "cyclic")]
+            "base", "size_log2", "tail", "cyclic")]
+        m.d.comb += [getattr(frontend, name).eq(getattr(placing, name)) for name in (
+            "place", "number")]
         m.d.comb += [getattr(registers, name).eq(getattr(completion, name)) for name in (
             "completed", "faulty", "fault", "address", "write", "label")]
         for each in [port, *([rings] if params.own_port else [])]:
@@ -119,6 +139,6 @@ class Ring(wiring.Component):
             registers.acked.eq(mover.acked),
             registers.acked_span.eq(mover.acked_span),
             registers.busy.eq(frontend.busy | mover.busy | completion.busy),
-            registers.pending.eq(frontend.pending | mover.pending | completion.pending),
+            registers.pending.eq(frontend.pending | mover.pending | pending),
         ]
         return m

@@ -48,6 +48,9 @@ class RingCompletion(wiring.Component):
         failed, and whether it was a write.
     label : ``Out(RingLabel(...))``
         Of the copy.
+    forget : ``In(1)``
+        With ``proceed``: drop the copies behind one with a fault, and go on. Only while not
+        ``busy``.
     stop : ``In(1)``
         Start no further write.
     busy : ``Out(1)``
@@ -72,6 +75,7 @@ class RingCompletion(wiring.Component):
             "address":    Out(params.addr_width),
             "write":      Out(1),
             "label":      Out(RingLabel(params)),
+            **({"forget": In(1)} if params.proceed else {}),
             "stop":       In(1),
             "busy":       Out(1),
             "pending":    Out(1),
@@ -81,7 +85,8 @@ class RingCompletion(wiring.Component):
         m = Module()
         params = self._params
         aw, w, b = self.bus.aw, self.bus.w, self.bus.b
-        m.submodules.started = started = Queue(self.entries.p.shape(), 2 * params.reads_in_flight)
+        started = Queue(self.entries.p.shape(), 2 * params.reads_in_flight)
+        m.submodules.started = ResetInserter(self.forget)(started) if params.proceed else started
         m.submodules.written = written = Queue(RingLabel(params), params.reads_in_flight)
         m.submodules.places = places = Queue(params.addr_width, 2)
         m.submodules.said = entries = Queue(data.StructLayout({
@@ -120,7 +125,8 @@ class RingCompletion(wiring.Component):
             entries.i.valid.eq(write),
             entries.i.p.upper.eq(inside[0]),
             said.slot.eq(entry.label.slot),
-            said.fault.eq(fault),
+            said.fault.eq(fault.as_value()[:3]),
+            said.refused.eq(fault.as_value()[3]),
             said.write.eq((fault != Fault.NONE) & ~planned & self.finished.p.write),
             said.phase.eq(~(count >> self.size_log2)[0]),
             said.bytes.eq(self.done_bytes),
@@ -171,10 +177,8 @@ class RingCompletion(wiring.Component):
         ]
         with m.If(caught):
             m.d.comb += self.fault.eq(last)
-        with m.Elif(b.p.resp.as_value()[0]):
-            m.d.comb += self.fault.eq(Fault.SG_DEC)
-        with m.Else():
-            m.d.comb += self.fault.eq(Fault.SG_SLV)
+        with m.Elif(unwritten):
+            m.d.comb += self.fault.eq(Cat(b.p.resp, 1, b.p.refused))
         with m.If(caught & ~last.as_value()[2] & (last != Fault.DMA_INT)):
             m.d.comb += [
                 self.address.eq(self.finished.p.addr),
@@ -184,4 +188,7 @@ class RingCompletion(wiring.Component):
             m.d.comb += self.write.eq(1)
         with m.If(self.faulty):
             m.d.sync += over.eq(1)
+        if params.proceed:
+            with m.If(self.forget):
+                m.d.sync += [over.eq(0), last.eq(Fault.NONE)]
         return m

@@ -89,6 +89,8 @@ class RingDecoder(wiring.Component):
             known = known | is_fill
             with m.If(is_fill & ~self.long):
                 m.d.comb += job.src.eq(src[:32].replicate(2))
+        if params.proceed:
+            m.d.comb += job.label.long.eq(self.long)
         if params.strided:
             rows = word_1.strided & self.long
             m.d.comb += [

@@ -16,7 +16,11 @@ BURST_SLOTS = 8
 
 
 class SlotLayout(data.StructLayout):
-    """A slot: ``words``, its ``number``, and ``fault``: ``SG_SLV``, ``SG_DEC`` or none."""
+    """A slot of the ring.
+
+    ``words``, its ``number``, and ``fault``: ``SG_SLV``, ``SG_DEC``,
+    ``SG_REFUSED`` or none.
+    """
 
     def __init__(self):
         super().__init__({"words": 8 * SLOT_BYTES, "number": 16, "fault": Fault})
@@ -128,15 +132,17 @@ class RingFetch(wiring.Component):
 
         # Beats into slots.
         slot, number, following = self.slots.p, Signal(16), Signal(16)
+        waited = Signal(range(self._depth + 1))         # slots that were asked for
+        m.d.sync += waited.eq(waited + Mux(ask, count, 0) - self.slots.valid)
         m.d.comb += following.eq(number + 1)
-        resp = Signal(2)
+        resp, own = Signal(3), Cat(r.p.resp, r.p.refused)
         if beats > 1:
             beat = Signal(range(beats))
-            before, worst = Signal((beats - 1) * self._data_width), Signal(2)
+            before, worst = Signal((beats - 1) * self._data_width), Signal(3)
             m.d.comb += [
                 self.slots.valid.eq(r.valid & (beat == beats - 1)),
                 slot.words.eq(Cat(before, r.p.data)),
-                resp.eq(Mux(worst[1], worst, r.p.resp)),
+                resp.eq(Mux(worst[1], worst, own)),
             ]
             with m.If(r.valid):
                 m.d.sync += [
@@ -145,15 +151,13 @@ class RingFetch(wiring.Component):
                     worst.eq(Mux(self.slots.valid, 0, resp)),
                 ]
         else:
-            m.d.comb += [self.slots.valid.eq(r.valid), slot.words.eq(r.p.data), resp.eq(r.p.resp)]
+            m.d.comb += [self.slots.valid.eq(r.valid), slot.words.eq(r.p.data), resp.eq(own)]
         m.d.comb += [
             slot.number.eq(number),
-            self.busy.eq(ar.valid | (number != head)),
+            self.busy.eq(ar.valid | (waited != 0)),
         ]
         with m.If(resp[1]):                             # SLVERR or DECERR
-            m.d.comb += slot.fault.eq(Fault.SG_SLV)
-            with m.If(resp[0]):
-                m.d.comb += slot.fault.eq(Fault.SG_DEC)
+            m.d.comb += slot.fault.eq(Cat(resp[:2], 1, resp[2]))
         with m.If(self.slots.valid):
             m.d.sync += number.eq(Mux(self.cyclic & (following == self.tail), 0, following))
         with m.If(self.place):

@@ -21,11 +21,12 @@ class RingLabel(data.StructLayout):
     """What a copy from the ring is known by.
 
     ``slot``; ``irq`` (it asks for an interrupt); where descriptors have rows, ``more`` (it is one
-    of them, and not the last).
+    of them, and not the last); where the ring can go on behind a fault, ``long`` (two slots).
     """
 
     def __init__(self, params: RingParams):
-        super().__init__({"slot": 16, "irq": 1, **({"more": 1} if params.strided else {})})
+        super().__init__({"slot": 16, "irq": 1, **({"more": 1} if params.strided else {}),
+                          **({"long": 1} if params.proceed else {})})
 
 
 class RingFrontend(wiring.Component):

@@ -52,6 +52,9 @@ class RingRegisters(wiring.Component):
         There are descriptors that were handed over and have not ended.
     process_id, process_valid, urgent
         Of :class:`Port`.
+    proceed : ``Out(1)``, ``hold`` : ``In(1)``
+        Of :class:`~rtl.dma.ring_proceed.RingProceed`: only a fault of the ring itself halts; stop
+        for a while.
     stop : ``Out(1)``
         Issue no further access.
     clear : ``Out(1)``
@@ -86,6 +89,8 @@ class RingRegisters(wiring.Component):
             "process_id":      Out(20),
             "process_valid":   Out(1),
             "urgent":          Out(1),
+            "proceed":         Out(1),
+            "hold":            In(1),
             "stop":            Out(1),
             "clear":           Out(1),
         })
@@ -101,7 +106,7 @@ class RingRegisters(wiring.Component):
             cap.version.eq(VERSION),
             cap.data_bytes_log2.eq(exact_log2(params.data_width // 8)),
             *(getattr(cap, name).eq(getattr(params, name)) for name in (
-                "own_port", "fill", "strided", "cyclic", "process_id", "urgent")),
+                "own_port", "fill", "strided", "cyclic", "process_id", "urgent", "proceed")),
             cap.reads_in_flight.eq(params.reads_in_flight),
             cap.max_beats_log2.eq(exact_log2(params.max_beats)),
             cap2.addr_bits.eq(params.addr_width),
@@ -122,7 +127,7 @@ class RingRegisters(wiring.Component):
         halted, address = Signal(), Signal(64)
         m.d.comb += file.clear.eq(self.clear)
         m.d.sync += [
-            self.stop.eq(halted | cr.reset | cr.pause),
+            self.stop.eq(halted | cr.reset | cr.pause | self.hold),
             self.clear.eq(cr.reset & self.stop & ~self.busy & ~self.clear),
         ]
         with m.If(cr.w_stb & cr.reset_w):
@@ -134,6 +139,7 @@ class RingRegisters(wiring.Component):
         for there, register, field, value in (
                 (params.cyclic, cr, "cyclic", self.cyclic),
                 (params.urgent, cr, "urgent", self.urgent),
+                (params.proceed, cr, "proceed", self.proceed),
                 (params.process_id, process, "pid", self.process_id),
                 (params.process_id, process, "valid", self.process_valid)):
             if not there:
@@ -170,13 +176,17 @@ class RingRegisters(wiring.Component):
             m.d.sync += fields.done.count.eq(fields.done.count + 1)
         with m.If(self.acked):
             m.d.sync += fields.done_bytes.count.eq(fields.done_bytes.count + self.acked_span + 1)
-        with m.If(self.faulty):
-            m.d.sync += [halted.eq(1), sr.fault.eq(self.fault), sr.write.eq(self.write),
-                         address.eq(self.address)]
+        fault = self.fault.as_value()
+        with m.If(self.faulty & (fault[2] | ~self.proceed)):
+            m.d.sync += halted.eq(1)
+        with m.If(self.faulty & ~sr.err_irq_q):
+            m.d.sync += [sr.fault.eq(fault[:3]), sr.refused.eq(fault[3]), sr.write.eq(self.write),
+                         address.eq(self.address), fields.err_slot.slot.eq(self.label.slot)]
 
         with m.If(self.clear):
             m.d.sync += [
                 cr.reset.eq(0), halted.eq(0), address.eq(0), sr.fault.eq(0), sr.write.eq(0),
+                sr.refused.eq(0), fields.err_slot.slot.eq(0),
                 fields.done.slot.eq(0), fields.done.count.eq(0), fields.done_bytes.count.eq(0),
                 coalescer.threshold.eq(1), coalescer.reload.eq(1),
             ]

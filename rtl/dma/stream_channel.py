@@ -20,7 +20,7 @@ class ChannelSignature(wiring.Signature):
     -------
     place, mark, word, doorbell, start, cyclic, tail, simple, addr, size
         Of the front end, see :class:`~rtl.dma.stream_frontend.StreamFrontend`.
-    completed, note, counts, faulty, faults, address, desc
+    completed, note, counts, faulty, faults, refused, write, address, desc
         See :class:`~rtl.dma.completion.Completion`.
     acked, acked_span
         Bytes were moved, and how many less 1.
@@ -47,6 +47,8 @@ class ChannelSignature(wiring.Signature):
             "counts":     In(1),
             "faulty":     In(1),
             "faults":     In(8),
+            "refused":    In(1),
+            "write":      In(1),
             "address":    In(params.addr_width),
             "desc":       In(desc_width),
             "acked":      In(1),
@@ -65,5 +67,5 @@ def connect_frontend(m: Module, control: Any, frontend: Any, completion: Any) ->
     m.d.comb += [getattr(completion, name).eq(getattr(control, name))
                  for name in ("place", "word", "forget", "stop")]
     m.d.comb += [getattr(control, name).eq(getattr(completion, name)) for name in (
-        "completed", "note", "counts", "faulty", "faults", "address", "desc")]
+        "completed", "note", "counts", "faulty", "faults", "refused", "write", "address", "desc")]
     m.d.comb += control.tail.eq(frontend.tail)

@@ -157,7 +157,7 @@ class WriteEngine(wiring.Component):
         with m.If(b.valid & error & ~broken):
             m.d.sync += [
                 broken.eq(1),
-                failure.fault.eq(b.p.resp.as_value()),
+                failure.fault.eq(Cat(b.p.resp, 0, b.p.refused)),
                 failure.addr.eq(pending.o.p.addr),
                 failure.write.eq(1),
             ]

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from rtl.axi.signature import Resp, Signature
+from rtl.axi.signature import Resp, Signature, dma_user_layout
 from rtl.stream.queue import Queue
 
 from .in_flight import InFlight
@@ -42,9 +42,11 @@ class ReadBridge(wiring.Component):
 
     def __init__(self, *, data_width: int, id_width: int, in_flight: int):
         self._id_width, self._in_flight = id_width, in_flight
-        bus = Signature(addr_width=1, data_width=data_width, id_width=id_width).members
+        widths = {"addr_width": 1, "data_width": data_width, "id_width": id_width}
+        outer = Signature(**widths, user=dma_user_layout()).members
+        bus = Signature(**widths).members
         super().__init__({
-            "device": bus["r"].flip(), "memory": bus["r"],
+            "device": outer["r"].flip(), "memory": bus["r"],
             "passed": In(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
             "room": Out(1),
             "refused": In(stream.Signature(refused_layout(id_width))),
@@ -54,7 +56,7 @@ class ReadBridge(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.in_flight = flight = InFlight(depth=self._in_flight, id_width=self._id_width)
-        m.submodules.replies = replies = Replies(self.device.p.shape())
+        m.submodules.replies = replies = Replies(self.memory.p.shape())
         connect(m, flipped(self.memory), replies.passed)
         connect(m, replies.o, flipped(self.device))
         refused, own = self.refused, replies.own.p
@@ -101,10 +103,12 @@ class WriteBridge(wiring.Component):
 
     def __init__(self, *, data_width: int, id_width: int, in_flight: int):
         self._id_width, self._in_flight = id_width, in_flight
-        bus = Signature(addr_width=1, data_width=data_width, id_width=id_width).members
+        widths = {"addr_width": 1, "data_width": data_width, "id_width": id_width}
+        outer = Signature(**widths, user=dma_user_layout()).members
+        bus = Signature(**widths).members
         super().__init__({
             "device_w": bus["w"].flip(), "memory_w": bus["w"],
-            "device_b": bus["b"].flip(), "memory_b": bus["b"],
+            "device_b": outer["b"].flip(), "memory_b": bus["b"],
             "passed": In(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
             "room": Out(1),
             "refused": In(stream.Signature(refused_layout(id_width))),
@@ -114,7 +118,7 @@ class WriteBridge(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.in_flight = flight = InFlight(depth=self._in_flight, id_width=self._id_width)
-        m.submodules.replies = replies = Replies(self.device_b.p.shape())
+        m.submodules.replies = replies = Replies(self.memory_b.p.shape())
         # For each burst, in the order of addresses, whether its data goes nowhere.
         m.submodules.decisions = decisions = Queue(1, self._in_flight + 1)
         connect(m, flipped(self.memory_b), replies.passed)

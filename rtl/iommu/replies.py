@@ -1,8 +1,7 @@
 """The IOMMU's own responses among those of memory."""
 
 from amaranth import *
-from amaranth.hdl import ShapeLike
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 __all__ = ["Replies"]
@@ -25,29 +24,29 @@ class Replies(wiring.Component):
         Responses from memory.
     own : ``In(stream.Signature(shape))``
         Own responses.
-    o : ``Out(stream.Signature(shape))``
-        All of them.
+    o : ``Out(stream.Signature(...))``
+        All of them; ``refused`` in addition is 1 in own ones.
     """
 
-    def __init__(self, shape: ShapeLike):
-        self._has_last = "last" in dict(shape)
+    def __init__(self, shape: data.StructLayout):
+        self._fields = tuple(shape.members)
         super().__init__({
             "passed": In(stream.Signature(shape)), "own": In(stream.Signature(shape)),
-            "o": Out(stream.Signature(shape))})
+            "o": Out(stream.Signature(data.StructLayout({**shape.members, "refused": 1})))})
 
     def elaborate(self, platform):
         m = Module()
         passed, own, o = self.passed, self.own, self.o
         turn = Signal()                 # 1: own
         inside = Signal()               # a burst has begun and not ended
-        with m.If(turn):
-            m.d.comb += [o.valid.eq(own.valid), o.payload.eq(own.payload), own.ready.eq(o.ready)]
-        with m.Else():
-            m.d.comb += [o.valid.eq(passed.valid), o.payload.eq(passed.payload),
-                         passed.ready.eq(o.ready)]
+        m.d.comb += o.p.refused.eq(turn)
+        for chosen, source in ((turn, own), (~turn, passed)):
+            with m.If(chosen):
+                m.d.comb += [o.valid.eq(source.valid), source.ready.eq(o.ready)]
+                m.d.comb += [o.p[name].eq(source.p[name]) for name in self._fields]
 
         taken = o.valid & o.ready
-        last = o.p.last if self._has_last else Const(1)
+        last = o.p.last if "last" in self._fields else Const(1)
         with m.If(taken):
             m.d.sync += inside.eq(~last)
         with m.If(turn):

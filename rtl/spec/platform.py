@@ -41,11 +41,13 @@ class BusError(Exception):
         Physical address of the access.
     resp : str
         Response of the bus: ``"SLVERR"`` or ``"DECERR"``.
+    refused : bool
+        It is the IOMMU's.
     """
 
-    def __init__(self, addr: int, resp: str):
+    def __init__(self, addr: int, resp: str, *, refused: bool = False):
         super().__init__(f"{resp} at {addr:#x}")
-        self.addr, self.resp = addr, resp
+        self.addr, self.resp, self.refused = addr, resp, refused
 
 
 class Seen(enum.Enum):

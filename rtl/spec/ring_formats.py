@@ -71,8 +71,9 @@ WORD_1 = BitLayout("ring_word_1", 64, {
     "dst": (0, 48), "op": (48, 4), "long": (52, 1), "irq": (53, 1), "strided": (54, 1)})
 WORD_2 = BitLayout("ring_word_2", 64, {"size": (0, 32), "dst_high": (32, 16), "rows": (48, 16)})
 WORD_3 = BitLayout("ring_word_3", 64, {"src_stride": (0, 32), "dst_stride": (32, 32)})
-#: ``slot``: of the descriptor (its first). ``write``: the access that failed was one. ``phase``: 1
-#: in the first pass through the ring, 0 in the second, and so on. ``bytes``: ``done_bytes`` when it
-#: ended.
+#: ``slot``: of the descriptor (its first). ``write``: the access that failed was one. ``refused``:
+#: the IOMMU refused it, with SLVERR. ``phase``: 1 in the first pass through the ring, 0 in the
+#: second, and so on. ``bytes``: ``done_bytes`` when it ended.
 COMPLETION = BitLayout("ring_completion", 64, {
-    "slot": (0, 16), "fault": (16, 3), "write": (19, 1), "phase": (31, 1), "bytes": (32, 32)})
+    "slot": (0, 16), "fault": (16, 3), "write": (19, 1), "refused": (20, 1), "phase": (31, 1),
+    "bytes": (32, 32)})

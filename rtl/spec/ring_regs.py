@@ -8,7 +8,9 @@ size. ``base``, ``completion_base`` and ``size_log2`` must not change while ``ru
 A completion is in memory when ``done`` counts it. An error sets ``err_irq`` and ``halted``; what
 was issued is completed, and nothing more is fetched until ``reset``. After a reset all registers
 are as after power-on; to go on, software sets ``head`` to the slot that failed, or to the one
-behind it.
+behind it. With ``proceed`` a descriptor that is invalid, or whose data access failed, does not
+halt: what was begun behind it is done again from its begin. Fault, address and slot of an error
+stay in the registers until one comes that finds ``err_irq`` clear.
 
 ``pause`` stops at the boundaries of bursts; ``paused`` tells that every burst was answered. A write
 of ``reset`` stops likewise and then forgets everything; it never waits for anything but answers.
@@ -34,6 +36,7 @@ RING_REGISTERS = RegisterMap("ring", "Native ring front end of the DMA engine.",
         Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
         Field("process_id", 28, 1, RO, "Register `process_id` is there."),
         Field("urgent", 29, 1, RO, "`cr.urgent` is there."),
+        Field("proceed", 30, 1, RO, "`cr.proceed` is there."),
     )),
     Register("cap2", 0x04, "What this build has, continued.", (
         Field("addr_bits", 0, 8, RO, "Width of DMA addresses."),
@@ -48,6 +51,7 @@ RING_REGISTERS = RegisterMap("ring", "Native ring front end of the DMA engine.",
         Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until outstanding accesses drained."),
         Field("cyclic", 3, 1, WARL, "Behind the last slot goes slot 0; writable while idle."),
         Field("urgent", 4, 1, WARL, "Go before channels without; writable while idle."),
+        Field("proceed", 5, 1, WARL, "Go on behind what failed; writable while idle."),
         Field("irq_en", 8, 1, RW, "Interrupt on completion."),
         Field("err_irq_en", 9, 1, RW, "Interrupt on error."),
         Field("irq_threshold", 16, 8, WARL, "Flagged descriptors an interrupt; 0 is not kept."),
@@ -60,6 +64,7 @@ RING_REGISTERS = RegisterMap("ring", "Native ring front end of the DMA engine.",
         Field("write", 7, 1, RO, "The access that failed was a write."),
         Field("irq", 8, 1, W1C, "Completion interrupt."),
         Field("err_irq", 9, 1, W1C, "Error interrupt."),
+        Field("refused", 10, 1, RO, "The IOMMU refused that access; `fault` is then an SLVERR."),
     )),
     Register("size", 0x14, "Size of both rings.", (
         Field("log2", 0, 4, RW, "log2 of slots, and of completions; 3 to 15."),
@@ -98,5 +103,8 @@ RING_REGISTERS = RegisterMap("ring", "Native ring front end of the DMA engine.",
     Register("process_id", 0x40, "Identity towards the IOMMU, continued; writable while idle.", (
         Field("pid", 0, 20, WARL, "process_id of every access."),
         Field("valid", 31, 1, WARL, "Accesses have a process_id."),
+    )),
+    Register("err_slot", 0x44, "Descriptor that failed.", (
+        Field("slot", 0, 16, RO, "Its first slot."),
     )),
 ))

@@ -107,7 +107,7 @@ class DeviceBus:
         Raises
         ------
         BusError
-            ``SLVERR`` if the IOMMU refuses, or the error of memory.
+            ``SLVERR``, ``refused``, if the IOMMU refuses, or the error of memory.
         """
         if self.note:
             self.note(Seen.DMA_READ, addr, size)
@@ -131,5 +131,5 @@ class DeviceBus:
         lane = addr % self._data_bytes
         result = self._iommu.translate(Request(self._device_id, addr - lane, access))
         if not result.ok:
-            raise BusError(addr, "SLVERR")
+            raise BusError(addr, "SLVERR", refused=True)
         return result.addr + lane

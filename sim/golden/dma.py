@@ -1,12 +1,13 @@
 """The scatter-gather DMA engine, memory to memory."""
 
+from functools import partial
+
 from rtl.spec.cdma_regs import CDMA_REGISTERS
 from rtl.spec.descriptor import CDMA_BYTES, CDMA_CONTROL, CDMA_STATUS, CdmaWord
-from rtl.spec.platform import BusError
 
 from .bus import Bursts, DeviceBus
 from .coalescer import Coalescer
-from .lists import WORD, Failed, access_descriptor, error_bit
+from .lists import WORD, Failed, access_data, access_descriptor
 
 __all__ = ["Dma"]
 
@@ -141,7 +142,7 @@ class Dma:
                 self._irqs |= self._coalescer.completed() | self._coalescer.idle()
         except Failed as failure:
             self._running = False
-            self._errors.add(failure.bit)
+            self._errors = failure.errors
             self._irqs.add("err_irq")
             self._addrs["err_addr"] = failure.addr
         return True
@@ -197,7 +198,8 @@ class Dma:
         status = CDMA_STATUS.pack(cmplt=1, **({failure.bit: 1} if failure else {}))
         status_addr = where + CdmaWord.STATUS
         access_descriptor(
-            status_addr, lambda: self._bus.write(status_addr, status.to_bytes(4, "little")))
+            status_addr, lambda: self._bus.write(status_addr, status.to_bytes(4, "little")),
+            write=True)
         if failure:
             raise failure
         self._next = (word[CdmaWord.NXTDESC_MSB] << 32 | word[CdmaWord.NXTDESC]) & ~0x3F
@@ -214,15 +216,10 @@ class Dma:
         where, room = next(writes)
         held = b""
         for addr, count in self._bursts.cut(source, size):
-            try:
-                held += self._bus.read(addr, count)
-            except BusError as error:
-                raise Failed(f"dma_{error_bit(error)}", self._bursts.word(addr)) from None
+            held += access_data(self._bursts.word(addr), partial(self._bus.read, addr, count))
             while room and len(held) >= room:
-                try:
-                    self._bus.write(where, held[:room])
-                except BusError as error:
-                    raise Failed(f"dma_{error_bit(error)}", self._bursts.word(where)) from None
+                access_data(self._bursts.word(where),
+                            partial(self._bus.write, where, held[:room]), write=True)
                 self._done_bytes += room
                 held = held[room:]
                 where, room = next(writes, (0, 0))

@@ -5,21 +5,37 @@ from typing import TypeVar
 
 from rtl.spec.platform import BusError
 
-__all__ = ["WORD", "Failed", "access_descriptor", "error_bit"]
+__all__ = ["WORD", "Failed", "access_data", "access_descriptor"]
 
 _T = TypeVar("_T")
 WORD = (1 << 32) - 1
 
 
 class Failed(Exception):
-    """A transfer stops: error bit of the status register, and address of the access."""
+    """A transfer stops: error bit of the status register, and the access: address, what it was."""
 
-    def __init__(self, bit: str, addr: int = 0):
+    def __init__(self, bit: str, addr: int = 0, *, write: bool = False, refused: bool = False):
         super().__init__(bit)
-        self.bit, self.addr = bit, addr
+        self.bit, self.addr, self.write, self.refused = bit, addr, write, refused
+
+    @property
+    def errors(self) -> set[str]:
+        """Bits of the status register."""
+        return {self.bit, *["err_write"] * self.write, *["err_refused"] * self.refused}
 
 
-def access_descriptor(addr: int, access: Callable[[], _T]) -> _T:
+def access_data(addr: int, access: Callable[[], _T], *, write: bool = False) -> _T:
+    """Do an access to data.
+
+    Raises
+    ------
+    Failed
+        With the error of the bus.
+    """
+    return _access("dma", addr, access, write)
+
+
+def access_descriptor(addr: int, access: Callable[[], _T], *, write: bool = False) -> _T:
     """Do an access to a descriptor.
 
     Raises
@@ -27,12 +43,12 @@ def access_descriptor(addr: int, access: Callable[[], _T]) -> _T:
     Failed
         With the error of the bus.
     """
+    return _access("sg", addr, access, write)
+
+
+def _access(kind: str, addr: int, access: Callable[[], _T], write: bool) -> _T:
     try:
         return access()
     except BusError as error:
-        raise Failed(f"sg_{error_bit(error)}", addr) from None
-
-
-def error_bit(error: BusError) -> str:
-    """End of the name of the status bit for an error of the bus."""
-    return "dec_err" if error.resp == "DECERR" else "slv_err"
+        bit = "dec_err" if error.resp == "DECERR" else "slv_err"
+        raise Failed(f"{kind}_{bit}", addr, write=write, refused=error.refused) from None

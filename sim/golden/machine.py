@@ -83,7 +83,7 @@ class GoldenMachine:
         first = self.platform.ring_device_id
         self.rings = [Ring(self.port(ring_id, data_bytes=data_bytes), device_id=ring_id,
                            data_bytes=data_bytes, max_beats=max_beats, fill=True, strided=True,
-                           cyclic=True, process_id=True, urgent=True)
+                           cyclic=True, process_id=True, urgent=True, proceed=True)
                       for ring_id in range(first, first + self.platform.channels)]
         self._windows |= {RING_BASE + k * WINDOW_BYTES: ring for k, ring in enumerate(self.rings)}
         first = self.platform.stream_device_id

@@ -24,6 +24,7 @@ __all__ = ["Ring"]
 
 _T, _R = TypeVar("_T"), TypeVar("_R")
 _VERSION = 1
+_RING = 4                                       # bit of faults of the ring itself
 _WORD, _SLOTS = (1 << 32) - 1, 1 << 16
 _CR, _SR = RING_REGISTERS["cr"], RING_REGISTERS["sr"]
 _NAMES = {register.offset: register.name for register in RING_REGISTERS}
@@ -33,11 +34,18 @@ _KEPT = {name: sum(((1 << field.width) - 1) << field.lsb for field in RING_REGIS
 
 
 class _Failed(Exception):
-    """A descriptor ends: fault, and address of the access, and whether it was a write."""
+    """A descriptor ends: fault, and address of the access, and what it was."""
 
-    def __init__(self, fault: RingFault, addr: int = 0, *, write: bool = False):
+    def __init__(self, fault: RingFault, addr: int = 0, *, write: bool = False,
+                 refused: bool = False):
         super().__init__(fault.name)
-        self.fault, self.addr, self.write = fault, addr, write
+        self.fault, self.addr, self.write, self.refused = fault, addr, write, refused
+
+    @classmethod
+    def ring(cls, error: BusError, *, write: bool = False) -> "_Failed":
+        """Make the failure of an access of a ring."""
+        fault = RingFault.RING_DEC if error.resp == "DECERR" else RingFault.RING_SLV
+        return cls(fault, write=write, refused=error.refused)
 
 
 class Ring:
@@ -55,7 +63,7 @@ class Ring:
     addr_bits : int
         Width of DMA addresses.
     data_bytes, max_beats, reads_in_flight, depth, own_port, fill, strided, cyclic, process_id,
-    urgent
+    urgent, proceed
         As :class:`rtl.params.RingParams` has them; what the capability registers say.
 
     Source
@@ -67,11 +75,11 @@ class Ring:
                  data_bytes: int = 8, max_beats: int = 16, reads_in_flight: int = 16,
                  depth: int = 32, own_port: bool = False, fill: bool = False,
                  strided: bool = False, cyclic: bool = False, process_id: bool = False,
-                 urgent: bool = False):
+                 urgent: bool = False, proceed: bool = False):
         self._bus, self._addresses = bus, 1 << addr_bits
         self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
         self._has = {"fill": fill, "strided": strided, "cyclic": cyclic,
-                     "process_id": process_id, "urgent": urgent}
+                     "process_id": process_id, "urgent": urgent, "proceed": proceed}
         self._fixed = {
             "cap": RING_REGISTERS["cap"].pack({
                 "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
@@ -85,13 +93,13 @@ class Ring:
     def reset(self) -> None:
         """Back to the state after power-on, as ``cr.reset`` does."""
         self._kept = dict.fromkeys(_KEPT, 0)
-        self._control = {"run": 0, "pause": 0, "cyclic": 0, "urgent": 0, "irq_en": 0,
-                         "err_irq_en": 0}
+        self._control = {"run": 0, "pause": 0, "cyclic": 0, "urgent": 0, "proceed": 0,
+                         "irq_en": 0, "err_irq_en": 0}
         self._process = 0
         self._threshold = self._left = 1
         self._untold = False
         self._irqs: set[str] = set()
-        self._fault, self._err_addr, self._err_write = RingFault.NONE, 0, False
+        self._error, self._err_slot = _Failed(RingFault.NONE), 0
         self._head = self._done_slot = self._count = self._done_bytes = 0
         self._halted = False
         self._rest = 0
@@ -124,8 +132,8 @@ class Ring:
             case "sr":
                 return _SR.pack({
                     "idle": self._over, "paused": self._control["pause"],
-                    "halted": self._halted, "fault": self._fault,
-                    "write": self._err_write,
+                    "halted": self._halted, "fault": self._error.fault,
+                    "write": self._error.write, "refused": self._error.refused,
                     **dict.fromkeys(self._irqs, 1)})
             case "head":
                 return self._head
@@ -137,9 +145,11 @@ class Ring:
             case "done_bytes":
                 return self._done_bytes & _WORD
             case "err_addr":
-                return self._err_addr & _WORD
+                return self._error.addr & _WORD
             case "err_addr_msb":
-                return self._err_addr >> 32
+                return self._error.addr >> 32
+            case "err_slot":
+                return self._err_slot
         return 0
 
     def write(self, offset: int, value: int) -> None:
@@ -153,7 +163,7 @@ class Ring:
             case "cr":
                 over, before = self._over, self._control
                 self._control = {key: _CR[key].get(value) for key in before}
-                for key in ("cyclic", "urgent"):
+                for key in ("cyclic", "urgent", "proceed"):
                     self._control[key] = self._control[key] if over else before[key]
                     self._control[key] &= self._has[key]
                 self._threshold = _CR["irq_threshold"].get(value) or self._threshold
@@ -193,13 +203,14 @@ class Ring:
         try:
             self._complete(slot, failure)
         except BusError as error:
-            ring = RingFault.RING_DEC if error.resp == "DECERR" else RingFault.RING_SLV
-            failure = failure or _Failed(ring, write=True)
+            failure = failure or _Failed.ring(error, write=True)
         self._count += 1
         if failure:
-            self._halted, self._fault, self._err_addr = True, failure.fault, failure.addr
-            self._err_write = failure.write
+            self._halted = bool(failure.fault & _RING or not self._control["proceed"])
+            if "err_irq" not in self._irqs:
+                self._error, self._err_slot = failure, slot
             self._irqs.add("err_irq")
+            self._flush()
             return True
         self._done_slot = slot
         if self._control["cyclic"]:
@@ -234,14 +245,14 @@ class Ring:
         try:
             words = self._bus.read(where, SLOT_BYTES)
         except BusError as error:
-            raise _Failed(RingFault.RING_DEC if error.resp == "DECERR" else
-                          RingFault.RING_SLV) from None
+            raise _Failed.ring(error) from None
         return int.from_bytes(words[:8], "little"), int.from_bytes(words[8:], "little")
 
     def _complete(self, slot: int, failure: _Failed | None) -> None:
         passes = self._count >> self._kept["size"]
         word = COMPLETION.pack(slot=slot, fault=failure.fault if failure else RingFault.NONE,
-                               write=bool(failure and failure.write), phase=~passes & 1,
+                               write=bool(failure and failure.write),
+                               refused=bool(failure and failure.refused), phase=~passes & 1,
                                bytes=self._done_bytes & _WORD)
         self._bus.write(self._place("completion_base", self._count, COMPLETION_BYTES),
                         word.to_bytes(COMPLETION_BYTES, "little"))
@@ -289,7 +300,8 @@ class Ring:
             return access(addr, what)
         except BusError as error:
             raise _Failed(RingFault.DATA_DEC if error.resp == "DECERR" else RingFault.DATA_SLV,
-                          self._bursts.word(addr), write=access == self._bus.write) from None
+                          self._bursts.word(addr), write=access == self._bus.write,
+                          refused=error.refused) from None
 
 
 def _signed(stride: int) -> int:

@@ -1,14 +1,14 @@
 """The channels of the stream DMA engine."""
 
+from functools import partial
 from typing import NamedTuple
 
 from rtl.spec.axi_dma_regs import AXI_DMA_REGISTERS
 from rtl.spec.descriptor import AXI_DMA_CONTROL, AXI_DMA_STATUS, CDMA_BYTES, AxiDmaWord
-from rtl.spec.platform import BusError
 
 from .bus import Bursts, DeviceBus
 from .coalescer import Coalescer
-from .lists import WORD, Failed, access_descriptor, error_bit
+from .lists import WORD, Failed, access_data, access_descriptor
 from .stream_end import StreamEnd
 
 __all__ = ["Channel", "Mm2s", "S2mm"]
@@ -140,7 +140,7 @@ class Channel:
             self._move(self._buffer)
         except Failed as failure:
             self._control["run"] = 0
-            self._errors.add(failure.bit)
+            self._errors = failure.errors
             self._irqs.add("err_irq")
             self._addrs["err_addr"] = failure.addr
 
@@ -166,17 +166,18 @@ class Channel:
 
     def _check(self, buffer: Buffer) -> None:
         if not buffer.size or buffer.addr + buffer.size > _ADDRESSES:
-            self._report(buffer, "dma_int_err")
+            self._report(buffer, Failed("dma_int_err"))
 
-    def _report(self, buffer: Buffer, bit: str, addr: int = 0) -> None:
+    def _report(self, buffer: Buffer, failure: Failed) -> None:
         """End with an error, and tell the descriptor of it."""
-        self._write_status(buffer, **{bit: 1, **self._note(buffer)})
-        raise Failed(bit, addr)
+        self._write_status(buffer, **{failure.bit: 1, **self._note(buffer)})
+        raise failure
 
     def _write_status(self, buffer: Buffer, **fields: int) -> None:
         if buffer.where is not None:
             status, at = AXI_DMA_STATUS.pack(cmplt=1, **fields), buffer.where + AxiDmaWord.STATUS
-            access_descriptor(at, lambda: self._bus.write(at, status.to_bytes(4, "little")))
+            access_descriptor(at, lambda: self._bus.write(at, status.to_bytes(4, "little")),
+                              write=True)
 
     def _finish(self, buffer: Buffer, *, counts: bool) -> None:
         """Complete the buffer."""
@@ -226,10 +227,11 @@ class Mm2s(Channel):
         if not self._held and not self._moved:
             for addr, count in self._bursts.cut(buffer.addr, buffer.size):
                 try:
-                    self._held += self._bus.read(addr, count)
-                except BusError as error:
+                    self._held += access_data(
+                        self._bursts.word(addr), partial(self._bus.read, addr, count))
+                except Failed as failure:
                     self._held = b""
-                    self._report(buffer, f"dma_{error_bit(error)}", self._bursts.word(addr))
+                    self._report(buffer, failure)
         room = self._end.room()
         part = self._held if room is None else self._held[:room]
         if part:
@@ -271,16 +273,17 @@ class S2mm(Channel):
         else:
             return
         if buffer.where is None and not self._eof:
-            self._report(buffer, "dma_int_err")
+            self._report(buffer, Failed("dma_int_err"))
         self._finish(buffer, counts=self._eof or buffer.eof)
 
     def _store(self, buffer: Buffer, data: bytes) -> None:
         for addr, count in self._bursts.cut(buffer.addr + self._moved, len(data)):
             part, data = data[:count], data[count:]
             try:
-                self._bus.write(addr, part)
-            except BusError as error:
-                self._report(buffer, f"dma_{error_bit(error)}", self._bursts.word(addr))
+                access_data(self._bursts.word(addr), partial(self._bus.write, addr, part),
+                            write=True)
+            except Failed as failure:
+                self._report(buffer, failure)
             self._moved += count
             self._done_bytes += count
 

@@ -92,12 +92,13 @@ def test_capabilities(world):
     """Everything is there, and what is written while idle stays."""
     chan = world[1]
     cap = chan.regs.cap.fields()
-    assert all(cap[name] for name in ("fill", "strided", "cyclic", "process_id", "urgent"))
-    chan.regs.cr.write(run=1, urgent=1, irq_threshold=3)
+    assert all(cap[name] for name in ("fill", "strided", "cyclic", "process_id", "urgent",
+                                       "proceed"))
+    chan.regs.cr.write(run=1, urgent=1, proceed=1, irq_threshold=3)
     chan.regs.process_id.write(pid=0x12345, valid=1)
     control = chan.regs.cr.fields()
     assert {name: value for name, value in control.items() if value} == {
-        "run": 1, "urgent": 1, "irq_threshold": 3}
+        "run": 1, "urgent": 1, "proceed": 1, "irq_threshold": 3}
     assert chan.regs.process_id.fields() == {"pid": 0x12345, "valid": 1}
 
 

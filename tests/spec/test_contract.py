@@ -135,7 +135,7 @@ ring_word_0     src@47:0 size@63:48
 ring_word_1     dst@47:0 op@51:48 long@52 irq@53 strided@54
 ring_word_2     size@31:0 dst_high@47:32 rows@63:48
 ring_word_3     src_stride@31:0 dst_stride@63:32
-ring_completion slot@15:0 fault@18:16 write@19 phase@31 bytes@63:32
+ring_completion slot@15:0 fault@18:16 write@19 refused@20 phase@31 bytes@63:32
 cdma_status     dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
 axi_dma_control length@25:0 eof@26 sof@27
 axi_dma_status  transferred@25:0 eof@26 sof@27 dma_int_err@28 dma_slv_err@29 dma_dec_err@30 cmplt@31
@@ -145,7 +145,9 @@ axi_dma_status  transferred@25:0 eof@26 sof@27 dma_int_err@28 dma_slv_err@29 dma
 EXTENSIONS = {"iommu": (688, 760), "cdma": (0x80, 0x1000), "axi_dma": (0x80, 0x1000),
               "cache": (0x20, 0x1000)}
 #: Bits within documented registers that are extensions of ours.
-OUR_BITS = {("cache", "ctl"): {"whole": (3, 1)}}
+OUR_BITS = {("cache", "ctl"): {"whole": (3, 1)},
+            **{key: {"err_write": (7, 1), "err_refused": (11, 1)} for key in (
+                ("cdma", "sr"), ("axi_dma", "mm2s_sr"), ("axi_dma", "s2mm_sr"))}}
 #: Registers that stand for something that is reserved or absent.
 PLACEHOLDERS = {("iommu", "pqcsr"): {"zero": (0, 1)}, ("iommu", "icvec_msb"): {"zero": (0, 32)}}
 

@@ -23,12 +23,12 @@ PINS = {
     **{f"aw{name}": width for name, width in ADDRESS.items()},
     **{f"ar{name}": width for name, width in ADDRESS.items()},
     "wdata": 64, "wstrb": 8, "wlast": 1, "wvalid": 1, "wready": 1,
-    "bid": 4, "bresp": 2, "bvalid": 1, "bready": 1,
-    "rid": 4, "rdata": 64, "rresp": 2, "rlast": 1, "rvalid": 1, "rready": 1,
+    "bid": 4, "bresp": 2, "buser": 1, "bvalid": 1, "bready": 1,
+    "rid": 4, "rdata": 64, "rresp": 2, "rlast": 1, "ruser": 1, "rvalid": 1, "rready": 1,
 }
 #: Those that a manager takes in.
-TAKES = {"awready", "wready", "bid", "bresp", "bvalid", "arready",
-         "rid", "rdata", "rresp", "rlast", "rvalid"}
+TAKES = {"awready", "wready", "bid", "bresp", "buser", "bvalid", "arready",
+         "rid", "rdata", "rresp", "rlast", "ruser", "rvalid"}
 
 
 def pins(component) -> dict[str, tuple[str, int]]:

@@ -21,9 +21,10 @@ SHAPES = {
     "own port": {"own_port": True, "reads_in_flight": 8},
     "odd": {"data_width": 128, "addr_width": 57, "reads_in_flight": 2, "max_beats": 256,
             "depth": 16, "own_port": True},
-    "all": {"fill": True, "strided": True, "cyclic": True, "process_id": True, "urgent": True},
+    "all": {"fill": True, "strided": True, "cyclic": True, "process_id": True, "urgent": True,
+            "proceed": True},
     "narrow, all": {"data_width": 32, "addr_width": 36, "reads_in_flight": 2, "max_beats": 4,
-                    "depth": 8, "fill": True, "strided": True, "cyclic": True},
+                    "depth": 8, "fill": True, "strided": True, "cyclic": True, "proceed": True},
 }
 FILL = 1
 
@@ -126,7 +127,7 @@ class Driver:
         self.ctx, self.dut, self.rings, self.log2 = ctx, dut, rings, log2
         self.window, self.base, self.done = window, base, base + DONE - RING
         self.bus = Manager(ctx, dut.regs)
-        self.tail = self.seen = 0
+        self.tail = self.seen = self.word = 0
         self.control = {"run": 1, "irq_en": 1, "err_irq_en": 1, "irq_threshold": 255}
 
     async def read(self, name, field=None):
@@ -157,13 +158,13 @@ class Driver:
         await self.write("tail", slot=self.tail)
 
     async def completion(self):
-        """Wait for the next completion: slot, fault, and bytes."""
+        """Wait for the next completion: slot, fault, and bytes. ``word`` is all of it."""
         place = self.done + self.seen % (1 << self.log2) * 8
         phase = ~(self.seen >> self.log2) & 1
         while True:
             word = int.from_bytes(self.rings.read(place, 8), "little")
             if word >> 31 & 1 == phase:
-                self.seen += 1
+                self.seen, self.word = self.seen + 1, word
                 return word & 0xFFFF, word >> 16 & 7, word >> 32
             await self.ctx.tick()
 

@@ -60,7 +60,7 @@ def test_capabilities(play, shape):
         params = RingParams(**SHAPES[shape])
         cap = {"version": 1, "data_bytes_log2": (params.data_width // 8).bit_length() - 1,
                **{name: int(getattr(params, name)) for name in (
-                   "own_port", "fill", "strided", "cyclic", "process_id", "urgent")},
+                   "own_port", "fill", "strided", "cyclic", "process_id", "urgent", "proceed")},
                "reads_in_flight": params.reads_in_flight,
                "max_beats_log2": params.max_beats.bit_length() - 1}
         assert await cpu.read("cap") == {name: value for name, value in cap.items() if value}

@@ -41,6 +41,7 @@ def test_matches_model(bench, lengths, with_last, stalls):
         for own in (0, 1):
             assert [beat.burst for beat in got if beat.own == own] == [
                 beat["burst"] for beat in beats[own]]
+        assert all(beat.refused == beat.own for beat in got)
         if with_last:
             inside = None
             for beat in got:

@@ -58,11 +58,14 @@ class DmaengineResult:
     """``struct dmaengine_result``: what a ``callback_result`` is told.
 
     ``result`` is ``DMA_TRANS_NOERROR``, ``DMA_TRANS_READ_FAILED``, ``DMA_TRANS_WRITE_FAILED`` or
-    ``DMA_TRANS_ABORTED`` without prefix and in small letters; ``residue`` in bytes.
+    ``DMA_TRANS_ABORTED`` without prefix and in small letters; ``residue`` in bytes. Linux has no
+    more; here an error may also say whether the IOMMU ``refused`` the access, and its ``address``.
     """
 
     result: str
     residue: int = 0
+    refused: bool = False
+    address: int | None = None
 
 
 @dataclass(eq=False)

@@ -32,12 +32,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class DmaSlaveConfig:
-    """``struct dma_slave_config``: addresses of a device's data registers, and bytes an access."""
+    """``struct dma_slave_config``: addresses of a device's data registers, and bytes an access.
+
+    ``peripheral_config`` is what the driver of the channel takes besides.
+    """
 
     src_addr: int = 0
     dst_addr: int = 0
     src_addr_width: int = 4
     dst_addr_width: int = 4
+    peripheral_config: object = None
 
 
 @dataclass(frozen=True)

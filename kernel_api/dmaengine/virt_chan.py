@@ -15,7 +15,10 @@ from .engine import (
     DmaTxState,
 )
 
-__all__ = ["VirtChan"]
+__all__ = ["FINE", "VirtChan"]
+
+#: The result of a descriptor that did all that it should.
+FINE = DmaengineResult("noerror")
 
 
 class VirtChan:
@@ -56,14 +59,14 @@ class VirtChan:
         """Descriptors that were issued and have not ended."""
         raise NotImplementedError
 
-    def _finish(self, tx: DmaAsyncTxDescriptor, result: str = "noerror", residue: int = 0) -> None:
+    def _finish(self, tx: DmaAsyncTxDescriptor, result: DmaengineResult = FINE) -> None:
         """End a descriptor, and call back."""
         self._completed = tx.cookie
-        if result != "noerror":
-            self._errors[tx.cookie] = residue
-        elif residue:
-            self._short[tx.cookie] = residue
-        self._call(tx, DmaengineResult(result, residue))
+        if result.result != "noerror":
+            self._errors[tx.cookie] = result.residue
+        elif result.residue:
+            self._short[tx.cookie] = result.residue
+        self._call(tx, result)
 
     @staticmethod
     def _call(tx: DmaAsyncTxDescriptor, result: DmaengineResult) -> None:

@@ -188,7 +188,7 @@ class AxiDmaChan(VirtChan):
             self._accounted += status["transferred"]
             if index == len(tx.pieces) - 1:
                 residue, self._moved = tx.size - self._moved, 0
-                self._finish(tx, residue=residue)
+                self._finish(tx, DmaengineResult("noerror", residue))
 
     def _interrupt(self, irq: int, dev_id: object) -> IrqReturn:
         status = self._reg("sr").fields()
@@ -198,16 +198,16 @@ class AxiDmaChan(VirtChan):
         self._reap()
         errors = tuple(name for name in _ERRORS if status[name])
         if errors:
-            self._fail(errors)
+            self._fail(errors, refused=bool(status["err_refused"]))
         elif self._cyclic is not None and self._cyclic.flags & DMA_PREP_INTERRUPT:
             self._call(self._cyclic, DmaengineResult("noerror"))
         self._fill()
         return IRQ_HANDLED
 
-    def _fail(self, errors: tuple[str, ...]) -> None:
+    def _fail(self, errors: tuple[str, ...], *, refused: bool) -> None:
         """Give up the descriptor that failed, and do the others again from where they are."""
-        dev_err(self.dev, "%s: %s at %#x", self.name, ", ".join(errors),
-                self._reg("err_addr").read())
+        where = self._reg("err_addr").read()
+        dev_err(self.dev, "%s: %s at %#x", self.name, ", ".join(errors), where)
         tx = self._cyclic or (self._busy[0][0] if self._busy else None)
         residue = self._left(tx) if tx is not None else 0
         self._issued.extendleft(reversed([entry for entry in self._busy if entry[0] is not tx]))
@@ -217,8 +217,9 @@ class AxiDmaChan(VirtChan):
         self._setup()
         if tx is not None:
             data = errors[0] in ("dma_slv_err", "dma_dec_err")
-            self._finish(tx, ("read_failed" if self._sends else "write_failed") if data else
-                         "aborted", residue)
+            failed = "read_failed" if self._sends else "write_failed"
+            self._finish(tx, DmaengineResult(failed if data else "aborted", residue, refused,
+                                             where))
 
     # What clients use
 

@@ -57,6 +57,8 @@ class Job:
         Index of the transfer whose descriptor failed.
     err_addr : int
         DMA address of the burst that failed.
+    write, refused : bool
+        It was a write; the IOMMU refused it.
     ended : callable or None
         Called with the job when it has ended.
     """
@@ -68,6 +70,7 @@ class Job:
         self.errors: tuple[str, ...] = ()
         self.failed: int | None = None
         self.err_addr = 0
+        self.write = self.refused = False
 
 
 class Cdma:
@@ -254,7 +257,7 @@ class Cdma:
             return IRQ_HANDLED
         errors = tuple(name for name in _ERRORS if status[name])
         if errors:
-            self._fail(errors)
+            self._fail(errors, status)
         else:
             poll_timeout(self._kernel.machine, lambda: self.regs.sr.read("idle"), RESET_CYCLES)
             job = self._jobs[0]
@@ -265,10 +268,11 @@ class Cdma:
             self._start_batch()
         return IRQ_HANDLED
 
-    def _fail(self, errors: tuple[str, ...]) -> None:
+    def _fail(self, errors: tuple[str, ...], status: dict[str, int]) -> None:
         """Note what went wrong. The engine halts on an error, until it is reset."""
         job = self._jobs[0]
         job.errors, job.err_addr = errors, self.regs.err_addr.read()
+        job.write, job.refused = bool(status["err_write"]), bool(status["err_refused"])
         index = self.regs.curdesc.read("addr") - self._ring_dma // CDMA_ALIGN
         if 0 <= index < self._batch:
             job.failed = job.done + index

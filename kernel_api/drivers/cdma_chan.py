@@ -9,6 +9,7 @@ from ..core.attrs import Dir
 from ..core.errno import EOPNOTSUPP
 from ..dmaengine.engine import (
     DmaAsyncTxDescriptor,
+    DmaengineResult,
     dma_async_device_register,
     dma_async_device_unregister,
 )
@@ -91,8 +92,10 @@ class CdmaChan(VirtChan):
             self._finish(tx)
             return
         moved = sum(size for _, _, size in job.transfers[:job.failed or 0])
-        self._finish(tx, "aborted" if "dma_int_err" in job.errors or not job.errors
-                     else "read_failed", tx.size - moved)
+        failed = "write_failed" if job.write else "read_failed"
+        self._finish(tx, DmaengineResult(
+            "aborted" if "dma_int_err" in job.errors or not job.errors else failed,
+            tx.size - moved, job.refused, job.err_addr if job.errors else None))
 
     def _reap(self) -> None:
         """Do nothing: the interrupt ends jobs."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from rtl.spec.platform import RING_BASE, WINDOW_BYTES, Irq
 from rtl.spec.ring_formats import (
-    COMPLETION,
     COMPLETION_BYTES,
     RING_ALIGN,
     SLOT_BYTES,
@@ -19,7 +18,7 @@ from rtl.spec.ring_regs import RING_REGISTERS
 from ..coherent.coherent import dma_alloc_coherent, dma_free_coherent
 from ..core.addresses import DmaAddr, VirtAddr
 from ..core.attrs import DMA_BIT_MASK, Dir
-from ..core.errno import EBUSY, ENODEV, ENOMEM, ETIMEDOUT
+from ..core.errno import EBUSY, EINVAL, ENODEV, ENOMEM, ETIMEDOUT
 from ..core.gfp import GFP_KERNEL
 from ..core.kernel import Kernel
 from ..device.device import Device, device_register, device_unregister
@@ -28,26 +27,27 @@ from ..device.messages import dev_err
 from ..dmaengine.engine import (
     DMA_PREP_INTERRUPT,
     DmaAsyncTxDescriptor,
+    DmaengineResult,
     DmaInterleavedTemplate,
     DmaSlaveConfig,
     Piece,
     dma_async_device_register,
     dma_async_device_unregister,
 )
-from ..dmaengine.virt_chan import VirtChan
+from ..dmaengine.virt_chan import FINE, VirtChan
 from ..platform.context import atomic_context
 from ..platform.iopoll import poll_timeout
 from ..platform.irq import IRQ_HANDLED, IRQ_NONE, IRQF_SHARED, IrqReturn, free_irq, request_irq
 from ..platform.registers import Registers
+from .ring_config import RingConfig, failure
 from .ring_loop import Loop, periods
-from .ring_slots import encode, parts, slots
+from .ring_slots import Completions, encode, parts, slots
 
 __all__ = ["RingChan"]
 
 #: How long a reset or a pause may take, in cycles.
 DRAIN_CYCLES = 100_000
 _COUNT = 1 << 16
-_RESULTS = {RingFault.NONE: "noerror", RingFault.INVALID: "aborted"}
 
 
 class RingChan(VirtChan):
@@ -80,7 +80,8 @@ class RingChan(VirtChan):
         self._busy: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()       # in the ring
         self._ends: dict[int, int] = {}         # cookie to `done_bytes` when it is complete
         self._loop: Loop | None = None
-        self._config = DmaSlaveConfig()
+        self._config, self._own = DmaSlaveConfig(), RingConfig()
+        self._failed: dict[int, DmaengineResult] = {}       # by cookie, until the last piece ends
         self._has: dict[str, int] = {}          # fields of `cap`
 
     def probe(self) -> int:
@@ -126,19 +127,29 @@ class RingChan(VirtChan):
 
     def _setup(self) -> None:
         """After a reset: empty rings."""
-        (_, self._ring, ring_dma), (length, self._done, done_dma) = self._rings
-        self._kernel.cpu.store(self._done, bytes(length))
-        self._tail = self._free = self._seen = self._bytes = 0
+        (_, self._ring, ring_dma), (length, done, done_dma) = self._rings
+        self._kernel.cpu.store(done, bytes(length))
+        self._completions = Completions(self._kernel.cpu, done, self._log2)
+        self._tail = self._free = self._bytes = 0
         self._ends.clear()
+        self._failed.clear()
         self._kernel.cpu.wmb()
         self.regs.size.write(log2=self._log2)
         self.regs.base.write(addr=ring_dma // RING_ALIGN)
         self.regs.completion_base.write(addr=done_dma // RING_ALIGN)
-        self._control()
+        self._identify()
 
     def _control(self) -> None:
-        self.regs.cr.write(run=1, pause=self._paused, cyclic=self._loop is not None, irq_en=1,
+        self.regs.cr.write(run=1, pause=self._paused, cyclic=self._loop is not None,
+                           urgent=self._own.urgent, proceed=self._own.proceed, irq_en=1,
                            err_irq_en=1, irq_threshold=1)
+
+    def _identify(self) -> None:
+        """While idle: what the client chose."""
+        if self._has["process_id"]:
+            process = self._own.process_id
+            self.regs.process_id.write(pid=process or 0, valid=process is not None)
+        self._control()
 
     def _put(self, piece: Piece, *, irq: bool) -> None:
         for slot in encode(piece, irq=irq):
@@ -181,24 +192,32 @@ class RingChan(VirtChan):
                 loop.tx.callback(loop.tx.callback_param)
 
     def _reap(self) -> None:
-        """Take completions, up to one that tells a fault."""
-        size = 1 << self._log2
-        while self._busy:
-            place = self._done + self._seen % size * COMPLETION_BYTES
-            word = int.from_bytes(self._kernel.cpu.load(place, COMPLETION_BYTES), "little")
-            if COMPLETION.get(word, "phase") != ~(self._seen >> self._log2) & 1:
-                break
-            self._seen += 1
-            if RingFault(COMPLETION.get(word, "fault")) is not RingFault.NONE:
+        """Take completions, up to one that tells a fault, unless the channel goes on behind it."""
+        while self._busy and (said := self._completions.take()) is not None:
+            fault = RingFault(said["fault"])
+            if fault and (fault >= RingFault.RING_SLV or not self._own.proceed):
                 break
             tx, at = self._busy.popleft()
-            self._free = (COMPLETION.get(word, "slot") + slots(tx.pieces[at])) % _COUNT
+            self._free = (said["slot"] + slots(tx.pieces[at])) % _COUNT
+            if fault:
+                self._skip(said["bytes"])
+                known = self.regs.err_slot.read("slot") == said["slot"]     # else an earlier one
+                address = self.regs.err_addr.read() if known else None
+                self._failed.setdefault(tx.cookie, failure(fault, tx.size, said, address))
             if at == len(tx.pieces) - 1:
-                self._finish(tx)
+                self._finish(tx, self._failed.pop(tx.cookie, FINE))
 
-    def _finish(self, tx: DmaAsyncTxDescriptor, result: str = "noerror", residue: int = 0) -> None:
+    def _skip(self, done_bytes: int) -> None:
+        """After a piece that failed: count from what ``done_bytes`` was then."""
+        left = sum(tx.pieces[at].total for tx, at in self._busy)
+        short = (self._bytes - left - done_bytes) % (1 << 32)
+        self._bytes -= short
+        for cookie in self._ends:
+            self._ends[cookie] -= short
+
+    def _finish(self, tx: DmaAsyncTxDescriptor, result: DmaengineResult = FINE) -> None:
         self._ends.pop(tx.cookie, None)
-        super()._finish(tx, result, residue)
+        super()._finish(tx, result)
 
     def _interrupt(self, irq: int, dev_id: object) -> IrqReturn:
         status = self.regs.sr.fields()
@@ -210,13 +229,14 @@ class RingChan(VirtChan):
         else:
             self._reap()
         if status["halted"]:
-            self._fail(RingFault(status["fault"]), write=bool(status["write"]))
+            self._fail(status)
         self._fill()
         return IRQ_HANDLED
 
-    def _fail(self, fault: RingFault, *, write: bool) -> None:
+    def _fail(self, status: dict[str, int]) -> None:
         """Give up the descriptor that failed, and do the others again from where they are."""
-        dev_err(self.dev, "%s at %#x", fault.name, self.regs.err_addr.read())
+        fault, address = RingFault(status["fault"]), self.regs.err_addr.read()
+        dev_err(self.dev, "%s%s at %#x", fault.name, ", refused" * status["refused"], address)
         tx = self._busy[0][0] if self._busy else self._loop and self._loop.tx
         self._loop = None
         self._issued.extendleft(reversed([entry for entry in self._busy if entry[0] is not tx]))
@@ -225,8 +245,7 @@ class RingChan(VirtChan):
         self._reset()
         self._setup()
         if tx is not None:
-            failed = "write_failed" if write else "read_failed"
-            self._finish(tx, _RESULTS.get(fault, failed), tx.size)
+            self._finish(tx, failure(fault, tx.size, status, address))
 
     # What clients use
 
@@ -249,7 +268,19 @@ class RingChan(VirtChan):
         return self.prep(template.columns() if strided else template.pieces(), flags)
 
     def slave_config(self, config: DmaSlaveConfig) -> int:
-        """Take the addresses of a device."""
+        """Take the addresses of a device, and a :class:`RingConfig` as ``peripheral_config``.
+
+        Returns 0, ``-EINVAL`` if this build has not what it asks for, or ``-EBUSY``: it can change
+        only while nothing is under way.
+        """
+        own = config.peripheral_config or RingConfig()
+        if not isinstance(own, RingConfig) or not all(self._has[name] for name in own.needs()):
+            return -EINVAL
+        if own != self._own:
+            if self._loop is not None or self._busy or self._issued:
+                return -EBUSY
+            self._own = own
+            self._identify()
         self._config = config
         return 0
 

@@ -6,6 +6,8 @@ Source: docs/ring.md.
 from collections.abc import Iterator
 
 from rtl.spec.ring_formats import (
+    COMPLETION,
+    COMPLETION_BYTES,
     RING_MAX_BYTES,
     WORD_0,
     WORD_1,
@@ -14,12 +16,40 @@ from rtl.spec.ring_formats import (
     RingOp,
 )
 
+from ..core.addresses import VirtAddr
 from ..dmaengine.transfers import Piece
+from ..platform.cpu import Cpu
 
-__all__ = ["MAX_ROWS", "encode", "parts", "slots"]
+__all__ = ["MAX_ROWS", "Completions", "encode", "parts", "slots"]
 
 MAX_ROWS = 1 << 16
 _WORD, _LOW = (1 << 32) - 1, (1 << 48) - 1
+
+
+class Completions:
+    """The completion ring of a channel, in the order of its entries.
+
+    Parameters
+    ----------
+    cpu : Cpu
+        Reads it.
+    va : VirtAddr
+        Where it is; it has ``1 << log2`` entries, which are zero.
+    log2 : int
+        log2 of its size.
+    """
+
+    def __init__(self, cpu: Cpu, va: VirtAddr, log2: int):
+        self._cpu, self._va, self._log2, self._seen = cpu, va, log2, 0
+
+    def take(self) -> dict[str, int] | None:
+        """Take the next entry; None if it is not there yet."""
+        place = self._va + self._seen % (1 << self._log2) * COMPLETION_BYTES
+        word = int.from_bytes(self._cpu.load(place, COMPLETION_BYTES), "little")
+        if COMPLETION.get(word, "phase") != ~(self._seen >> self._log2) & 1:
+            return None
+        self._seen += 1
+        return COMPLETION.unpack(word)
 
 
 def slots(piece: Piece) -> int:

@@ -97,6 +97,8 @@ class DeviceBus:
                  data_bytes: int = 1, offset: int = 0):
         self._offset = offset
         self._memory, self._iommu, self._device_id = memory, iommu, device_id
+        #: Process on whose behalf accesses are, or None.
+        self.process_id: int | None = None
         self._data_bytes = data_bytes
         #: Told of accesses, if somebody watches.
         self.note: Callable[[Seen, int, int], None] | None = None
@@ -129,7 +131,8 @@ class DeviceBus:
         if self._iommu is None:
             return addr + self._offset
         lane = addr % self._data_bytes
-        result = self._iommu.translate(Request(self._device_id, addr - lane, access))
+        result = self._iommu.translate(Request(
+            self._device_id, addr - lane, access, process_id=self.process_id))
         if not result.ok:
             raise BusError(addr, "SLVERR", refused=True)
         return result.addr + lane

@@ -95,7 +95,7 @@ class Ring:
         self._kept = dict.fromkeys(_KEPT, 0)
         self._control = {"run": 0, "pause": 0, "cyclic": 0, "urgent": 0, "proceed": 0,
                          "irq_en": 0, "err_irq_en": 0}
-        self._process = 0
+        self._process, self._bus.process_id = 0, None
         self._threshold = self._left = 1
         self._untold = False
         self._irqs: set[str] = set()
@@ -172,6 +172,7 @@ class Ring:
                 self._irqs -= {irq for irq in self._irqs if _SR[irq].get(value)}
             case "process_id" if self._over and self._has["process_id"]:
                 self._process = value & 0x800F_FFFF
+                self._bus.process_id = value & 0xF_FFFF if value >> 31 else None
             case "head" if not self._control["run"]:
                 self._head = value % _SLOTS
         self._flush()

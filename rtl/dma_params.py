@@ -27,6 +27,8 @@ class DmaParams:
         Identity towards the IOMMU.
     timer : bool
         Delay timer of interrupts; not in the native ring.
+    key_hole : bool
+        Fixed addresses, on either side; only in the list of the CDMA.
     """
 
     addr_width: int = 64
@@ -36,6 +38,7 @@ class DmaParams:
     max_beats: int = 16
     device_id: int = 0x10
     timer: bool = True
+    key_hole: bool = False
 
     def __post_init__(self):
         within("DMA address width", self.addr_width, 32, 64)
@@ -45,6 +48,7 @@ class DmaParams:
         one_of("Longest burst", self.max_beats, (2, 4, 8, 16, 32, 64, 128, 256))
         within("Device ID", self.device_id, 0, 2**24 - 1)
         flag("Timer", self.timer)
+        flag("Key-hole", self.key_hole)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ def params_for(platform: Platform) -> SystemParams:
     """Parameters of a system as ``platform`` describes it."""
     return SystemParams(
         iommu=IommuParams(phys_bits=platform.phys_bits),
-        dma=DmaParams(device_id=platform.cdma_device_id),
+        dma=DmaParams(device_id=platform.cdma_device_id, key_hole=True),
         bus_offset=platform.dma_offset,
         ring=RingParams(device_id=platform.ring_device_id, fill=True, strided=True, cyclic=True,
                         process_id=True, urgent=True, proceed=True),

@@ -28,8 +28,8 @@ class Completion(wiring.Component):
     When a copy has finished, its status is written, if it has a descriptor and if that could be
     read and was not stale. When the status is acknowledged, the copy is ``completed``, or it is
     ``faulty``; then nothing else is written or reported until reset. Several status writes may be
-    outstanding. The status is on the bus two cycles after the copy finished; throughput is one copy
-    every two cycles.
+    outstanding. A part of a copy of which more follow leaves nothing. The status is on the bus two
+    cycles after the copy finished; throughput is one copy every two cycles.
 
     Parameters
     ----------
@@ -74,9 +74,10 @@ class Completion(wiring.Component):
 
     def __init__(self, params: DmaParams, *, copies: int, writes: int, noted: bool = False):
         self._params, self._copies, self._writes, self._noted = params, copies, writes, noted
+        self._cut = params.key_hole and not noted
         super().__init__({
             "entries":   In(stream.Signature(EntryLayout(ListLabel(
-                params.addr_width, noted=noted)))),
+                params.addr_width, noted=noted, cut=self._cut)))),
             "finished":  In(stream.Signature(FaultLayout(params.addr_width))),
             "bus":       Out(WriteSignature(addr_width=params.addr_width,
                                             data_width=params.data_width)),
@@ -115,7 +116,8 @@ class Completion(wiring.Component):
             m.d.comb += fault.eq(entry.fault)
         with m.Else():
             m.d.comb += fault.eq(self.finished.p.fault)
-        writes = entry.label.sg & ~fault.as_value()[2]
+        part = entry.label.more & (fault == Fault.NONE) if self._cut else 0
+        writes = entry.label.sg & ~fault.as_value()[2] & ~part
 
         # What allows a copy to be taken stays until one is taken.
         take, due = Signal(), Signal()
@@ -126,7 +128,7 @@ class Completion(wiring.Component):
             take.eq(due & ~self.stop),
             started.o.ready.eq(take),
             self.finished.ready.eq(take & ~planned),
-            written.i.valid.eq(take),
+            written.i.valid.eq(take & ~part),
             written.i.p.desc.eq(entry.label.desc),
             written.i.p.writes.eq(writes),
         ]

@@ -10,6 +10,7 @@ from rtl.params import DmaParams
 
 from .completion import Completion
 from .jobs import LIST_CONTROLS, ListLabel
+from .key_hole import KeyHole
 from .list_frontend import ListFrontend
 from .mover import Mover
 from .port import Port
@@ -23,9 +24,9 @@ class Dma(wiring.Component):
 
     ::
 
-        registers -> list_frontend -> mover -> completion
-            ^                                      |
-            +--------------------------------------+
+        registers -> list_frontend -> (key_hole) -> mover -> completion
+            ^                                                    |
+            +----------------------------------------------------+
 
     A copy passes through the stages above as a payload of streams, so that the stages work on
     different copies at the same time: descriptors are fetched ahead, reads run ahead of writes, and
@@ -84,10 +85,18 @@ class Dma(wiring.Component):
             return component
 
         frontend = add("frontend", ListFrontend(params, depth=in_flight))
-        mover = add("mover", Mover(params, label=ListLabel(params.addr_width)))
+        mover = add("mover", Mover(params, label=ListLabel(params.addr_width, cut=params.key_hole)))
         completion = add("completion", Completion(
             params, copies=2 * in_flight, writes=in_flight))
-        connect(m, frontend.items, mover.jobs)
+        if params.key_hole:
+            key_hole = add("key_hole", KeyHole(
+                bus_bytes=params.data_width // 8, job=mover.jobs.p.shape()))
+            connect(m, frontend.items, key_hole.i)
+            connect(m, key_hole.o, mover.jobs)
+            m.d.comb += [getattr(key_hole, name).eq(getattr(registers, name))
+                         for name in ("src_stays", "dst_stays")]
+        else:
+            connect(m, frontend.items, mover.jobs)
         connect(m, mover.entries, completion.entries)
         connect(m, mover.finished, completion.finished)
         connect(m, mover.reads, port.reads[0])

@@ -49,12 +49,14 @@ class ListLabel(data.StructLayout):
     """What a copy from a list is known by.
 
     ``desc`` (address of the descriptor over 64), ``sg`` (it has a descriptor). If it is ``noted``:
-    ``note`` (the low bits of its status) and ``counts`` (it counts for the interrupt threshold).
+    ``note`` (the low bits of its status) and ``counts`` (it counts for the interrupt threshold). If
+    copies are ``cut``: ``more`` (it is a part of a copy, and not the last).
     """
 
-    def __init__(self, addr_width: int, *, noted: bool = False):
+    def __init__(self, addr_width: int, *, noted: bool = False, cut: bool = False):
         super().__init__({"desc": addr_width - DESC_BITS, "sg": 1,
-                          **({"note": NOTE_BITS, "counts": 1} if noted else {})})
+                          **({"note": NOTE_BITS, "counts": 1} if noted else {}),
+                          **({"more": 1} if cut else {})})
 
 
 class JobLayout(data.StructLayout):

@@ -33,7 +33,7 @@ class ListFrontend(Frontend):
 
     def __init__(self, params: DmaParams, *, depth: int):
         super().__init__(params, depth=depth, registers={"src": 64, "dst": 64}, item=JobLayout(
-            params.addr_width, ListLabel(params.addr_width)))
+            params.addr_width, ListLabel(params.addr_width, cut=params.key_hole)))
 
     def _item(self, m: Module, item: data.View, fetch: ListFetch) -> Value:
         def choose(register, word, bits=slice(None)):

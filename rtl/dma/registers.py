@@ -40,6 +40,8 @@ class Registers(wiring.Component):
         Interrupt, level.
     place, mark, word, doorbell, start, cyclic, forget, tail, simple, src, dst, size
         Of the front end, see :class:`ListFrontend`.
+    src_stays, dst_stays
+        Of :class:`KeyHole`.
     completed, faulty, faults, refused, write, address, desc
         From :class:`Completion`.
     acked : ``In(1)``, ``acked_span`` : ``In(12)``
@@ -69,6 +71,8 @@ class Registers(wiring.Component):
             "simple":     Out(1),
             "src":        Out(64),
             "dst":        Out(64),
+            "src_stays":  Out(1),
+            "dst_stays":  Out(1),
             "size":       Out(SPAN_BITS),
             "completed":  In(1),
             "faulty":     In(1),
@@ -127,6 +131,7 @@ class Registers(wiring.Component):
             cap.data_bytes_log2.eq(exact_log2(params.data_width // 8)),
             cap.cyclic.eq(1),
             cap.timer.eq(params.timer),
+            cap.key_hole.eq(params.key_hole),
             cap.reads_in_flight.eq(params.reads_in_flight),
             cap.max_beats_log2.eq(exact_log2(params.max_beats)),
         ]
@@ -137,9 +142,14 @@ class Registers(wiring.Component):
         cr = fields.cr
         with m.If(cr.w_stb & ready):
             m.d.sync += cr.sg_mode.eq(cr.sg_mode_w)
+            if self._params.key_hole:
+                m.d.sync += [cr.key_hole_read.eq(cr.key_hole_read_w),
+                             cr.key_hole_write.eq(cr.key_hole_write_w)]
         m.d.comb += [
             self.src.eq(Cat(fields.sa.addr, fields.sa_msb.addr)),
             self.dst.eq(Cat(fields.da.addr, fields.da_msb.addr)),
+            self.src_stays.eq(cr.key_hole_read),
+            self.dst_stays.eq(cr.key_hole_write),
             self.size.eq(fields.btt.bytes),
             self.simple.eq(fields.btt.w_stb & ready & ~cr.sg_mode),
             self.forget.eq(ready & cr.w_stb & ~cr.sg_mode_w),

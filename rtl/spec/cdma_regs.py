@@ -14,6 +14,10 @@ With ``cyclic_bd`` at the write of TAILDESC that starts, the engine goes round t
 it does not stop at the tail, which only starts it and may be no descriptor, nor does it mind a
 descriptor that is complete; it writes statuses all the same. It ends by ``reset``.
 
+A side with ``key_hole`` stays at its address, for all descriptors and for simple transfers, also
+round a cyclic list: each access moves the bytes from there to the end of the bus word, and the rest
+of the copy follows in further accesses. Reads are of whole words.
+
 A data burst begins at the bus word that holds its first byte, and ends before the next multiple of
 the longest burst (``cap``), or of 4 KiB if that is less. ``err_addr`` and fault records name that
 word.
@@ -34,8 +38,8 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("tail_pntr_en", 1, 1, RO, "Tail pointer mode is always on: reads 1."),
         Field("reset", 2, 1, WARL, "Write 1 to reset; reads 1 until outstanding accesses drained."),
         Field("sg_mode", 3, 1, WARL, "1 scatter-gather; 0 simple, clears curdesc. Only if idle."),
-        Field("key_hole_read", 4, 1, WARL, "Fixed source address; not in this build: 0."),
-        Field("key_hole_write", 5, 1, WARL, "Fixed destination address; not in this build: 0."),
+        Field("key_hole_read", 4, 1, WARL, "Fixed source address, if there. Only if idle."),
+        Field("key_hole_write", 5, 1, WARL, "Fixed destination, if there. Only if idle."),
         Field("cyclic_bd", 6, 1, WARL, "Go round: no stop at the tail, no stale descriptor."),
         *control_fields("Descriptors"),
     )),
@@ -75,6 +79,7 @@ CDMA_REGISTERS = RegisterMap("cdma", "Scatter-gather DMA engine, memory to memor
         Field("data_bytes_log2", 8, 4, RO, "Width of the data bus, log2 of bytes."),
         Field("cyclic", 12, 1, RO, "Cyclic descriptors."),
         Field("timer", 13, 1, RO, "Delay timer."),
+        Field("key_hole", 14, 1, RO, "Fixed addresses."),
         Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
         Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
     )),

@@ -14,6 +14,7 @@ __all__ = ["Dma"]
 _VERSION = 1
 _ADDRESSES = 1 << 64
 _CR, _SR = CDMA_REGISTERS["cr"], CDMA_REGISTERS["sr"]
+_HOLES = ("key_hole_read", "key_hole_write")
 _ENABLES = ("ioc_irq_en", "dly_irq_en", "err_irq_en")
 #: 64-bit registers by the offset of each half: name, and shift of the half.
 _HALVES = {CDMA_REGISTERS[name + half].offset: (name, shift)
@@ -40,6 +41,8 @@ class Dma:
         Value of the register of that name.
     data_bytes, max_beats, reads_in_flight : int
         Width of the bus in bytes, longest burst in beats, and read bursts that may be outstanding.
+    key_hole : bool
+        Whether addresses can be fixed.
 
     Source
     ------
@@ -48,18 +51,18 @@ class Dma:
     """
 
     def __init__(self, bus: DeviceBus, *, device_id: int = 0x10, data_bytes: int = 8,
-                 max_beats: int = 16, reads_in_flight: int = 4):
-        self._bus, self._device_id = bus, device_id
+                 max_beats: int = 16, reads_in_flight: int = 4, key_hole: bool = False):
+        self._bus, self._device_id, self._key_hole = bus, device_id, key_hole
         self._bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
         self._cap = CDMA_REGISTERS["cap"].pack({
             "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1,
-            "cyclic": 1, "timer": 1,
+            "cyclic": 1, "timer": 1, "key_hole": key_hole,
             "reads_in_flight": reads_in_flight, "max_beats_log2": max_beats.bit_length() - 1})
         self.reset()
 
     def reset(self) -> None:
         """Back to the state after power-on, as ``cr.reset`` does."""
-        self._control = dict.fromkeys(("sg_mode", "cyclic_bd", *_ENABLES), 0)
+        self._control = dict.fromkeys(("sg_mode", *_HOLES, "cyclic_bd", *_ENABLES), 0)
         self._coalescer = Coalescer()
         self._endless = False           # the list is gone round
         self._errors: set[str] = set()
@@ -153,6 +156,8 @@ class Dma:
             return
         if not self._running:
             self._control["sg_mode"] = _CR["sg_mode"].get(value)
+            for name in _HOLES:
+                self._control[name] = self._key_hole & _CR[name].get(value)
         for name in ("cyclic_bd", *_ENABLES):
             self._control[name] = _CR[name].get(value)
         self._coalescer.control(_CR["irq_threshold"].get(value), _CR["irq_delay"].get(value))
@@ -210,8 +215,18 @@ class Dma:
             self._irqs |= self._coalescer.idle()
 
     def _copy(self, source: int, target: int, size: int) -> None:
-        if not size or source + size > _ADDRESSES or target + size > _ADDRESSES:
+        goes = [1 - self._control[name] for name in _HOLES]     # 0 where an address stays
+        if not size or max(source + size * goes[0], target + size * goes[1]) > _ADDRESSES:
             raise Failed("dma_int_err")
+        if all(goes):
+            self._piece(source, target, size)
+            return
+        width = self._bursts.data_bytes
+        step = width - max(source % width * (not goes[0]), target % width * (not goes[1]))
+        for at in range(0, size, step):
+            self._piece(source + at * goes[0], target + at * goes[1], min(step, size - at))
+
+    def _piece(self, source: int, target: int, size: int) -> None:
         writes = self._bursts.cut(target, size)
         where, room = next(writes)
         held = b""

@@ -78,7 +78,7 @@ class GoldenMachine:
         self.dma = Dma(
             self.port(device_id, data_bytes=data_bytes),
             device_id=device_id, data_bytes=data_bytes, max_beats=max_beats,
-            reads_in_flight=reads_in_flight)
+            reads_in_flight=reads_in_flight, key_hole=True)
         self._windows = {CDMA_BASE: self.dma, CACHE_BASE: self.cache}
         first = self.platform.ring_device_id
         self.rings = [Ring(self.port(ring_id, data_bytes=data_bytes), device_id=ring_id,

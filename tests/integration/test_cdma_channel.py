@@ -95,3 +95,32 @@ def test_cdma_channel(machine):
         assert dmaengine_prep_dma_memcpy(chan, dma, dma, 0, 0) is None
         assert chan.prep([], 0) is None
         chan.remove()
+
+
+@pytest.mark.parametrize("sides", [(1, 0), (0, 1), (1, 1)])
+def test_fixed_addresses(on_both, sides):
+    """A simple transfer of which a side stays in place leaves the same on both machines."""
+    def program(kernel):
+        va, dma = dma_alloc_coherent(kernel.cdma.dev, PAGE_SIZE, GFP_KERNEL)
+        cpu.store(va, bytes(range(200)))
+        regs = kernel.cdma.regs
+        regs.cr.write(key_hole_read=sides[0], key_hole_write=sides[1], irq_threshold=1)
+        assert regs.cr.read("key_hole_write") == sides[1]
+        regs.sa.write(addr=dma + 2)
+        regs.da.write(addr=dma + 1027)
+        regs.btt.write(bytes=33)
+        kernel.machine.wait(300)
+        seen = regs.sr.fields()["idle"], regs.done_bytes.read("count"), cpu.load(va, 1100)
+        regs.cr.write(sg_mode=1)
+        return seen
+
+    idle, count, data = on_both(program)
+    assert (idle, count) == (1, 33)
+    expected = bytearray(64)
+    if sides[1]:                        # five bytes a word; three in the last
+        before, last = (2, 2) if sides[0] else (27, 32)
+        expected[3:8] = bytes(range(before, before + 5))
+        expected[3:6] = bytes(range(last, last + 3))
+    else:
+        expected[3:36] = (bytes(range(2, 8)) * 6)[:33]
+    assert data[1024:1088] == bytes(expected)

@@ -222,9 +222,10 @@ def test_ring_width(width):
         RingParams(data_width=width)
 
 
-def test_timer():
-    with pytest.raises(TypeError, match=r"^Timer must be a bool, not 1$"):
-        DmaParams(timer=1)
+@pytest.mark.parametrize("name, says", [("timer", "Timer"), ("key_hole", "Key-hole")])
+def test_list_flags(name, says):
+    with pytest.raises(TypeError, match=rf"^{says} must be a bool, not 1$"):
+        DmaParams(**{name: 1})
 
 
 @pytest.mark.parametrize("name", ["mm2s", "s2mm", "own_port"])

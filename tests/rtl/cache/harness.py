@@ -45,7 +45,7 @@ class Shared(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.cache = cache = Checked(Cache(self.params))
+        m.submodules.cache = cache = Checked(Cache(self.params), depth=64)
         m.submodules.arbiter = arbiter = self._arbiter
         connect(m, flipped(self.regs), cache.regs)
         connect(m, flipped(self.cpu), cache.cpu)

@@ -108,7 +108,7 @@ class Commands(wiring.Component):
                     ]
                     m.next = "QUEUED"
             with m.State("DIRECT"):
-                m.d.comb += direct.busy.eq(waits | command.busy)
+                m.d.comb += direct.busy.eq(command.busy)
                 with m.If(~command.busy):
                     m.next = "IDLE"
             with m.State("QUEUED"):

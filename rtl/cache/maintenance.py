@@ -255,13 +255,13 @@ class Maintenance(wiring.Component):
                     with m.If(left <= step):
                         m.next = "SETTLE"
             if self.params.allocate:
-                self._bring(m, new, has_new, taken, zeroes, bringing)
+                self._bring(m, new, has_new, taken, zeroes, bringing, awaited == 0)
             with m.State("SETTLE"):
                 with m.If(~walk.working & ~retry.o.valid & (awaited == 0)):
                     m.next = "IDLE"
         return m
 
-    def _bring(self, m: Module, new, has_new, taken, zeroes, bringing):
+    def _bring(self, m: Module, new, has_new, taken, zeroes, bringing, calm):
         """One access for each line; two for one that is longer than a chunk, if it is zeroed."""
         params, walk = self.params, self.walk
         pieces = -(-params.beats // CHUNK_BEATS)
@@ -271,8 +271,9 @@ class Maintenance(wiring.Component):
                      inside.windows.eq(self.windows)]
         with m.State("BRING"):
             guarded = inside.inside
+            skips = guarded & (~zeroes | calm)      # the first that failed is to be told first
             m.d.comb += [
-                self.barred.eq(guarded & zeroes),
+                self.barred.eq(skips & zeroes),
                 has_new.eq(~guarded),
                 bringing.eq(taken),
                 new.kind.eq(Kind.ACCESS),
@@ -285,7 +286,7 @@ class Maintenance(wiring.Component):
             ]
             with m.If(taken):
                 m.d.sync += piece.eq(piece + 1)
-            with m.If(guarded | (taken & (~zeroes | (piece == pieces - 1)))):
+            with m.If(skips | (taken & (~zeroes | (piece == pieces - 1)))):
                 m.d.sync += [piece.eq(0), walk.low.eq(walk.low + 1)]
                 with m.If(walk.low + 1 == walk.high):
                     m.next = "SETTLE"

@@ -164,6 +164,13 @@ class Pair:
         ports = self.ports if together else [random.choice(self.ports)]
         salt = random.randrange(len(ports))
         batches = [(port, self.batch(port, len(ports), at + salt)) for at, port in enumerate(ports)]
+        beside = together and not self.errors and random.random() < 0.5
+        if beside:                      # what it does is not seen
+            for name, value in (("start", 0), ("end", random.randrange(SPACE))):
+                await self.both(f"{name}_msb", 0)
+                await self.both(name, value)
+            await self.both("cmd", CACHE_REGISTERS["cmd"].pack({
+                "mode": random.choice([CacheMode.CLEAN_SHARED, CacheMode.CLEAN_INVALIDATE])}))
         for port, accesses in batches:
             port.start(ctx, accesses, random)
         expected = []
@@ -182,6 +189,11 @@ class Pair:
                     assert answers == [self.expect(port, accesses[0])]
                 continue
             assert answers == expected[at]
+        if beside:
+            while not await self.read("result") & 1:
+                pass
+            await self.compare("result")
+            await self.both("result", 1)
         await ctx.tick()
 
     def batch(self, port: Port, sharing: int, share: int) -> list[Access]:

@@ -107,6 +107,18 @@ def test_guarded_lines_are_left_out(bench):
     run(bench, program)
 
 
+def test_first_line_that_cannot_be_zeroed(bench):
+    """It is the lowest, though that of the next page is known not to be earlier."""
+    async def program(cpu, software, memory):
+        await software.write("guard0_last", page=1)
+        await software.write("guard0", on=1, page=1)
+        memory.fail(4096 - LINE, 4096, "r")
+        await software.queue(ZERO, 4096 - 4 * LINE, 4096 + LINE)
+        assert await software.result() == FINE | {"error": 1, "addr": 4096 - LINE}
+
+    run(bench, program, latency=9)
+
+
 @pytest.mark.parametrize("fields", [
     {"mode": ZERO, "start": 8}, {"mode": ZERO, "end": LINE + 8}, {"mode": ZERO, "whole": 1},
     {"mode": PREFETCH, "whole": 1}, {"mode": PREFETCH, "start": 2 * LINE}, {"mode": 6}, {"mode": 7},

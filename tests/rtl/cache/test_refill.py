@@ -1,5 +1,6 @@
 """Refill: one line after the other and several at once, with every outcome."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -230,6 +231,35 @@ def test_several_at_once(bench, cases, shape, seed):
             task = await get(ctx, dut.tasks)
             assert task.line.tag == number and task.dirty == case["write"]
             assert task.task is (Task.KEEP if kept(case) else Task.VOID if bad(case) else Task.FILL)
+
+    this.run()
+
+
+def test_line_is_on_its_way_until_it_is_settled(bench):
+    """For the snoop port: also when all beats have come, and the lookup has not heard of it."""
+    dut = Refill(replace(SHAPES["small"], snoop=1))
+    this = bench(dut)
+
+    @this.testbench
+    async def driver(ctx):
+        ctx.set(dut.misses.payload, {"line": {"set": 3, "tag": 5}})
+        ctx.set(dut.flight.snooped, {"set": 3, "tag": 5})
+        ctx.set(dut.ar.ready, 1)
+        ctx.set(dut.fill.slot, 1)
+        ctx.set(dut.fill.reached, 1)
+        assert not ctx.get(dut.flight.coming)
+        await put(ctx, dut.misses, ctx.get(dut.misses.payload))
+        for _ in range(4):
+            assert ctx.get(dut.flight.coming)
+            await put(ctx, dut.r, {})
+        await ctx.tick().until(dut.tasks.valid)
+        assert ctx.get(dut.flight.coming)
+        for other in ({"set": 3, "tag": 4}, {"set": 2, "tag": 5}):
+            ctx.set(dut.flight.snooped, other)
+            assert not ctx.get(dut.flight.coming)
+        ctx.set(dut.flight.snooped, {"set": 3, "tag": 5})
+        await get(ctx, dut.tasks)
+        assert not ctx.get(dut.flight.coming)
 
     this.run()
 

@@ -68,6 +68,10 @@ class IommuParams:
         Depths of process directories; with none there are no processes.
     msi_flat : bool
         MSI page tables, and device contexts of 64 bytes.
+    msi_mrif, amo_mrif : bool
+        Messages of devices to interrupt files in memory; and setting their bits atomically, for
+        which memory must support exclusive accesses. Each needs the one before it, and the first
+        MSI page tables and a second stage.
     amo_hwad : bool
         Hardware update of A and D; memory must support exclusive accesses.
     end : bool
@@ -114,6 +118,8 @@ class IommuParams:
     pd17: bool = False
     pd20: bool = False
     msi_flat: bool = False
+    msi_mrif: bool = False
+    amo_mrif: bool = False
     amo_hwad: bool = False
     end: bool = False
     qosid: bool = False
@@ -148,9 +154,13 @@ class IommuParams:
             if isinstance(default, bool):
                 flag(f"Feature {name}", getattr(self, name))
         for deep, needed in (("sv57", "sv48"), ("sv48x4", "sv39x4"), ("sv57x4", "sv48x4"),
-                             ("sv32x4", "sv32")):
+                             ("sv32x4", "sv32"), ("msi_mrif", "msi_flat"),
+                             ("amo_mrif", "msi_mrif")):
             if getattr(self, deep) and not getattr(self, needed):
                 raise ValueError(f"Feature {deep} must come with {needed}, not without")
+
+        if self.msi_mrif and not self.two_stage:
+            raise ValueError("Feature msi_mrif must come with a second stage, not without")
 
     @property
     def messages(self) -> bool:

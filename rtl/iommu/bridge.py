@@ -8,6 +8,8 @@ from rtl.axi.signature import Resp, Signature, dma_user_layout
 from rtl.stream.queue import Queue
 
 from .in_flight import InFlight
+from .interrupt_file import CaptureSignature
+from .onehot import encode, lowest
 from .records import refused_layout
 from .replies import Replies
 
@@ -90,6 +92,8 @@ class WriteBridge(wiring.Component):
         Widths of the bus, in bits.
     in_flight : int
         Writes that may be outstanding.
+    files : bool
+        Writes that are refused may be messages to interrupt files.
 
     Members
     -------
@@ -99,9 +103,13 @@ class WriteBridge(wiring.Component):
         B of either side.
     passed, room, refused, mark, marked
         As in :class:`ReadBridge`.
+    capture : ``Out(CaptureSignature(data_width)).array(files)``
+        Data of the refused write.
+    held, good : ``In(1).array(files)``
+        Do not answer the refused write yet; answer it as one that succeeded.
     """
 
-    def __init__(self, *, data_width: int, id_width: int, in_flight: int):
+    def __init__(self, *, data_width: int, id_width: int, in_flight: int, files: bool = False):
         self._id_width, self._in_flight = id_width, in_flight
         widths = {"addr_width": 1, "data_width": data_width, "id_width": id_width}
         outer = Signature(**widths, user=dma_user_layout()).members
@@ -113,6 +121,8 @@ class WriteBridge(wiring.Component):
             "room": Out(1),
             "refused": In(stream.Signature(refused_layout(id_width))),
             "mark": In(1), "marked": Out(1),
+            "capture": Out(CaptureSignature(data_width)).array(int(files)),
+            "held": In(1).array(int(files)), "good": In(1).array(int(files)),
         })
 
     def elaborate(self, platform):
@@ -151,6 +161,22 @@ class WriteBridge(wiring.Component):
             end.eq(w.valid & w.ready & w.p.last),
             decisions.o.ready.eq(end),
         ]
+        for capture, held, good in zip(self.capture, self.held, self.good, strict=True):
+            begins = Signal(init=1)     # with the next beat
+            with m.If(w.valid & w.ready):
+                m.d.sync += begins.eq(w.p.last)
+            lanes = Cat(w.p.strb.word_select(k, 4).all() for k in range(len(w.p.strb) // 4))
+            m.d.comb += capture.valid.eq(refused.valid & swallowed & flight.empty)
+            with m.If(held):
+                m.d.comb += own.valid.eq(0)
+            with m.If(good):
+                m.d.comb += [own.p.resp.eq(Resp.OKAY), replies.good.eq(1)]
+            with m.If(w.valid & w.ready & begins):
+                lane = encode(lowest(lanes))
+                m.d.sync += [
+                    capture.lane.eq(lane), capture.word.eq(w.p.data.word_select(lane, 32)),
+                    capture.whole.eq(lanes.any() & (w.p.strb == Cat(
+                        bit.replicate(4) for bit in lowest(lanes))))]
         with m.If(decisions.o.valid & decisions.o.payload):
             m.d.comb += w.ready.eq(1)
             with m.If(end):

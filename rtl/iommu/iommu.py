@@ -19,6 +19,7 @@ from .debug_tap import DebugTap
 from .directory_walker import DirectoryWalker, directory_signature
 from .drain import Drain
 from .fault_queue import FaultQueue
+from .interrupt_file import InterruptFile
 from .interrupts import Interrupts
 from .monitor import Monitor
 from .records import memory_user
@@ -87,10 +88,11 @@ class Iommu(wiring.Component):
 
         m.submodules.registers = registers = Registers(params)
         inner = replace(params, id_width=params.id_width + params.dbg, dbg=False)
-        m.submodules.read = read = Translator(inner, writes=False)
-        m.submodules.write = write = Translator(inner, writes=True)
+        m.submodules.read = read = Translator(inner, writes=False, dbg=params.dbg)
+        m.submodules.write = write = Translator(inner, writes=True, dbg=params.dbg)
         m.submodules.read_bridge = read_bridge = ReadBridge(**ids, **bus, **flight)
-        m.submodules.write_bridge = write_bridge = WriteBridge(**ids, **bus, **flight)
+        m.submodules.write_bridge = write_bridge = WriteBridge(
+            **ids, **bus, **flight, files=params.msi_mrif)
         m.submodules.contexts = contexts = ContextCache(params)
         m.submodules.directory = directory = DirectoryWalker(params)
         m.submodules.directory_share = searches = Share(directory_signature(params))
@@ -102,10 +104,11 @@ class Iommu(wiring.Component):
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(
-            **phys, **bus, **ids, n=params.walks + 2, poison=params.poison, end=params.end,
-            words=params.narrow, **user)
+            **phys, **bus, **ids, n=params.walks + 2 + params.msi_mrif, poison=params.poison,
+            end=params.end, words=params.narrow, **user)
         m.submodules.table_writes = writes = TableWrites(
-            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks, end=params.end, **user)
+            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks + params.msi_mrif,
+            end=params.end, **user)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
@@ -206,10 +209,20 @@ class Iommu(wiring.Component):
                    *((qos, table) for qos, table, _ in walkers)]
         writers = [*((own, part.store) for part in (faults, commands, interrupts)),
                    *((qos, store) for qos, _, store in walkers)]
+        writers = writers[:3 + params.amo_hwad * params.walks]
+        for file, capture, held, good in zip(write.file, write_bridge.capture, write_bridge.held,
+                                             write_bridge.good, strict=True):
+            m.submodules.interrupt_file = unit = InterruptFile(params)
+            connect(m, file, unit.message)
+            connect(m, capture, unit.capture)
+            m.d.comb += [held.eq(file.want), good.eq(file.good), unit.locks.eq(walks.locks),
+                         walks.holds.eq(unit.holds)]
+            readers.append((file.qos, unit.table))
+            writers.append((file.qos, unit.store))
         for k, (qos, reader) in enumerate(readers):
             connect(m, reader, reads.readers[k])
             m.d.comb += reads.users[k].eq(qos)
-        for k, (qos, writer) in enumerate(writers[:len(writes.writers)]):
+        for k, (qos, writer) in enumerate(writers):
             connect(m, writer, writes.writers[k])
             m.d.comb += writes.users[k].eq(qos)
         tables = flipped(self.tables)

@@ -10,6 +10,8 @@ from rtl.spec.faults import DTF_KEEPS, Cause
 from rtl.spec.page_table import PAGE_BITS
 from rtl.stream.skid import Skid
 
+from .interrupt_file import FILE_BITS, FileSignature
+from .msi_table import TO_FILE
 from .parking import decided_layout
 from .permissions import transaction_type
 from .records import address_layout, fault_layout, memory_user, refused_layout
@@ -17,6 +19,7 @@ from .records import address_layout, fault_layout, memory_user, refused_layout
 __all__ = ["IssueStage"]
 
 _NON_CACHEABLE, _IO = 1, 2              # memory types of Svpbmt
+_BEYOND = 56 - FILE_BITS                # behind the number of an interrupt file
 
 
 class IssueStage(wiring.Component):
@@ -32,6 +35,10 @@ class IssueStage(wiring.Component):
     ----------
     params : IommuParams
         Parameters.
+    writes : bool
+        There may be messages to interrupt files in memory; with ``msi_mrif``.
+    dbg : bool
+        The top bit of the ID tells translation requests, which are no messages.
 
     Members
     -------
@@ -47,14 +54,16 @@ class IssueStage(wiring.Component):
         Accesses to answer with an error; ``ready`` when the error was delivered.
     fault : ``Out(stream.Signature(fault_layout(params)))``
         Faults to record.
+    file : ``Out(FileSignature(params)).array(...)``
+        A message, which like a refusal holds up what follows.
 
     Source
     ------
     RISC-V IOMMU Architecture Specification, section "Fault/Event-Queue (FQ)".
     """
 
-    def __init__(self, params: IommuParams):
-        self._params, id_width = params, params.id_width
+    def __init__(self, params: IommuParams, *, writes: bool = False, dbg: bool = False):
+        self._params, id_width, self._dbg = params, params.id_width, dbg
         self._physical = address_layout(id_width=id_width, addr_width=params.phys_bits,
                                         user=memory_user(params))
         super().__init__({
@@ -64,6 +73,7 @@ class IssueStage(wiring.Component):
             "passed": Out(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
             "refused": Out(stream.Signature(refused_layout(id_width))),
             "fault": Out(stream.Signature(fault_layout(params))),
+            "file": Out(FileSignature(params)).array(int(writes and params.msi_mrif)),
         })
 
     def elaborate(self, platform):
@@ -101,10 +111,13 @@ class IssueStage(wiring.Component):
                 m.d.sync += [refuses.eq(0), answered.eq(0), recorded.eq(0)]
         with m.Else():
             m.d.sync += [here.eq(self.i.p), refuses.eq(self.i.valid & self.i.ready & ~passes)]
+        if self._params.msi_mrif:
+            self._message(m, here, refuses)
         access, fate, fault = here.access, here.fate, self.fault.p
         process = access.user.process_valid
         m.d.comb += [
-            reported.eq(~here.dtf | fate.cause.matches(*sorted(DTF_KEEPS))),
+            reported.eq((~here.dtf | fate.cause.matches(*sorted(DTF_KEEPS))) &
+                        (fate.cause != Cause.NONE)),
             self.refused.p.id.eq(access.id), self.refused.p.len.eq(access.len),
             fault.cause.eq(fate.cause),
             fault.ttyp.eq(transaction_type(here.wants.kind, access.user.translated)),
@@ -121,3 +134,25 @@ class IssueStage(wiring.Component):
                 m.d.comb += fault.iotval2.eq(
                     Cat(guest.implicit, guest.update.any(), offset, guest.gpn))
         return m
+
+    def _message(self, m, here, refuses):
+        """Tell what is a message, and wait until it was carried out; all else is not supported."""
+        access, fate = self.i.p.access, self.i.p.fate
+        supported = Const(0)
+        for file in self.file:
+            supported = ~Cat(access.len, access.lock, access.id[-1:] if self._dbg else ()).any()
+            where = here.fate.guest_fault
+            m.d.comb += [
+                file.to.file.eq(where.gpn), file.to.beyond.eq(where.gpn[_BEYOND]),
+                file.to.notice.eq(here.fate.ppn),
+                file.to.number.eq(where.number), file.at.eq(here.access.addr[3:PAGE_BITS]),
+                file.qos.eq(here.qos),
+                file.good.eq(here.fate.cause == Cause.NONE),
+                file.want.eq(refuses & (here.fate.cause == TO_FILE)),
+            ]
+            with m.If(file.want):
+                m.d.comb += self.fault.valid.eq(0)
+                with m.If(file.done):
+                    m.d.sync += here.fate.cause.eq(file.cause)
+        with m.If(~refuses & (fate.cause == TO_FILE) & ~supported):
+            m.d.sync += here.fate.cause.eq(Cause.TYPE_DISALLOWED)

@@ -4,17 +4,15 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.layouts import struct
 from rtl.params import IommuParams
 from rtl.spec.faults import Cause
 from rtl.spec.hpm import HpmEvent
-from rtl.spec.page_table import MSI_PTE
 
 from .entry_update import begin_update, update_entry
 from .events import EventSignature, tell
 from .geometry import beyond_guest, entry_offset, first_top, guest_top, is_narrow, root_part
 from .guest_cache import GuestSignature, keep_known, use_known
-from .msi_table import MsiIndex, is_msi, msi_cause
+from .msi_table import TO_FILE, MsiEntry, MsiIndex, is_msi
 from .page_table import Entry
 from .permissions import access_fault, guest_page_fault, page_fault
 from .records import (
@@ -277,7 +275,7 @@ class PageWalker(wiring.Component):
                     update_entry(m, self, second, locked, end)
 
             if params.msi:
-                self._msi(m, gpn, flags, reply.page, end)
+                self._msi(m, gpn, reply, end)
 
             with m.State("DONE"):
                 m.d.comb += service.valid.eq(1)
@@ -322,28 +320,31 @@ class PageWalker(wiring.Component):
         with m.If(context.msi):         # any page of it may be an interrupt file
             m.d.sync += page.covers.eq(0)
 
-    def _msi(self, m, gpn, flags, page, end):
+    def _msi(self, m, gpn, reply, end):
         """Translate ``gpn`` by the MSI page table."""
         params, table, request = self._params, self.table, self.service.request
         m.submodules.msi_index = index = MsiIndex(params)
-        word = table.reply.data
-        ppn = data.View(struct(MSI_PTE), word).ppn
-        m.d.comb += [index.gpn.eq(gpn), index.mask.eq(request.context.msi_mask),
-                     index.root.eq(request.context.msi_root)]
+        m.submodules.msi_entry = entry = MsiEntry(params)
+        m.d.comb += [getattr(entry.reply, name).eq(getattr(table.reply, name))
+                     for name in ("valid", "data", "error", "poison", "last")]
+        m.d.comb += [entry.kind.eq(request.kind), index.root.eq(request.context.msi_root),
+                     index.gpn.eq(gpn), index.mask.eq(request.context.msi_mask)]
         with m.State("MSI"):
             m.d.comb += index.start.eq(1)
             m.next = "MSI READ"
         with m.State("MSI READ"):
             wide = index.base[params.ppn_bits:].any()
             m.d.comb += [table.request.p.addr.eq(Cat(index.offset, index.base)),
+                         table.request.p.len.eq(params.msi_mrif), table.request.p.word.eq(0),
                          table.request.valid.eq(index.done & ~wide)]
             with m.If(index.done & wide):
                 end(Cause.MSI_PTE_LOAD_FAULT)
             with m.Elif(table.request.valid & table.request.ready):
                 m.next = "MSI WAIT"
         with m.State("MSI WAIT"):
-            m.d.sync += [page.ppn.eq(ppn), page.covers.eq(0), flags.x.eq(0)]
-            with m.If(table.reply.valid):
-                end(Mux(table.reply.error,
-                        Mux(table.reply.poison, Cause.MSI_PT_CORRUPTION, Cause.MSI_PTE_LOAD_FAULT),
-                        msi_cause(word, request.kind, ppn[params.ppn_bits:].any())))
+            m.d.sync += [reply.page.ppn.eq(entry.ppn), reply.page.covers.eq(0),
+                         reply.flags.x.eq(0), reply.guest_fault.number.eq(entry.number)]
+            with m.If(table.reply.valid & table.reply.last):
+                end(entry.cause)
+                with m.If(entry.cause == TO_FILE):
+                    m.d.sync += reply.guest_fault.gpn.eq(entry.gpn)

@@ -159,10 +159,15 @@ def context_layout(params: IommuParams) -> data.StructLayout:
 
 
 def guest_fault_layout(params: IommuParams) -> data.StructLayout:
-    """Make the layout of what iotval2 tells: guest page; implicit access; implicit write."""
+    """Make the layout of what iotval2 tells: guest page; implicit access; implicit write.
+
+    If the cause is that it is a message to an interrupt file in memory, instead of the guest page
+    the number of that file and whether it is ``beyond`` memory, and in ``number`` that of a notice.
+    """
     two = params.two_stage
     return data.StructLayout({
-        "gpn": PAGE_NUMBER_BITS * two, "implicit": two, "update": two and params.amo_hwad})
+        "gpn": PAGE_NUMBER_BITS * two, "implicit": two, "update": two and params.amo_hwad,
+        "number": 11 * params.msi_mrif})
 
 
 def fault_layout(params: IommuParams) -> data.StructLayout:

@@ -24,14 +24,17 @@ class Replies(wiring.Component):
         Responses from memory.
     own : ``In(stream.Signature(shape))``
         Own responses.
+    good : ``In(1)``
+        The own response is no refusal.
     o : ``Out(stream.Signature(...))``
-        All of them; ``refused`` in addition is 1 in own ones.
+        All of them; ``refused`` in addition is 1 in own ones that are.
     """
 
     def __init__(self, shape: data.StructLayout):
         self._fields = tuple(shape.members)
         super().__init__({
             "passed": In(stream.Signature(shape)), "own": In(stream.Signature(shape)),
+            "good": In(1),
             "o": Out(stream.Signature(data.StructLayout({**shape.members, "refused": 1})))})
 
     def elaborate(self, platform):
@@ -39,7 +42,7 @@ class Replies(wiring.Component):
         passed, own, o = self.passed, self.own, self.o
         turn = Signal()                 # 1: own
         inside = Signal()               # a burst has begun and not ended
-        m.d.comb += o.p.refused.eq(turn)
+        m.d.comb += o.p.refused.eq(turn & ~self.good)
         for chosen, source in ((turn, own), (~turn, passed)):
             with m.If(chosen):
                 m.d.comb += [o.valid.eq(source.valid), source.ready.eq(o.ready)]

@@ -12,6 +12,7 @@ from .context_cache import ContextLookupSignature
 from .context_stage import ContextStage
 from .directory_walker import directory_signature
 from .events import EventSignature, tell
+from .interrupt_file import FileSignature
 from .issue_stage import IssueStage
 from .parking import Parking
 from .records import (
@@ -40,6 +41,8 @@ class Translator(wiring.Component):
         Parameters.
     writes : bool
         The channel is AW, else AR.
+    dbg : bool
+        The top bit of the ID tells translation requests.
 
     Members
     -------
@@ -51,7 +54,7 @@ class Translator(wiring.Component):
         As in :class:`~rtl.iommu.tlb_stage.TlbStage`.
     ask, answer
         As in :class:`~rtl.iommu.parking.Parking`.
-    room, passed, refused, fault
+    room, passed, refused, fault, file
         As in :class:`~rtl.iommu.issue_stage.IssueStage`.
     flush : ``In(1)``
         An invalidation is in progress.
@@ -61,8 +64,9 @@ class Translator(wiring.Component):
         Requests, and misses of the TLB; none without ``hpm``.
     """
 
-    def __init__(self, params: IommuParams, *, writes: bool):
+    def __init__(self, params: IommuParams, *, writes: bool, dbg: bool = False):
         self._params, self._writes, id_width = params, writes, params.id_width
+        self._dbg = dbg
         super().__init__({
             "i": In(stream.Signature(address_layout(id_width=id_width))),
             "o": Out(stream.Signature(
@@ -72,6 +76,7 @@ class Translator(wiring.Component):
             "passed": Out(wiring.Signature({"valid": Out(1), "id": Out(id_width)})),
             "refused": Out(stream.Signature(refused_layout(id_width))),
             "fault": Out(stream.Signature(fault_layout(params))),
+            "file": Out(FileSignature(params)).array(int(writes and params.msi_mrif)),
             "mode": In(DdtpMode), "qos": In(qos_layout(params)),
             "contexts": Out(ContextLookupSignature(params)),
             "directory": Out(directory_signature(params)),
@@ -86,7 +91,8 @@ class Translator(wiring.Component):
         m.submodules.context = context = ContextStage(self._params, writes=self._writes)
         m.submodules.lookup = lookup = TlbStage(self._params)
         m.submodules.parking = parking = Parking(self._params, in_order=self._writes)
-        m.submodules.issue = issue = IssueStage(self._params)
+        m.submodules.issue = issue = IssueStage(
+            self._params, writes=self._writes, dbg=self._dbg)
         connect(m, flipped(self.i), context.i)
         connect(m, context.o, lookup.i)
         connect(m, lookup.o, parking.i)
@@ -95,6 +101,8 @@ class Translator(wiring.Component):
         connect(m, issue.passed, flipped(self.passed))
         connect(m, issue.refused, flipped(self.refused))
         connect(m, issue.fault, flipped(self.fault))
+        for inside, file in zip(issue.file, self.file, strict=True):
+            connect(m, inside, flipped(file))
         connect(m, context.lookup, flipped(self.contexts))
         connect(m, context.directory, flipped(self.directory))
         connect(m, lookup.lookup, flipped(self.tlb))
@@ -104,7 +112,8 @@ class Translator(wiring.Component):
             context.mode.eq(self.mode), context.qos.eq(self.qos),
             issue.room.eq(self.room),
             lookup.flush.eq(self.flush), parking.flush.eq(self.flush),
-            self.stale[0].eq(lookup.stale), self.stale[1].eq(parking.stale),
+            self.stale[0].eq(lookup.stale),
+            self.stale[1].eq(parking.stale | Cat(file.want for file in issue.file).any()),
             lookup.claim.eq(parking.claim),
             self.hit.eq(lookup.hit), self.miss.eq(lookup.miss),
         ]

@@ -103,6 +103,8 @@ class WalkPool(wiring.Component):
         An invalidation is in progress; entries to drop, as in :class:`~rtl.iommu.tlb.Tlb`.
     stale : ``Out(1)``
         A walk that began before an invalidation still reads tables.
+    locks, holds : ``Out(1)``, ``In(1)``
+        A walker updates an entry; none may begin to.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
     events : ``Out(EventSignature(params)).array(...)``
@@ -124,7 +126,7 @@ class WalkPool(wiring.Component):
             "table": Out(ReadSignature(params.phys_bits)).array(params.walks),
             "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
             "qos": Out(qos_layout(params)).array(params.walks),
-            "flush": In(1), "stale": Out(1), "started": Out(1),
+            "flush": In(1), "stale": Out(1), "started": Out(1), "locks": Out(1), "holds": In(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
             "events": Out(EventSignature(params)).array(params.walks * params.hpm),
         })
@@ -321,4 +323,6 @@ class WalkPool(wiring.Component):
         wants = Cat(walker.locks for walker in walkers)
         with m.If(~(owner & wants).any()):
             m.d.sync += owner.eq(lowest(wants))
-        m.d.comb += [walker.may_lock.eq(owner[k]) for k, walker in enumerate(walkers)]
+        m.d.comb += self.locks.eq(wants.any())
+        m.d.comb += [walker.may_lock.eq(owner[k] & ~self.holds)
+                     for k, walker in enumerate(walkers)]

@@ -10,7 +10,8 @@ from .bits import BitLayout
 
 __all__ = ["DC_BYTES", "DC_BYTES_EXTENDED", "DC_IOHGATP", "DC_TA", "DC_TC", "DDI_BITS_BASE",
            "DDI_BITS_EXTENDED", "DDTE", "IOSATP", "MSI_PTE", "MSI_PTE_BASIC", "MSI_PTE_BYTES",
-           "PAGE_BITS", "PAGE_BYTES", "PC_BYTES", "PC_TA", "PDI_BITS", "PTE", "PTE_BYTES",
+           "MSI_PTE_FILE", "MSI_PTE_MRIF", "MSI_PTE_NOTICE", "PAGE_BITS", "PAGE_BYTES", "PC_BYTES",
+           "PC_TA", "PDI_BITS", "PTE", "PTE_BYTES",
            "PTE_BYTES_SV32", "VPN_BITS", "VPN_BITS_SV32", "DdtpMode", "IosatpMode", "MsiptpMode",
            "PdtpMode", "level_bytes"]
 
@@ -83,7 +84,12 @@ IOSATP = BitLayout("iosatp", 64, {"ppn": (0, 44), "mode": (60, 4)})
 PC_TA = BitLayout("pc_ta", 64, {"v": (0, 1), "ens": (1, 1), "sum": (2, 1), "pscid": (12, 20)})
 #: Dword 0 of an entry of an MSI page table; dword 1 is ignored if ``m`` is ``MSI_PTE_BASIC``.
 MSI_PTE = BitLayout("msi_pte", 64, {"v": (0, 1), "m": (1, 2), "ppn": (10, 44), "c": (63, 1)})
-MSI_PTE_BASIC = 3
+MSI_PTE_BASIC, MSI_PTE_FILE = 3, 1
+#: The same if ``m`` is ``MSI_PTE_FILE``: bits 55:9 of the address of an interrupt file in memory.
+MSI_PTE_MRIF = BitLayout("msi_pte_mrif", 64, {
+    "v": (0, 1), "m": (1, 2), "file": (7, 47), "c": (63, 1)})
+#: Then dword 1: page, and data in two parts, of a notice.
+MSI_PTE_NOTICE = BitLayout("msi_pte_notice", 64, {"low": (0, 10), "ppn": (10, 44), "high": (60, 1)})
 #: Non-leaf entry of the device directory, or of a process directory.
 DDTE = BitLayout("ddte", 64, {"v": (0, 1), "ppn": (10, 44)})
 #: Page-table entry of Sv39, Sv48 and Sv57, and in its low half of Sv32; leaf if any of ``r``,

@@ -122,17 +122,20 @@ class DeviceBus:
         """Write ``data`` at DMA address ``addr``. Raises :exc:`BusError` as :meth:`read`."""
         if self.note:
             self.note(Seen.DMA_WRITE, addr, len(data))
-        phys = self._translate(addr, Access.WRITE)
+        phys = self._translate(addr, Access.WRITE, data)
+        if phys is None:
+            return                      # a message, which has been carried out
         if self.note:
             self.note(Seen.MEM_WRITE, phys, len(data))
         self._memory.write(phys, data)
 
-    def _translate(self, addr: int, access: Access) -> int:
+    def _translate(self, addr: int, access: Access, data: bytes | None = None) -> int | None:
         if self._iommu is None:
             return addr + self._offset
         lane = addr % self._data_bytes
         result = self._iommu.translate(Request(
-            self._device_id, addr - lane, access, process_id=self.process_id))
+            self._device_id, addr - lane, access, process_id=self.process_id, data=data,
+            offset=lane))
         if not result.ok:
             raise BusError(addr, "SLVERR", refused=True)
-        return result.addr + lane
+        return None if result.message else result.addr + lane

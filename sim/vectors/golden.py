@@ -72,7 +72,7 @@ class GoldenTarget:
         """Ask the model."""
         result = self.iommu.translate(Request(
             step.did, step.iova, Access(step.access), step.pid, step.priv,
-            step.type == "translated"))
+            step.type == "translated", getattr(step, "data", None)))
         self.answer = Answer(result.ok, result.addr, result.pbmt, int(result.cause),
                              result.reported, result.qos)
         return self.answer

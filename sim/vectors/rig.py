@@ -156,8 +156,9 @@ class Commands(wiring.Component):
     -------
     go : ``In(1)``
         Python changes this to begin the command that is at the inputs.
-    op, settle, write, wide, addr, value, len, prot, user : ``In(...)``
-        Command: ``settle`` waits for silence first; ``wide`` registers have 64 bits.
+    op, settle, write, wide, addr, value, len, prot, user, strb : ``In(...)``
+        Command: ``settle`` waits for silence first; ``wide`` registers have 64 bits. Each beat of a
+        write of the device has ``value`` and ``strb``.
     quiet : ``In(1)``
         The IOMMU is idle.
     begins, done, hung, error : ``Out(1)``
@@ -172,6 +173,7 @@ class Commands(wiring.Component):
         super().__init__({
             "go": In(1), "op": In(Op), "settle": In(1), "write": In(1), "wide": In(1),
             "addr": In(64), "value": In(64), "len": In(8), "prot": In(3), "user": In(device.user),
+            "strb": In(8),
             "quiet": In(1), "begins": Out(1), "done": Out(1), "hung": Out(1), "error": Out(1),
             "result": Out(64),
             "regs": Out(lite.Signature(addr_width=12)), "device": Out(device)})
@@ -201,7 +203,8 @@ class Commands(wiring.Component):
                          channel.p.size.eq(3), channel.p.burst.eq(axi.Burst.INCR),
                          channel.p.cache.eq(axi.CACHE_WRITE_BACK), channel.p.prot.eq(self.prot),
                          channel.p.user.eq(self.user)]
-        m.d.comb += [device.w.p.last.eq(left == 0), device.w.p.strb.eq(~0)]
+        m.d.comb += [device.w.p.last.eq(left == 0), device.w.p.strb.eq(self.strb),
+                     device.w.p.data.eq(self.value)]
 
         with m.If(self.done):
             m.d.sync += timer.eq(0)

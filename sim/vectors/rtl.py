@@ -122,8 +122,12 @@ class RtlTarget:
         prot = PROT_PRIVILEGED * step.priv | PROT_INSTRUCTION * (step.access == "x")
         room = PAGE_BYTES - step.iova % PAGE_BYTES      # a burst ends with the page
         beats = (step.iova % 8 + min(max(step.length, 1), room) + 7) // 8
+        data, lane = getattr(step, "data", None), step.iova & 7
+        written = {"value": 0, "strb": 0xFF} if data is None else {
+            "value": int.from_bytes(data, "little") << 8 * lane,
+            "strb": (1 << len(data)) - 1 << lane & 0xFF}
         _, error = self._command(Op.ACCESS, write=step.access == "w", addr=step.iova,
-                                 len=beats - 1, prot=prot, user=user)
+                                 len=beats - 1, prot=prot, user=user, **written)
         seen, addr, cache, qos = self._simulation.observed()
         if not seen:
             return Answer(not error)

@@ -40,7 +40,8 @@ class Simulation:
         self.note: Callable[[tuple[int, int], int, bool], None] | None = None
         self._rcid_bits = params.rcid_bits
         self._inputs = {name: Value.cast(getattr(self.rig.commands, name)) for name in (
-            "op", "settle", "write", "wide", "addr", "value", "len", "prot", "user")}
+            "op", "settle", "write", "wide", "addr", "value", "len", "prot", "user",
+            "strb")}
         self._ctx = self._program = None
         self._coroutines = []
         self._simulator = make(self.rig)

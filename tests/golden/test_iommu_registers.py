@@ -141,7 +141,7 @@ def test_reset_forgets(world):
     assert w.cause(0) == 256
 
 
-@pytest.mark.parametrize("field", ["ats", "msi_mrif"])
+@pytest.mark.parametrize("field", ["ats", "t2gpa"])
 def test_features_that_the_model_lacks(field):
     value = CAPABILITIES.pack(version=0x10, sv39=1, pas=56, **{field: 1})
     with pytest.raises(ValueError, match=f"Capabilities must be without {field}, not {value:#x}"):

@@ -177,9 +177,13 @@ def test_iommu_for_capabilities():
 
 
 FEATURES = ["sv48", "sv57", "sv39x4", "sv48x4", "sv57x4", "svpbmt", "svrsw60t59b", "pd8", "pd17",
-            "pd20", "msi_flat", "amo_hwad", "end", "qosid", "hpm", "sv32", "sv32x4"]
+            "pd20", "msi_flat", "amo_hwad", "end", "qosid", "hpm", "sv32", "sv32x4",
+            "msi_mrif", "amo_mrif"]
 #: What a feature must come with.
-NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4", "sv32x4": "sv32"}
+NEEDS = {"sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4", "sv32x4": "sv32",
+         "msi_mrif": "msi_flat", "amo_mrif": "msi_mrif"}
+#: And besides.
+ALSO = {"msi_mrif": {"sv39x4"}, "amo_mrif": {"sv39x4"}}
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -190,13 +194,19 @@ def test_iommu_features(name):
         with pytest.raises(ValueError, match=f"^Feature {name} must come with {NEEDS[name]}, "
                                              "not without$"):
             IommuParams(**{name: True})
-    chosen, needed = {name}, name
+    chosen, needed = {name} | ALSO.get(name, set()), name
     while needed := NEEDS.get(needed):
         chosen.add(needed)
     params = IommuParams(**dict.fromkeys(chosen, True))
     fields = CAPABILITIES.unpack(params.capabilities)
     assert {feature for feature in FEATURES if fields[feature]} == chosen
     assert IommuParams.for_capabilities(params.capabilities) == params
+
+
+def test_interrupt_files_need_a_second_stage():
+    with pytest.raises(ValueError, match=r"^Feature msi_mrif must come with a second stage, not "
+                                         r"without$"):
+        IommuParams(msi_flat=True, msi_mrif=True)
 
 
 def test_iommu_geometry():

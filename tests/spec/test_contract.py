@@ -123,6 +123,8 @@ pc_ta           v@0 ens@1 sum@2 pscid@31:12
 iosatp          ppn@43:0 mode@63:60
 pte             v@0 r@1 w@2 x@3 u@4 g@5 a@6 d@7 rsw@9:8 ppn@53:10 rsw60t59b@60:59 pbmt@62:61 n@63
 msi_pte         v@0 m@2:1 ppn@53:10 c@63
+msi_pte_mrif    v@0 m@2:1 file@53:7 c@63
+msi_pte_notice  low@9:0 ppn@53:10 high@60
 iotinval_dw0    opcode@6:0 func3@9:7 av@10 pscid@31:12 pscv@32 gv@33 nl@34 gscid@59:44
 iotinval_dw1    s@9 addr@61:10
 iofence_dw0     opcode@6:0 func3@9:7 av@10 wsi@11 pr@12 pw@13 data@63:32

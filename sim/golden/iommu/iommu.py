@@ -26,7 +26,7 @@ class Iommu:
     memory : Words
         Where directories, tables and queues are, and where messages go.
     capabilities : int
-        Value of the register, which decides what there is. ATS and MRIF cannot be had.
+        Value of the register, which decides what there is. ATS cannot be had.
     cache : bool
         Whether to keep contexts and translations until software invalidates them.
     vectors : int, power of two, at most 16

@@ -5,14 +5,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from rtl.spec.bits import BitLayout
-from rtl.spec.faults import Cause
+from rtl.spec.faults import DTF_KEEPS, Cause
 from rtl.spec.hpm import HpmEvent
-from rtl.spec.page_table import IOSATP, PAGE_BITS, PAGE_BYTES, DdtpMode
+from rtl.spec.page_table import IOSATP, MSI_PTE_FILE, PAGE_BITS, PAGE_BYTES, DdtpMode
 from rtl.spec.platform import BusError
 
 from ..memory import PoisonError
 from .cache import ContextCache, Entry, TranslationCache
 from .context import DeviceContext, Directory
+from .interrupt_file import InterruptFiles
 from .monitor import Monitor, Who
 from .port import Port
 from .registers import Counters
@@ -70,6 +71,7 @@ class Translator:
         self._monitor = monitor or Monitor()
         self._walker = Walker(memory, features, self._monitor.seen)
         self.directory = Directory(memory, features, self._walker, qos_bits)
+        self._files = InterruptFiles(memory, features)
         self.contexts = ContextCache(cache)
         self.translations = TranslationCache(cache)
 
@@ -100,9 +102,10 @@ class Translator:
                     request.device_id, mode, root, big=big, gxl=gxl)))
             quiet = dc.has("dtf")
             with self._memory.tagged(dc.qos):
-                return replace(self._locate(request, dc), qos=dc.qos)
+                result = self._locate(request, dc)
+                return result if result.message else replace(result, qos=dc.qos)
         except Fault as fault:
-            fault.silent = quiet        # what DTF does not suppress comes before the context
+            fault.silent = quiet and fault.cause not in DTF_KEEPS
             raise
 
     def _locate(self, request: Request, dc: DeviceContext) -> Result:
@@ -145,11 +148,15 @@ class Translator:
                 self._monitor.who, gscid=stage2.gscid, pscid=stage1.pscid)
             self._monitor.seen(HpmEvent.TLB_MISS)
             entry = self._walk(request, dc, stage1, stage2)
+            if entry is None:
+                return Result(message=True)
             self.translations.insert(entry)
         pbmt = next((leaf.pbmt for leaf in (entry.first, entry.second) if leaf and leaf.pbmt), 0)
         return Result(addr=entry.at(request.iova), pbmt=pbmt)
 
-    def _walk(self, request: Request, dc: DeviceContext, stage1: Stage1, stage2: Stage2) -> Entry:
+    def _walk(self, request: Request, dc: DeviceContext, stage1: Stage1,
+              stage2: Stage2) -> Entry | None:
+        """Translate, or carry out a message to an interrupt file, which has no translation."""
         gpa, first, second = request.iova, None, None
         if stage1.mode != BARE:
             self._counters.walks += 1
@@ -157,6 +164,8 @@ class Translator:
             gpa = addr = first.addr
         if dc.msi and _is_msi(gpa, dc.msi):
             addr = self._msi(gpa, dc.msi, request, stage2.big)
+            if addr is None:
+                return None
         elif stage2.mode != BARE:
             second = self._walker.second(stage2, gpa, request.access)
             addr = second.addr
@@ -176,11 +185,12 @@ class Translator:
             return all(leaf.has("d") for leaf in (entry.first, entry.second) if leaf)
         return not (entry.is_msi and request.access is Access.EXECUTE)
 
-    def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request, big: bool) -> int:
-        """Physical address behind a virtual interrupt file. The second dword is not looked at."""
+    def _msi(self, gpa: int, msi: tuple[int, int, int], request: Request,
+             big: bool) -> int | None:
+        """Physical address behind a virtual interrupt file; None if that is in memory."""
         table, mask, _ = msi
         try:
-            pte, _ = self._memory.load_many(
+            pte, notice = self._memory.load_many(
                 table * PAGE_BYTES | _extract(gpa >> PAGE_BITS, mask) * _MSI_PTE_BYTES, 2, big=big)
         except PoisonError:
             raise Fault(Cause.MSI_PT_CORRUPTION) from None
@@ -188,6 +198,10 @@ class Translator:
             raise Fault(Cause.MSI_PTE_LOAD_FAULT) from None
         if not _MSI_PTE.get(pte, "v"):
             raise Fault(Cause.MSI_PTE_INVALID)
+        if (self._features.msi_mrif and _MSI_PTE.get(pte, "m") == MSI_PTE_FILE and
+                not _MSI_PTE.get(pte, "c")):
+            self._files.record(request, gpa, pte, notice)
+            return None
         if (_MSI_PTE.get(pte, "m") != _MSI_BASIC or pte & _MSI_PTE.reserved or
                 _MSI_PTE.get(pte, "c")):
             raise Fault(Cause.MSI_PTE_MISCONFIGURED)

@@ -10,7 +10,7 @@ __all__ = ["ACCESS_FAULT", "GUEST_PAGE_FAULT", "PAGE_FAULT", "Access", "Fault", 
            "Request", "Result"]
 
 #: Bits of ``capabilities`` that this model does not implement.
-_MISSING = ("amo_mrif", "msi_mrif", "ats", "t2gpa", "custom")
+_MISSING = ("ats", "t2gpa", "custom")
 
 
 class Access(enum.Enum):
@@ -100,6 +100,10 @@ class Request:
         Supervisor privilege; only meaningful with a ``process_id``.
     translated : bool
         The address has been translated before (by ATS).
+    data : bytes or None
+        What is written, if that is known; messages to interrupt files in memory need it.
+    offset : int
+        Where it is written, in bytes after ``iova``.
     """
 
     device_id: int
@@ -108,6 +112,8 @@ class Request:
     process_id: int | None = None
     privileged: bool = False
     translated: bool = False
+    data: bytes | None = None
+    offset: int = 0
 
     @property
     def supervisor(self) -> bool:
@@ -137,6 +143,8 @@ class Result:
         Whether a record of the fault is in the queue: not suppressed by DC.tc.DTF, not lost.
     qos : tuple of int
         Quality-of-service identifiers of the access, RCID and MCID.
+    message : bool
+        The access was a message to an interrupt file in memory, and has been carried out.
     """
 
     cause: Cause = Cause.NONE
@@ -144,6 +152,7 @@ class Result:
     pbmt: int = 0
     reported: bool = False
     qos: tuple[int, int] = (0, 0)
+    message: bool = False
 
     @property
     def ok(self) -> bool:

@@ -184,6 +184,51 @@ def test_data_passes_in_the_same_cycle(bench):
     this.run()
 
 
+@pytest.mark.parametrize("strobes, lane", [
+    (0xF, 0), (0xF0, 1), (0xF00, 2), (0xF000, 3), (0xFF, None), (0, None), (0x7, None),
+    (0x1E, None), (0xFFFF, None), (0x1F, None), (0xF00F, None)])
+def test_data_of_a_message(bench, strobes, lane):
+    """Four bytes of the first beat; they are not answered while held, and then as told."""
+    dut = Checked(WriteBridge(data_width=128, id_width=2, in_flight=2, files=True))
+    this, word = bench(dut), 0xDDDD_CCCC_BBBB_AAAA_4444_3333_2222_1111
+
+    @this.testbench
+    async def testbench(ctx):
+        for good in (True, False):
+            capture = dut.capture[0]
+            ctx.set(dut.passed.valid, 1)                # another one goes before it
+            await ctx.tick()
+            ctx.set(dut.passed.valid, 0)
+            ctx.set(dut.refused.valid, 1)
+            ctx.set(dut.refused.p, {"id": 2, "len": 1})
+            ctx.set(dut.held[0], 1)
+            ctx.set(dut.good[0], 1)
+            ctx.set(dut.memory_w.ready, 1)
+            ctx.set(dut.device_b.ready, 1)
+            for beat in ({"last": 1, "strb": 1}, {"data": word, "strb": strobes},
+                         {"data": ~word, "strb": 0xF, "last": 1}):
+                await put(ctx, dut.device_w, beat)
+                assert not ctx.get(capture.valid)
+            await put(ctx, dut.memory_b, {"id": 0})
+            for _ in range(3):
+                assert ctx.get(capture.valid)
+                assert ctx.get(capture.whole) == (lane is not None)
+                if lane is not None:
+                    assert ctx.get(capture.lane) == lane
+                    assert ctx.get(capture.word) == word >> 32 * lane & 0xFFFF_FFFF
+                assert not ctx.get(dut.device_b.valid)
+                await ctx.tick()
+            ctx.set(dut.held[0], 0)
+            ctx.set(dut.good[0], good)
+            (b,) = await ctx.tick().sample(dut.device_b.p).until(dut.device_b.valid)
+            assert (b.id, b.resp, b.refused) == (
+                2, Resp.OKAY if good else Resp.SLVERR, not good)
+            ctx.set(dut.refused.valid, 0)
+            await ctx.tick()
+
+    this.run()
+
+
 @pytest.mark.parametrize("kind", [ReadBridge, WriteBridge])
 @pytest.mark.parametrize("data_width, id_width, in_flight", [(64, 1, 2), (512, 16, 16)])
 def test_netlist(kind, data_width, id_width, in_flight):

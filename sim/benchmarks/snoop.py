@@ -6,8 +6,10 @@ from functools import partial
 from rtl.axi.signature import CACHE_WRITE_BACK
 from rtl.cache.cache import Cache
 from rtl.params import CacheParams
+from rtl.spec.cache_regs import CACHE_REGISTERS, CacheMode
 
-from .rig import LATENCIES, Probe, Rig, burst, play
+from ..axi_lite import Manager
+from .rig import LATENCIES, Probe, Rig, burst, play, write
 from .table import Row
 
 __all__ = ["measure"]
@@ -43,10 +45,10 @@ async def _figures(ctx, rig: Rig, cpu: _Port, device: _Port) -> dict[str, tuple[
         ctx.set(port.bus.r.ready, 1)
         ctx.set(port.bus.b.ready, 1)
 
-    async def lines(base: int, write: bool) -> float:
+    async def lines(base: int, *, store: bool) -> float:
         await rig.restart(ctx)
         addresses = [_address(base + LINE * k, BEATS) for k in range(LINES)]
-        if write:
+        if store:
             await play(ctx, (device.bus.aw, addresses), (device.bus.w, _data(LINES)))
             await device.b.reach(ctx, LINES)
             return (ctx.get(device.b.last) - ctx.get(device.aw.first)) / LINES
@@ -60,6 +62,19 @@ async def _figures(ctx, rig: Rig, cpu: _Port, device: _Port) -> dict[str, tuple[
         await device.r.reach(ctx, 1)
         return ctx.get(device.r.first) - ctx.get(device.ar.first)
 
+    async def cleaned(base: int) -> float:
+        """As a driver would that knows what the device will read: one command, then the reads."""
+        bus, register = Manager(ctx, rig.dut.regs), CACHE_REGISTERS["ctl"]
+        begun = ctx.get(rig.now)
+        for name, addr in (("start", base), ("end", base + LINES * LINE)):
+            await write(bus, CACHE_REGISTERS, f"{name}_msb", addr=0)
+            await write(bus, CACHE_REGISTERS, name, addr=addr)
+        await write(bus, CACHE_REGISTERS, "ctl", enable=1, mode=CacheMode.CLEAN_SHARED)
+        while register["enable"].get(await bus.readl(register.offset)):
+            pass
+        await lines(base, store=False)
+        return (ctx.get(device.r.last) - begun) / LINES
+
     async def fill(base: int):
         await rig.restart(ctx)
         await play(ctx, (cpu.bus.aw, [_address(base + LINE * k, BEATS) for k in range(LINES)]),
@@ -68,12 +83,15 @@ async def _figures(ctx, rig: Rig, cpu: _Port, device: _Port) -> dict[str, tuple[
 
     await fill(HOT)
     found["device's first word, absent"] = await first(COLD), "access"
-    found["device reads lines that are absent"] = await lines(COLD, write=False), "line"
-    found["device writes lines that are absent"] = await lines(COLD, write=True), "line"
+    found["device reads lines that are absent"] = await lines(COLD, store=False), "line"
+    found["device writes lines that are absent"] = await lines(COLD, store=True), "line"
     await fill(DIRTY)
-    found["device reads lines that are dirty"] = await lines(DIRTY, write=False), "line"
+    found["device reads lines that are dirty"] = await lines(DIRTY, store=False), "line"
     await fill(DIRTY)
-    found["device writes lines that are dirty"] = await lines(DIRTY, write=True), "line"
+    found["device reads lines that were dirty, after a command that cleans them"] = (
+        await cleaned(DIRTY), "line")
+    await fill(DIRTY)
+    found["device writes lines that are dirty"] = await lines(DIRTY, store=True), "line"
 
     # Hits of the CPU while the device reads and writes elsewhere.
     await rig.restart(ctx)

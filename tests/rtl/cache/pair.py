@@ -144,22 +144,22 @@ class Pair:
     async def finish(self):
         await self.inject(none=True)
         await self.maintain(mode=0, whole=1)
-        rows, width = self.rig.drams["memory"].rows, self.width
-        image = b"".join(self.ctx.get(rows[at]).to_bytes(width, "little")
-                         for at in range(SPACE // width))
-        assert image == bytes(self.memory.image())
+        assert self.rig.peek(self.ctx, "memory", 0, SPACE) == bytes(self.memory.image())
         if self.exact:
             # What hits a line on its way that fails is a miss in the model.
             await self.compare(*(name for name in self.model.counters
                                  if not name.startswith(("read_", "write_"))))
+
+    @property
+    def single(self) -> bool:
+        """One after the other: what is on the way together would share a place that stays taken."""
+        return self.errors == "w" or (self.errors == "r" and self.exact)
 
     # Accesses
 
     async def access(self):
         """A batch on one port, or on all of them, if nobody minds who is first."""
         ctx, random = self.ctx, self.random
-        if self.errors == "w":          # those on the way together share a victim that stays
-            await ctx.tick().repeat(80)
         together = not self.exact and self.errors != "w" and random.random() < 0.5
         ports = self.ports if together else [random.choice(self.ports)]
         salt = random.randrange(len(ports))
@@ -175,8 +175,7 @@ class Pair:
             port.start(ctx, accesses, random)
         expected = []
         if self.errors != "w" or self.exact:
-            expected = [[self.expect(port, access) for access in accesses]
-                        for port, accesses in batches]
+            expected = [[self.expect(port, one) for one in accesses] for port, accesses in batches]
         await ctx.tick().until(self.done)
         for at, (port, accesses) in enumerate(batches):
             self.accesses += len(accesses)
@@ -188,19 +187,24 @@ class Pair:
                 if not given_up:
                     assert answers == [self.expect(port, accesses[0])]
                 continue
+            if self.errors == "w" and not port.is_write and not port.device and (
+                    expected[at][0][0][0] is Resp.SLVERR and answers[0][0][0] is Resp.OKAY):
+                # Its data came before it was known that its line finds no room.
+                expected[at] = [[self.from_memory(accesses[0].addr)]]
             assert answers == expected[at]
         if beside:
             while not await self.read("result") & 1:
                 pass
             await self.compare("result")
             await self.both("result", 1)
-        await ctx.tick()
+        # A device meets lines that are being evicted; here, they are gone already.
+        await ctx.tick().repeat(120 if self.single or (self.exact and self.params.snoop) else 1)
 
     def batch(self, port: Port, sharing: int, share: int) -> list[Access]:
         """Accesses to lines that no other port of ``sharing`` accesses meanwhile."""
         random, line, width = self.random, self.params.line_bytes, self.width
         accesses = []
-        for at in range(1 if self.errors == "w" else random.choice([1, 1, 4, 24])):
+        for at in range(1 if self.single else random.choice([1, 1, 4, 24])):
             addr = random.randrange(0, SPACE + (64 if random.random() < 0.02 else 0), width)
             if random.random() < 0.5:
                 addr = addr % (4 * line) + addr // line % 3 * self.params.sets * line
@@ -286,8 +290,7 @@ class Pair:
             if random.random() < 0.5:
                 end = start + random.randrange(200)
             given = {"mode": random.randrange(4), "whole": random.random() < 0.1, **fields}
-            # Lines on the way together share a victim that stays, if it cannot be written.
-            if count and self.errors != "w" and random.random() < 0.3:
+            if count and not self.single and random.random() < 0.3:
                 given["mode"] = random.choice(_BRING)
                 if random.random() < 0.8:
                     start, end = start & -line, end & -line
@@ -311,8 +314,8 @@ class Pair:
             if self.exact:
                 await self.compare("result_lines")
             else:
-                lines = self.model.read(CACHE_REGISTERS["result_lines"].offset)
-                assert await self.read("result_lines") <= lines
+                most = self.model.read(CACHE_REGISTERS["result_lines"].offset)
+                assert await self.read("result_lines") <= most
             await self.both("result", 1)
 
     async def inject(self, *, none: bool = False):

@@ -57,6 +57,9 @@ class Cache(Lines):
         Commands zero and prefetch.
     prefetch : int
         What ``cap2`` says of lines that are brought in ahead of a reader; here, none are.
+    random, overtake : bool
+        What ``cap2`` says of replacement, and of hits that overtake; here, replacement is tree
+        pseudo-LRU, and all is done in order.
     snoop : int
         What ``cap2`` says of writes of coherent devices that may be under way; 0: none are.
     """
@@ -64,11 +67,12 @@ class Cache(Lines):
     def __init__(self, memory: Memory, *, size_bytes: int = 16384, ways: int = 4,
                  line_bytes: int = 64, misses: int = 4, commands: int = 4, bus_bytes: int = 8,
                  guards: int = 2, allocate: bool = False, prefetch: int = 0,
-                 snoop: int = 0):
+                 snoop: int = 0, random: bool = False, overtake: bool = False):
         super().__init__(memory, size_bytes=size_bytes, ways=ways, line_bytes=line_bytes,
                          bus_bytes=bus_bytes, guards=guards)
         self._cap2 = CACHE_REGISTERS["cap2"].pack(
-            {"guards": guards, "snoop": snoop, "allocate": allocate, "prefetch": prefetch})
+            {"guards": guards, "snoop": snoop, "allocate": allocate, "prefetch": prefetch,
+             "random": random, "overtake": overtake})
         self._allocate = allocate
         sets = size_bytes // (ways * line_bytes)
         self._cap = _CAP.pack({

@@ -109,8 +109,9 @@ class Pair:
         shape = {"size_bytes": params.size_bytes, "ways": params.ways} if self.exact else {
             "size_bytes": 2 * SPACE, "ways": 1}
         self.model = Golden(self.memory, **shape, line_bytes=params.line_bytes,
-                            misses=params.misses, allocate=params.allocate,
-                            bus_bytes=self.width, guards=params.guards)
+                            misses=params.misses, commands=params.commands,
+                            bus_bytes=self.width, **{name: getattr(params, name) for name in (
+                                "allocate", "guards", "snoop", "prefetch", "random", "overtake")})
         dut = Shared(params) if params.snoop else Checked(Cache(params))
         self.rig = Rig(dut, {"memory": (0, SPACE)})
         buses = [dut.cpu, dut.snoop] if params.snoop else [dut.cpu]
@@ -145,10 +146,11 @@ class Pair:
         await self.inject(none=True)
         await self.maintain(mode=0, whole=1)
         assert self.rig.peek(self.ctx, "memory", 0, SPACE) == bytes(self.memory.image())
+        await self.compare("cap2")
         if self.exact:
             # What hits a line on its way that fails is a miss in the model.
-            await self.compare(*(name for name in self.model.counters
-                                 if not name.startswith(("read_", "write_"))))
+            await self.compare("cap", *(name for name in self.model.counters
+                                        if not name.startswith(("read_", "write_"))))
 
     @property
     def single(self) -> bool:

@@ -32,7 +32,8 @@ class Spec(wiring.Component):
     """One way, the refill in flight, and whether memory has the newest bytes of one line.
 
     When Check lets a read of that line go, memory has them. When it lets a write go, the line is
-    neither there nor on its way, and nobody is about to look it up.
+    neither there nor on its way, and nobody is about to look it up. Besides: a line is not read
+    from memory while memory has still to acknowledge it, and only what is there is written back.
 
     Parameters
     ----------
@@ -149,12 +150,16 @@ class Spec(wiring.Component):
                 m.d.sync += soiled.eq(soiled | same)
                 with m.If(mine):
                     m.d.sync += [newer.eq(1), since.eq(1)]
+            held_here = row.valid[0] & (held == tag)
             with m.If(verdict.miss):
+                m.d.comb += Assert(~(held_here & (row.pending[0] | evicting)),
+                                   "read from memory before memory has it")
                 m.d.sync += [moving.eq(1), moving_tag.eq(tag), soiled.eq(request.write),
                              evicting.eq(verdict.dirty), failed.eq(0)]
                 with m.If(request.write & mine):
                     m.d.sync += newer.eq(1)
             with m.If(verdict.launch):
+                m.d.comb += Assert(held_here & row.dirty[0], "written back, but not there")
                 m.d.sync += [since.eq(0), cause.eq(verdict.cause), for_device.eq(device)]
             with m.If(verdict.drop & ours & (request.mode == CacheMode.MAKE_INVALIDATE)
                       & is_upkeep):

@@ -18,9 +18,11 @@ __all__ = ["CASES", "Engine", "measure"]
 
 #: Layout of memory, in bytes: descriptors, sources, targets.
 SIZE, SOURCES, TARGETS, REGION = 1 << 20, 1 << 18, 1 << 19, 1 << 17
-#: What is copied: name, bytes, offsets of source and target, copies in the list.
-CASES = (("64 B", 64, 0, 0, 256), ("4 KiB", 4096, 0, 0, 32), ("64 KiB", 65536, 0, 0, 8),
-         ("64 B, misaligned", 64, 3, 5, 256), ("4 KiB, misaligned", 4096, 3, 5, 32))
+#: What is copied: name, bytes, offsets of source and target, copies in the list, and how many slots
+#: lie between descriptors that follow each other, modulo the list. In a ring they always follow.
+CASES = (("64 B", 64, 0, 0, 256, 1), ("4 KiB", 4096, 0, 0, 32, 1), ("64 KiB", 65536, 0, 0, 8, 1),
+         ("64 B, misaligned", 64, 3, 5, 256, 1), ("4 KiB, misaligned", 4096, 3, 5, 32, 1),
+         ("64 B, descriptors at random", 64, 0, 0, 256, 7))
 
 #: Best peer at each latency. Where a peer was not measured with descriptors and data on one port,
 #: as here, its name tells: figures for two ports, or without a list, are lower bounds for one port.
@@ -31,6 +33,7 @@ PEERS = {
     "64 KiB": {L: (8192, SPLIT) for L in LATENCIES},
     "64 B, misaligned": {1: (9, NO_LIST), 16: (9, NO_LIST), 100: (9, SPLIT)},
     "4 KiB, misaligned": {1: (513, NO_LIST), 16: (515, NO_LIST), 100: (515, SPLIT)},
+    "64 B, descriptors at random": {1: (8, SPLIT), 16: (18, SPLIT), 100: (102, SPLIT)},
     "doorbell": {1: (7, SPLIT), 100: (106, SPLIT)},
 }
 
@@ -50,11 +53,13 @@ class Engine:
         self.read = Probe(rig, bus.ar.valid & (bus.ar.p.id == 0))
         self.status = Probe(rig, bus.aw.valid & bus.aw.ready & (bus.aw.p.id == 1))
 
-    async def start(self, ctx, size: int, source: int, target: int, count: int) -> None:
-        """Lay out a list of ``count`` copies and ring the doorbell."""
+    async def start(self, ctx, size: int, source: int, target: int, count: int,
+                    step: int = 1) -> None:
+        """Lay out a list of ``count`` copies, each ``step`` slots on, and ring the doorbell."""
+        places = [k * step % count * CDMA_ALIGN for k in range(count + 1)]
         for k in range(count):
-            place, at = k * CDMA_ALIGN, k * size % REGION
-            self.rig.poke(ctx, "bus", place, place + CDMA_ALIGN, SOURCES + at + source,
+            at = k * size % REGION
+            self.rig.poke(ctx, "bus", places[k], places[k + 1], SOURCES + at + source,
                           TARGETS + at + target, size)
         bus = Manager(ctx, self.rig.dut.regs)
         await write(bus, CDMA_REGISTERS, "cr")              # leaving the mode forgets the last list
@@ -62,7 +67,7 @@ class Engine:
         await write(bus, CDMA_REGISTERS, "curdesc", addr=0)
         await write(bus, CDMA_REGISTERS, "taildesc_msb", addr=0)
         await self.rig.restart(ctx)
-        await write(bus, CDMA_REGISTERS, "taildesc", addr=(count - 1) * CDMA_ALIGN >> 6)
+        await write(bus, CDMA_REGISTERS, "taildesc", addr=places[count - 1] // CDMA_ALIGN)
 
     async def finish(self, ctx, source: int, target: int) -> None:
         """Wait until idle, and check the status and the first bytes."""
@@ -76,9 +81,10 @@ class Engine:
         if errors or data[target:target + CDMA_ALIGN] != right:
             raise AssertionError(f"the copy is wrong: {errors or 'data'}")
 
-    async def copies(self, ctx, size: int, source: int, target: int, count: int) -> float:
+    async def copies(self, ctx, size: int, source: int, target: int, count: int,
+                     step: int = 1) -> float:
         """Cycles a copy in the middle of a list of ``count`` copies."""
-        await self.start(ctx, size, source, target, count)
+        await self.start(ctx, size, source, target, count, step)
         begin = await self.status.reach(ctx, count // 4)
         end = await self.status.reach(ctx, count * 3 // 4)
         await self.finish(ctx, source, target)
@@ -101,9 +107,9 @@ def measure(latencies: Iterable[int] = LATENCIES, cases: Iterable = CASES) -> li
     async def testbench(ctx):
         for latency in latencies:
             await rig.latency(ctx, "bus", latency)
-            for name, size, source, target, count in cases:
+            for name, size, source, target, count, step in cases:
                 row(f"copy of {name}", name, latency,
-                    await engine.copies(ctx, size, source, target, count), "copy")
+                    await engine.copies(ctx, size, source, target, count, step), "copy")
             await engine.start(ctx, 64, 0, 0, 1)
             await engine.status.reach(ctx, 1)
             await engine.finish(ctx, 0, 0)

@@ -60,7 +60,7 @@ def test_run(tmp_path, monkeypatch, capsys):
 
 def test_dma_within_the_bus():
     """A bus of 8 bytes a cycle needs 8192 cycles for 64 KiB; a start waits for its descriptor."""
-    copy, start = dma.measure([1], [("64 KiB", 65536, 0, 0, 4)])
+    copy, start = dma.measure([1], [("64 KiB", 65536, 0, 0, 4, 1)])
     assert (copy.what, copy.latency, copy.unit) == ("copy of 64 KiB", 1, "copy")
     assert 8192 <= copy.cycles < 2 * 8192
     assert start.cycles >= 4        # the beats of a descriptor

@@ -117,17 +117,20 @@ class StreamParams(DmaParams):
         Channels; at least one.
     own_port : bool
         Whether descriptors have a port of their own.
+    apps : bool
+        Whether packets can have application words.
     """
 
     device_id: int = 0x18
     mm2s: bool = True
     s2mm: bool = True
     own_port: bool = False
+    apps: bool = False
 
     def __post_init__(self):
         super().__post_init__()
         within("ID width of a stream engine", self.id_width, 2, 16)
-        for name in ("mm2s", "s2mm", "own_port"):
+        for name in ("mm2s", "s2mm", "own_port", "apps"):
             flag(f"Stream parameter {name}", getattr(self, name))
         if not (self.mm2s or self.s2mm):
             raise ValueError("Stream engine must have a channel, not none")

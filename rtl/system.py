@@ -13,6 +13,7 @@ from rtl.axi import stream as axi_stream
 from rtl.axi.offset import Offset
 from rtl.axi.slice import Slice
 from rtl.cache.cache import Cache
+from rtl.dma.app_words import app_stream
 from rtl.dma.dma import Dma
 from rtl.dma.ring import Ring
 from rtl.dma.stream_dma import StreamDma
@@ -84,9 +85,12 @@ class System(wiring.Component):
         """Ports of the streams."""
         params = self.params.stream
         beats = axi_stream.Signature(data_width=params.data_width, user_width=1)
-        kinds = {"mm2s": Out(beats), "s2mm": In(beats)}
+        kinds = {"mm2s": Out(beats) if params.mm2s else None,
+                 "s2mm": In(beats) if params.s2mm else None,
+                 "cntrl": Out(app_stream()) if params.apps and params.mm2s else None,
+                 "sts": In(app_stream()) if params.apps and params.s2mm else None}
         return {name: member.array(self.params.streams) for name, member in kinds.items()
-                if self.params.streams and getattr(params, name)}
+                if self.params.streams and member is not None}
 
     def elaborate(self, platform):
         m = Module()
@@ -150,10 +154,9 @@ class System(wiring.Component):
         for name, engine in engines.items():
             connect(m, getattr(to_regs.ports, name), engine.regs)
         for k, engine in enumerate(streams.values()):
-            if stream.mm2s:
-                connect(m, engine.mm2s, flipped(self.mm2s[k]))
-            if stream.s2mm:
-                connect(m, flipped(self.s2mm[k]), engine.s2mm)
+            for name, member in self._streams().items():
+                ours, theirs = flipped(getattr(self, name)[k]), getattr(engine, name)
+                connect(m, *((theirs, ours) if member.flow == Out else (ours, theirs)))
         connect(m, to_regs.ports.external, flipped(self.external))
 
         m.d.comb += [

@@ -42,7 +42,8 @@ def params_for(platform: Platform) -> SystemParams:
         ring=RingParams(device_id=platform.ring_device_id, fill=True, strided=True, cyclic=True,
                         process_id=True, urgent=True, proceed=True),
         channels=platform.channels,
-        stream=StreamParams(device_id=platform.stream_device_id), streams=platform.streams,
+        stream=StreamParams(device_id=platform.stream_device_id, apps=True),
+        streams=platform.streams,
         cache=CacheParams(phys_bits=platform.phys_bits, line_bytes=platform.line_bytes,
                           allocate=True, snoop=4 if platform.coherent else 0),
         coherent=platform.coherent)
@@ -73,6 +74,8 @@ class RtlMachine:
         The simulator that was taken.
     streams : list of StreamEnd
         The devices at the streams.
+    app_streams : list of StreamEnd
+        The same at those of application words: a packet has a first word, and those.
 
     Raises
     ------
@@ -94,8 +97,9 @@ class RtlMachine:
                        memory_size=self.platform.memory_size, watched=watched)
         self._watching = False
         self._word = self.top.host.word_bytes
-        self.streams = [StreamEnd(self.top, k, lambda: self._ctx)
-                        for k in range(self.platform.streams)]
+        ends = [StreamEnd(self.top, k, lambda: self._ctx) for k in range(len(self.top.devices))]
+        self.streams = ends[:self.platform.streams]
+        self.app_streams = ends[self.platform.streams:]
         self._ctx = self._coroutine = None
         self._stack = ExitStack()
         make = choose(engine)
@@ -115,7 +119,7 @@ class RtlMachine:
         self._handler, self._in_handler, self._enabled, self._program = None, False, 0, None
         if self.top.log:
             self.top.log.reset()
-        for end in self.streams:
+        for end in (*self.streams, *self.app_streams):
             end.reset()
         while self._ctx is None:
             self._simulator.advance()
@@ -157,7 +161,7 @@ class RtlMachine:
         self._program = (op, addr, size, cached)
         while self._program is not None:
             self._simulator.run()
-        for end in self.streams:
+        for end in (*self.streams, *self.app_streams):
             end.service()
         if self._watching:
             self.top.log.collect(self._ctx)

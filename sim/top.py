@@ -20,6 +20,8 @@ __all__ = ["HANG_CYCLES", "Top"]
 
 #: A command that takes longer has hung.
 HANG_CYCLES = 100_000
+#: Width of the streams of application words.
+APP_WIDTH = 32
 
 
 class Top(wiring.Component):
@@ -50,7 +52,7 @@ class Top(wiring.Component):
     log : BusLog or None
         What happened on the buses.
     devices : list of StreamDevice
-        What is at the streams.
+        What is at the streams: at those of data, and behind that at those of application words.
     """
 
     def __init__(self, params: SystemParams, *, memory_base: int, memory_size: int,
@@ -62,13 +64,15 @@ class Top(wiring.Component):
                                            id_width=cache.id_width),
                              line_bytes=cache.line_bytes, irqs=len(Irq))
         self.log = BusLog(self.host.cycles, params.bus_offset) if watched else None
-        self.devices = [StreamDevice(params.stream.data_width) for _ in range(params.streams)]
+        apps = params.streams * params.stream.apps
+        self.devices = [StreamDevice(width) for width in (
+            *[params.stream.data_width] * params.streams, *[APP_WIDTH] * apps)]
         host = self.host.signature.members
         super().__init__({
             "command": host["command"], "done": host["done"], "enabled": host["enabled"],
             "cycles": host["cycles"], "irqs": Out(len(Irq)),
-            **{f"device_{k}": In(ControlLayout()) for k in range(params.streams)},
-            **{f"counts_{k}": Out(CountLayout()) for k in range(params.streams)},
+            **{f"device_{k}": In(ControlLayout()) for k in range(len(self.devices))},
+            **{f"counts_{k}": Out(CountLayout()) for k in range(len(self.devices))},
         })
 
     def _wrap(self, block: wiring.Component, name: str) -> Elaboratable:
@@ -85,10 +89,12 @@ class Top(wiring.Component):
         connect(m, host.regs, system.regs)
         connect(m, system.memory, dram.bus)
         connect(m, system.external, dram.regs)
-        for k, device in enumerate(self.devices):
+        ends = [pair for names in (("mm2s", "s2mm"), ("cntrl", "sts")) if hasattr(system, names[0])
+                for pair in zip(*(getattr(system, name) for name in names), strict=True)]
+        for k, (device, (out, back)) in enumerate(zip(self.devices, ends, strict=True)):
             m.submodules[f"device_{k}"] = device
-            connect(m, system.mm2s[k], device.sink)
-            connect(m, device.source, system.s2mm[k])
+            connect(m, out, device.sink)
+            connect(m, device.source, back)
             m.d.comb += [
                 device.control.eq(getattr(self, f"device_{k}")),
                 getattr(self, f"counts_{k}").eq(device.counts),

@@ -89,6 +89,8 @@ class DmaAsyncTxDescriptor:
         Number that it was given when it was submitted.
     callback, callback_result : callable or None
         Called with ``callback_param``; the second with a :class:`DmaengineResult` before that.
+    metadata : bytearray or None
+        What goes with the data, if the channel has that; see :mod:`.metadata`.
     """
 
     chan: "DmaChan"
@@ -99,6 +101,7 @@ class DmaAsyncTxDescriptor:
     callback: Callable[[object], None] | None = None
     callback_result: Callable[[object, DmaengineResult], None] | None = None
     callback_param: object = None
+    metadata: bytearray | None = None
     size: int = field(init=False)
 
     def __post_init__(self):

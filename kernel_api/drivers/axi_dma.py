@@ -5,6 +5,7 @@ Source: docs/axi_dma.md; AMD PG021, "AXI DMA", section "Programming Sequence"; L
 """
 
 from rtl.spec.axi_dma_regs import AXI_DMA_CHANNELS, AXI_DMA_REGISTERS
+from rtl.spec.descriptor import AXI_DMA_APPS
 from rtl.spec.platform import AXI_DMA_BASE, WINDOW_BYTES
 
 from ..core.attrs import DMA_BIT_MASK
@@ -28,6 +29,9 @@ class AxiDma:
         Kernel that drives it.
     pair : int
         Which one.
+    app_words : bool
+        Descriptors have application words as metadata, as for a device with control and status
+        streams. Then a packet is not received before those words have come.
 
     Attributes
     ----------
@@ -37,7 +41,8 @@ class AxiDma:
         Channels: ``axidma0tx`` sends packets, ``axidma0rx`` receives them.
     """
 
-    def __init__(self, kernel: Kernel, pair: int = 0):
+    def __init__(self, kernel: Kernel, pair: int = 0, *, app_words: bool = False):
+        self._app_words = app_words
         self.dev = Device(f"axidma{pair}", kernel.platform.stream_device_id + pair)
         self.regs = Registers(AXI_DMA_REGISTERS, kernel.machine,
                               AXI_DMA_BASE + pair * WINDOW_BYTES)
@@ -50,7 +55,12 @@ class AxiDma:
                 self.regs.device_id.read("did") != self.dev.device_id):
             dev_err(self.dev, "no engine, or not with device ID %#x", self.dev.device_id)
             return -ENODEV
-        self.regs.options.write(split_reset=1)
+        if self._app_words and not self.regs.cap.read("apps"):
+            dev_err(self.dev, "no application words in this build")
+            return -ENODEV
+        self.regs.options.write(split_reset=1, app_words=self._app_words)
+        for channel in self._channels:
+            channel.metadata_bytes = 4 * AXI_DMA_APPS * self._app_words
         if rc := self.tx.reset() or self.rx.reset() or device_register(self.dev):
             return rc
         bits = self._address_bits()

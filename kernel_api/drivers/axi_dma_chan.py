@@ -74,6 +74,7 @@ class AxiDmaChan(VirtChan):
         self._issued: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()     # piece by piece
         self._busy: deque[tuple[DmaAsyncTxDescriptor, int]] = deque()       # in the ring
         self._cyclic: DmaAsyncTxDescriptor | None = None
+        self.metadata_bytes = 0             # of a descriptor: its application words
 
     def _reg(self, name: str) -> BoundRegister:
         return getattr(self._regs, f"{self._channel}_{name}")
@@ -117,7 +118,8 @@ class AxiDmaChan(VirtChan):
     def _slot_dma(self, slot: int) -> DmaAddr:
         return self._ring_dma + slot % SLOTS * CDMA_ALIGN
 
-    def _write_slot(self, slot: int, link: int, addr: DmaAddr, **control: int) -> None:
+    def _write_slot(self, slot: int, link: int, addr: DmaAddr, apps: bytes = b"",
+                    **control: int) -> None:
         following = self._slot_dma(link)
         words = {AxiDmaWord.NXTDESC: lower_32_bits(following),
                  AxiDmaWord.NXTDESC_MSB: upper_32_bits(following),
@@ -127,7 +129,7 @@ class AxiDmaChan(VirtChan):
         image = bytearray(CDMA_BYTES)
         for at, word in words.items():
             image[at:at + 4] = word.to_bytes(4, "little")
-        self._kernel.cpu.store(self._ring + slot % SLOTS * CDMA_ALIGN, bytes(image))
+        self._kernel.cpu.store(self._ring + slot % SLOTS * CDMA_ALIGN, bytes(image) + apps)
 
     def _control(self, *, run: int = 1) -> None:
         self._reg("cr").write(run=run, ioc_irq_en=1, err_irq_en=1, irq_threshold=1,
@@ -153,7 +155,8 @@ class AxiDmaChan(VirtChan):
             self._issued.popleft()
             ends = at == len(tx.pieces) - 1
             self._write_slot(
-                self._tail, self._tail + 1, tx.pieces[at].src, length=tx.pieces[at].size,
+                self._tail, self._tail + 1, tx.pieces[at].src, bytes(tx.metadata or b""),
+                length=tx.pieces[at].size,
                 sof=int(self._sends and at == 0),
                 eof=int(ends and (self._sends or bool(tx.flags & DMA_PREP_INTERRUPT))))
             self._tail += 1
@@ -186,6 +189,9 @@ class AxiDmaChan(VirtChan):
             self._head += 1
             self._moved += status["transferred"]
             self._accounted += status["transferred"]
+            if tx.metadata is not None and status["eof"] and not self._sends:
+                tx.metadata[:] = self._kernel.cpu.load(
+                    at - AxiDmaWord.STATUS + AxiDmaWord.APP0, len(tx.metadata))
             if index == len(tx.pieces) - 1:
                 residue, self._moved = tx.size - self._moved, 0
                 self._finish(tx, DmaengineResult("noerror", residue))
@@ -241,7 +247,8 @@ class AxiDmaChan(VirtChan):
             return None
         parts = [Piece(addr + at, addr + at, min(CDMA_MAX_BYTES, size - at))
                  for addr, size in buffers for at in range(0, size, CDMA_MAX_BYTES)]
-        return DmaAsyncTxDescriptor(self, parts, flags)
+        apps = bytearray(self.metadata_bytes) if self.metadata_bytes else None
+        return DmaAsyncTxDescriptor(self, parts, flags, metadata=apps)
 
     def prep_cyclic(self, buf: DmaAddr, size: int, period: int, direction: Dir,
                     flags: int) -> DmaAsyncTxDescriptor | None:

@@ -1,12 +1,14 @@
 """The channel from memory to a stream."""
 
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi.stream import Signature
 from rtl.params import StreamParams
 
+from .app_control import AppControl
+from .app_words import APP_BITS
 from .burst_splitter import BurstSplitter
 from .completion import Completion
 from .jobs import SPAN_BITS, ReadSignature, WriteSignature
@@ -48,6 +50,8 @@ class Mm2s(wiring.Component):
         Data.
     t : ``Out(stream.Signature(...))``
         Beats, as those of an AXI4-Stream.
+    words : ``Out(stream.Signature(160))``
+        With ``apps``: application words of each packet, before the packet.
     """
 
     def __init__(self, params: StreamParams):
@@ -59,6 +63,7 @@ class Mm2s(wiring.Component):
             "statuses": Out(WriteSignature(**widths)),
             "reads":    Out(ReadSignature(**widths)),
             "t":        Out(Signature(data_width=params.data_width).members["t"].signature),
+            **({"words": Out(stream.Signature(APP_BITS))} if params.apps else {}),
         })
 
     def elaborate(self, platform):
@@ -70,7 +75,8 @@ class Mm2s(wiring.Component):
             max_beats=params.max_beats, tag=PlaceLayout(bus_bytes, joins=True))
         page_bytes = splitter.page_bytes
         rows = 2 * in_flight * page_bytes // bus_bytes
-        m.submodules.frontend = frontend = StreamFrontend(params, depth=in_flight)
+        m.submodules.frontend = frontend = StreamFrontend(
+            params, depth=in_flight, apps=params.apps)
         m.submodules.packer = packer = Packer(params, page_bytes=page_bytes)
         m.submodules.reader = reader = ReadEngine(
             params, page_bytes=page_bytes, rows=rows, joins=True)
@@ -81,7 +87,14 @@ class Mm2s(wiring.Component):
             params, copies=2 * in_flight, writes=in_flight, noted=True)
 
         connect(m, frontend.bus, flipped(self.lists))
-        connect(m, frontend.items, packer.buffers)
+        if params.apps:
+            m.submodules.app_control = apps = AppControl(params.addr_width)
+            connect(m, frontend.items, apps.i)
+            connect(m, apps.o, packer.buffers)
+            connect(m, apps.words, flipped(self.words))
+            m.d.comb += apps.enable.eq(control.apps)
+        else:
+            connect(m, frontend.items, packer.buffers)
         connect(m, packer.reads, splitter.runs)
         connect(m, packer.parts, out.parts)
         connect(m, packer.entries, completion.entries)

@@ -1,7 +1,7 @@
 """The channel from a stream to memory."""
 
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
@@ -9,6 +9,8 @@ from rtl.axi.stream import Signature
 from rtl.params import StreamParams
 from rtl.stream.buffer import Buffer
 
+from .app_words import APP_BITS
+from .app_writer import AppWriter
 from .burst_splitter import BurstSplitter
 from .completion import Completion
 from .jobs import ReadSignature, WriteSignature
@@ -48,6 +50,8 @@ class S2mm(wiring.Component):
         Data.
     t : ``In(stream.Signature(...))``
         Beats, as those of an AXI4-Stream.
+    words : ``In(stream.Signature(160))``, ``apps`` : ``Out(WriteSignature(...))``
+        With ``apps``: application words of each packet, and their way to descriptors.
     """
 
     def __init__(self, params: StreamParams):
@@ -59,6 +63,8 @@ class S2mm(wiring.Component):
             "statuses": Out(WriteSignature(**widths)),
             "writes":   Out(WriteSignature(**widths)),
             "t":        In(Signature(data_width=params.data_width).members["t"].signature),
+            **({"words": In(stream.Signature(APP_BITS)),
+                "apps": Out(WriteSignature(**widths))} if params.apps else {}),
         })
 
     def elaborate(self, platform):
@@ -85,7 +91,17 @@ class S2mm(wiring.Component):
         connect(m, slice_.o, stream_in.t)
         connect(m, stream_in.beats, realigner.beats)
         connect(m, stream_in.runs, splitter.runs)
-        connect(m, stream_in.entries, completion.entries)
+        app_busy = Signal()
+        if params.apps:
+            m.submodules.app_writer = apps = AppWriter(params)
+            connect(m, stream_in.entries, apps.i)
+            connect(m, apps.o, completion.entries)
+            connect(m, flipped(self.words), apps.words)
+            connect(m, apps.bus, flipped(self.apps))
+            m.d.comb += [apps.enable.eq(control.apps), apps.stop.eq(control.stop),
+                         app_busy.eq(apps.busy)]
+        else:
+            connect(m, stream_in.entries, completion.entries)
         connect(m, realigner.rows, writer.rows)
         connect(m, writer.bus, flipped(self.writes))
         connect(m, writer.finished, completion.finished)
@@ -106,7 +122,8 @@ class S2mm(wiring.Component):
             stream_in.stop.eq(control.stop),
             control.acked.eq(writer.acked),
             control.acked_span.eq(writer.acked_span),
-            control.busy.eq(frontend.busy | writer.busy | completion.busy),
-            control.pending.eq(frontend.pending | stream_in.pending | completion.pending),
+            control.busy.eq(frontend.busy | writer.busy | completion.busy | app_busy),
+            control.pending.eq(frontend.pending | stream_in.pending | stream_in.entries.valid |
+                               completion.pending),
         ]
         return m

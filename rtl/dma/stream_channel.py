@@ -32,6 +32,8 @@ class ChannelSignature(wiring.Signature):
         Issue no further access.
     clear : ``Out(1)``
         Return the channel to the state after power-on.
+    apps : ``Out(1)``
+        Packets have application words.
     """
 
     def __init__(self, params: StreamParams):
@@ -57,6 +59,7 @@ class ChannelSignature(wiring.Signature):
             "pending":    In(1),
             "stop":       Out(1),
             "clear":      Out(1),
+            "apps":       Out(1),
         })
 
 

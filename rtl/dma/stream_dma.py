@@ -9,6 +9,7 @@ from rtl.axi.signature import Signature, dma_user_layout
 from rtl.axi.stream import Signature as StreamSignature
 from rtl.params import StreamParams
 
+from .app_words import AppReceiver, AppSender, app_stream
 from .mm2s import Mm2s
 from .packet_end import PacketEnd
 from .port import Port
@@ -35,13 +36,17 @@ class StreamDma(wiring.Component):
     regs : ``In(lite.Signature(addr_width=12))``
         Registers, :data:`rtl.spec.axi_dma_regs.AXI_DMA_REGISTERS`.
     bus : ``Out(axi.Signature(...))``
-        Data, with ID 0; without ``own_port`` descriptors too, with 1 (MM2S) and 2 (S2MM).
+        Data, with ID 0; without ``own_port`` descriptors too, with 1 (MM2S) and 2 (S2MM), and 3
+        (application words of S2MM).
     lists : ``Out(axi.Signature(...))``
-        With ``own_port``: descriptors, with ID 0 (MM2S) and 1 (S2MM).
+        With ``own_port``: descriptors, with ID 0 (MM2S), 1 (S2MM), and 2 (words of S2MM).
     mm2s : ``Out(axi.stream.Signature(..., user_width=1))``
         Packets from memory; ``user`` says that a packet was cut off by a reset.
     s2mm : ``In(axi.stream.Signature(..., user_width=1))``
         Packets to memory. ``user`` is not looked at.
+    cntrl : ``Out(axi.stream.Signature(data_width=32, ...))``, ``sts`` : ``In(...)``
+        With ``apps``: application words of MM2S, before the data of their packet; and those of
+        S2MM, one packet for each packet of data, at any time.
     irq : ``Out(2)``
         Interrupts, level: MM2S, S2MM.
 
@@ -61,6 +66,8 @@ class StreamDma(wiring.Component):
             **({"lists": Out(bus)} if params.own_port else {}),
             **({"mm2s": Out(beats)} if params.mm2s else {}),
             **({"s2mm": In(beats)} if params.s2mm else {}),
+            **({"cntrl": Out(app_stream())} if params.apps and params.mm2s else {}),
+            **({"sts": In(app_stream())} if params.apps and params.s2mm else {}),
             "irq":  Out(2),
         })
 
@@ -71,10 +78,10 @@ class StreamDma(wiring.Component):
         connect(m, flipped(self.regs), registers.regs)
         m.d.comb += self.irq.eq(registers.irq)
 
-        m.submodules.port = port = Port(params, clients=1 if params.own_port else 3)
+        m.submodules.port = port = Port(params, clients=1 if params.own_port else 3 + params.apps)
         connect(m, port.bus, flipped(self.bus))
         if params.own_port:
-            m.submodules.list_port = list_port = Port(params, clients=2)
+            m.submodules.list_port = list_port = Port(params, clients=2 + params.apps)
             connect(m, list_port.bus, flipped(self.lists))
             reads, writes = list_port.reads, list_port.writes
         else:
@@ -92,6 +99,10 @@ class StreamDma(wiring.Component):
             connect(m, mm2s.t, end.i)
             connect(m, end.o, flipped(self.mm2s))
             m.d.comb += end.cut.eq(control.clear)
+            if params.apps:
+                m.submodules.app_sender = sender = AppSender()
+                connect(m, mm2s.words, sender.words)
+                connect(m, sender.t, flipped(self.cntrl.t))
         if params.s2mm:
             control = registers.s2mm
             s2mm = S2mm(params)
@@ -100,6 +111,12 @@ class StreamDma(wiring.Component):
             connect(m, s2mm.writes, port.writes[0])
             connect(m, s2mm.lists, reads[1])
             connect(m, s2mm.statuses, writes[1])
+            if params.apps:
+                m.submodules.app_receiver = receiver = AppReceiver()
+                connect(m, flipped(self.sts.t), receiver.t)
+                connect(m, receiver.words, s2mm.words)
+                connect(m, s2mm.apps, writes[2])
+                m.d.comb += receiver.drop.eq(control.clear)
             m.d.comb += [
                 s2mm.t.valid.eq(self.s2mm.t.valid),
                 self.s2mm.t.ready.eq(s2mm.t.ready),

@@ -5,7 +5,7 @@ from amaranth.lib import data
 
 from rtl.layouts import struct
 from rtl.params import StreamParams
-from rtl.spec.descriptor import AXI_DMA_CONTROL, AxiDmaWord
+from rtl.spec.descriptor import AXI_DMA_BYTES, AXI_DMA_CONTROL, CDMA_BYTES, AxiDmaWord
 
 from .frontend import Frontend
 from .jobs import SPAN_BITS
@@ -24,6 +24,8 @@ class StreamFrontend(Frontend):
         Parameters.
     depth : int
         Descriptors in flight or waiting to be used; at least 1.
+    apps : bool
+        Whether buffers have application words.
 
     Members
     -------
@@ -33,9 +35,11 @@ class StreamFrontend(Frontend):
         Buffers. Others: see :class:`Frontend`.
     """
 
-    def __init__(self, params: StreamParams, *, depth: int):
+    def __init__(self, params: StreamParams, *, depth: int, apps: bool = False):
+        self._apps = apps
         super().__init__(params, depth=depth, registers={"addr": 64},
-                         item=BufferLayout(params.addr_width))
+                         item=BufferLayout(params.addr_width, apps=apps),
+                         size=AXI_DMA_BYTES if apps else CDMA_BYTES)
 
     def _item(self, m: Module, item: data.View, fetch: ListFetch) -> Value:
         listed = ~self.simple
@@ -51,4 +55,6 @@ class StreamFrontend(Frontend):
             item.desc.eq(fetch.desc),
             item.sg.eq(listed),
         ]
+        if self._apps:
+            m.d.comb += item.apps.eq(fetch.words[AxiDmaWord.APP0 * 8:])
         return (size == 0) | addr[self._params.addr_width:].any()

@@ -3,6 +3,8 @@
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 
+from rtl.spec.descriptor import AXI_DMA_APPS
+
 from .jobs import DESC_BITS, SPAN_BITS, Fault
 from .write_data import LanesLayout
 
@@ -13,13 +15,15 @@ class BufferLayout(data.StructLayout):
     """A buffer in memory that a descriptor hands over.
 
     ``addr``, ``span`` (bytes - 1), ``eof`` and ``sof`` of its control word, ``desc`` (address of
-    the descriptor over 64), ``sg`` (it has a descriptor), ``fault`` (it cannot be used).
+    the descriptor over 64), ``sg`` (it has a descriptor), ``fault`` (it cannot be used). With
+    ``apps``: application words.
     """
 
-    def __init__(self, addr_width: int):
+    def __init__(self, addr_width: int, *, apps: bool = False):
         super().__init__({
             "addr": addr_width, "span": SPAN_BITS, "eof": 1, "sof": 1,
             "desc": addr_width - DESC_BITS, "sg": 1, "fault": Fault,
+            **({"apps": 32 * AXI_DMA_APPS} if apps else {}),
         })
 
 

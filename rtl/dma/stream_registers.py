@@ -70,7 +70,7 @@ class StreamRegisters(wiring.Component):
             cap.reads_in_flight.eq(params.reads_in_flight),
             cap.max_beats_log2.eq(exact_log2(params.max_beats)),
             *(getattr(cap, name).eq(getattr(params, name))
-              for name in ("timer", "own_port", *AXI_DMA_CHANNELS)),
+              for name in ("timer", "own_port", "apps", *AXI_DMA_CHANNELS)),
             file.fields.device_id.did.eq(params.device_id),
         ]
         resets = Signal(len(AXI_DMA_CHANNELS))      # asked for, in this cycle
@@ -81,6 +81,7 @@ class StreamRegisters(wiring.Component):
                     for register in AXI_DMA_REGISTERS if register.name.startswith(name)})
                 port = getattr(self, name)
                 m.d.comb += [
+                    port.apps.eq(file.fields.options.app_words if params.apps else 0),
                     resets[k].eq(fields.cr.w_stb & fields.cr.reset_w),
                     file.clear[k].eq(port.clear & fields.cr.reset),
                 ]

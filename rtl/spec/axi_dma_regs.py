@@ -78,6 +78,7 @@ AXI_DMA_REGISTERS = RegisterMap("axi_dma", "Scatter-gather DMA engine, memory an
             Field("data_bytes_log2", 8, 4, RO, "Width of bus and streams, log2 of bytes."),
             Field("cyclic", 12, 1, RO, "Cyclic descriptors."),
             Field("timer", 13, 1, RO, "Delay timer."),
+            Field("apps", 14, 1, RO, "Application words, by control and status streams."),
             Field("own_port", 15, 1, RO, "Descriptors have a port of their own."),
             Field("reads_in_flight", 16, 8, RO, "Read bursts that may be outstanding."),
             Field("max_beats_log2", 24, 4, RO, "Longest burst, log2 of beats."),
@@ -89,5 +90,6 @@ AXI_DMA_REGISTERS = RegisterMap("axi_dma", "Scatter-gather DMA engine, memory an
         )),
         Register("options", 0x88, "Extension: options; no reset changes them.", (
             Field("split_reset", 0, 1, RW, "1: channels are reset alone; 0, as documented: both."),
+            Field("app_words", 1, 1, RW, "Packets have application words; only while idle."),
         )),
     ), key=lambda register: register.offset)))

@@ -94,6 +94,7 @@ class GoldenMachine:
         self._windows |= {AXI_DMA_BASE + k * WINDOW_BYTES: engine
                           for k, engine in enumerate(self._stream_dmas)}
         self.streams = [engine.end for engine in self._stream_dmas]
+        self.app_streams = [engine.app_end for engine in self._stream_dmas]
         if self.platform.has_iommu:
             self._windows[IOMMU_BASE] = self.iommu
         self._cycles = 0

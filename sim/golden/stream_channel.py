@@ -4,7 +4,13 @@ from functools import partial
 from typing import NamedTuple
 
 from rtl.spec.axi_dma_regs import AXI_DMA_REGISTERS
-from rtl.spec.descriptor import AXI_DMA_CONTROL, AXI_DMA_STATUS, CDMA_BYTES, AxiDmaWord
+from rtl.spec.descriptor import (
+    AXI_DMA_APPS,
+    AXI_DMA_CONTROL,
+    AXI_DMA_STATUS,
+    CDMA_BYTES,
+    AxiDmaWord,
+)
 
 from .bus import Bursts, DeviceBus
 from .coalescer import Coalescer
@@ -17,6 +23,8 @@ _ADDRESSES = 1 << 64
 _CR, _SR = AXI_DMA_REGISTERS["mm2s_cr"], AXI_DMA_REGISTERS["mm2s_sr"]
 _LENGTH = AXI_DMA_REGISTERS["mm2s_length"]["bytes"]
 _KEPT = ("run", "cyclic_bd", "ioc_irq_en", "dly_irq_en", "err_irq_en")
+_APP_BYTES = 4 * AXI_DMA_APPS
+_CONTROL_FLAG = (0xA000_0000).to_bytes(4, "little")
 _IRQS = ("ioc_irq", "dly_irq", "err_irq")
 #: 64-bit registers: name, and shift of each half.
 _HALVES = {name + half: (name, shift) for name in ("curdesc", "taildesc", "sa", "da", "err_addr")
@@ -36,8 +44,9 @@ class Buffer(NamedTuple):
 class Channel:
     """Registers and descriptors; how bytes move is up to the two kinds of channel."""
 
-    def __init__(self, bus: DeviceBus, bursts: Bursts, end: StreamEnd):
-        self._bus, self._bursts, self._end = bus, bursts, end
+    def __init__(self, bus: DeviceBus, bursts: Bursts, end: StreamEnd, app_end: StreamEnd):
+        self._bus, self._bursts, self._end, self._app_end = bus, bursts, end, app_end
+        self.app_words = 0              # packets have application words
         self.reset()
 
     def reset(self) -> None:
@@ -223,6 +232,14 @@ class Mm2s(Channel):
     def _moves(self) -> bool:
         return self._end.takes
 
+    def _fetch(self) -> None:
+        super()._fetch()
+        buffer = self._buffer
+        if self.app_words and buffer.sof and buffer.where is not None:
+            at = buffer.where + AxiDmaWord.APP0
+            words = access_descriptor(at, lambda: self._bus.read(at, _APP_BYTES))
+            self._app_end.take(_CONTROL_FLAG + words, last=True)
+
     def _move(self, buffer: Buffer) -> None:
         if not self._held and not self._moved:
             for addr, count in self._bursts.cut(buffer.addr, buffer.size):
@@ -256,12 +273,16 @@ class S2mm(Channel):
     def _drop(self) -> None:
         super()._drop()
         self._fresh = True                      # the next byte begins a packet
+        self._awaits = False                    # the buffer is over, but for application words
         self._sof = self._eof = False
 
     def _moves(self) -> bool:
-        return self._end.waits
+        return self._app_end.waits if self._awaits else self._end.waits
 
     def _move(self, buffer: Buffer) -> None:
+        if self._awaits:
+            self._over(buffer)
+            return
         while given := self._end.give(buffer.size - self._moved):
             data, last = given
             if not self._moved:
@@ -274,6 +295,19 @@ class S2mm(Channel):
             return
         if buffer.where is None and not self._eof:
             self._report(buffer, Failed("dma_int_err"))
+        self._over(buffer)
+
+    def _over(self, buffer: Buffer) -> None:
+        """End a buffer: one in which a packet ended when its application words have come."""
+        self._awaits = bool(self.app_words and self._eof)
+        if self._awaits:
+            given = self._app_end.give(4 + _APP_BYTES)
+            if given is None:
+                return
+            self._awaits = False
+            if buffer.where is not None:
+                at, words = buffer.where + AxiDmaWord.APP0, given[0][-_APP_BYTES:]
+                access_descriptor(at, lambda: self._bus.write(at, words), write=True)
         self._finish(buffer, counts=self._eof or buffer.eof)
 
     def _store(self, buffer: Buffer, data: bytes) -> None:

@@ -10,6 +10,7 @@ from .stream_end import StreamEnd
 __all__ = ["StreamDma"]
 
 _VERSION = 1
+_APP_WORDS = AXI_DMA_REGISTERS["options"]["app_words"]
 _NAMES = {register.offset: register.name for register in AXI_DMA_REGISTERS}
 
 
@@ -32,6 +33,8 @@ class StreamDma:
     ----------
     end : StreamEnd
         The device at its streams.
+    app_end : StreamEnd
+        The same, at those of application words.
 
     Source
     ------
@@ -41,12 +44,13 @@ class StreamDma:
     def __init__(self, bus: DeviceBus, *, device_id: int = 0x18, data_bytes: int = 8,
                  max_beats: int = 16, reads_in_flight: int = 4):
         bursts = Bursts(data_bytes=data_bytes, beats=max_beats)
-        self.end = StreamEnd(data_bytes)
-        self._channels = {"mm2s": Mm2s(bus, bursts, self.end), "s2mm": S2mm(bus, bursts, self.end)}
+        self.end, self.app_end = StreamEnd(data_bytes), StreamEnd(4)
+        ends = self.end, self.app_end
+        self._channels = {"mm2s": Mm2s(bus, bursts, *ends), "s2mm": S2mm(bus, bursts, *ends)}
         self._values = {
             "cap": AXI_DMA_REGISTERS["cap"].pack({
                 "version": _VERSION, "data_bytes_log2": data_bytes.bit_length() - 1, "cyclic": 1,
-                "timer": 1, "reads_in_flight": reads_in_flight,
+                "timer": 1, "apps": 1, "reads_in_flight": reads_in_flight,
                 "max_beats_log2": max_beats.bit_length() - 1, "mm2s": 1, "s2mm": 1}),
             "device_id": device_id, "options": 0}
 
@@ -73,9 +77,11 @@ class StreamDma:
         name = _NAMES.get(offset, "")
         channel, _, own = name.partition("_")
         if name == "options":
-            self._values[name] = value & 1
+            self._values[name] = value & 3
+            for each in self._channels.values():
+                each.app_words = _APP_WORDS.get(value)
         elif own == "cr" and AXI_DMA_REGISTERS[name]["reset"].get(value):
-            for each in [channel] if self._values["options"] else AXI_DMA_CHANNELS:
+            for each in [channel] if self._values["options"] & 1 else AXI_DMA_CHANNELS:
                 self._channels[each].reset()
         elif channel in self._channels:
             self._channels[channel].write(own, value)
@@ -83,5 +89,6 @@ class StreamDma:
     def step(self) -> None:
         """Let both channels do what they can."""
         self.end.tick()
+        self.app_end.tick()
         for channel in self._channels.values():
             channel.step()

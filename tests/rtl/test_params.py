@@ -238,7 +238,7 @@ def test_list_flags(name, says):
         DmaParams(**{name: 1})
 
 
-@pytest.mark.parametrize("name", ["mm2s", "s2mm", "own_port"])
+@pytest.mark.parametrize("name", ["mm2s", "s2mm", "own_port", "apps"])
 def test_stream_flags(name):
     with pytest.raises(TypeError, match=rf"^Stream parameter {name} must be a bool, not 1$"):
         StreamParams(**{name: 1})

@@ -63,9 +63,9 @@ def cut(packets, parts) -> list[tuple[int, int, int, bytes]]:
     return result
 
 
-def rig(bench, *, shape="default", timeout=30_000, checked=None, **memory_args):
+def rig(bench, *, shape="default", timeout=30_000, checked=None, apps=False, **memory_args):
     """Engine, bench, and memory for data and descriptors."""
-    dut = StreamDma(StreamParams(**SHAPES[shape]))
+    dut = StreamDma(StreamParams(**SHAPES[shape], apps=apps))
     this = bench(checked(dut) if checked else dut, timeout=timeout)
     memory = Memory(dut.bus, **{"size": SIZE, **memory_args})
     memory.write(memory.base + SOURCES, IMAGE)

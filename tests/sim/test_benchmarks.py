@@ -113,7 +113,7 @@ def test_iommu_two_stages():
     assert 5 * 20 <= first < 6 * 20 + 10 and 20 <= then < 2 * 20
 
 
-SMALL = ([1], [("64 B", 64, 0, 0, 4)])
+SMALL = ([1], [("64 B", 64, 0, 0, 4, 1)])
 
 
 def test_wrong_copy(monkeypatch):

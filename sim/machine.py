@@ -8,14 +8,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from rtl.axi.signature import Resp
-from rtl.params import (
-    CacheParams,
-    DmaParams,
-    IommuParams,
-    RingParams,
-    StreamParams,
-    SystemParams,
-)
+from rtl.params import CacheParams, DmaParams, IommuParams, RingParams, StreamParams, SystemParams
 from rtl.spec.iommu_regs import IOMMU_REGISTERS
 from rtl.spec.memory_regs import MEMORY_REGISTERS
 from rtl.spec.page_table import DdtpMode

@@ -23,7 +23,6 @@ from rtl.spec.page_table import (
 
 from .context_checks import PROCESS_CONTEXT, ContextChecks
 from .events import EventSignature
-from .page_walker import walk_signature
 from .records import (
     Kind,
     context_layout,
@@ -35,6 +34,7 @@ from .records import (
 )
 from .service import ServiceSignature
 from .tables import ReadSignature
+from .walk_state import walk_signature
 
 __all__ = ["DirectoryWalker", "directory_signature", "too_wide"]
 

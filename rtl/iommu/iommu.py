@@ -104,11 +104,11 @@ class Iommu(wiring.Component):
         m.submodules.faults = faults = FaultQueue(params)
         m.submodules.interrupts = interrupts = Interrupts(params)
         m.submodules.table_reads = reads = TableReads(
-            **phys, **bus, **ids, n=params.walks + 2 + params.msi_mrif, poison=params.poison,
-            end=params.end, words=params.narrow, **user)
+            **phys, **bus, **ids, n=3 + params.msi_mrif,
+            in_flight=2 + params.walks + params.msi_mrif, poison=params.poison, end=params.end,
+            words=params.narrow, **user)
         m.submodules.table_writes = writes = TableWrites(
-            **phys, **bus, **ids, n=3 + params.amo_hwad * params.walks + params.msi_mrif,
-            end=params.end, **user)
+            **phys, **bus, **ids, n=3 + params.amo_hwad + params.msi_mrif, end=params.end, **user)
         m.submodules.counters = counters = Counters()
 
         # Registers and interrupts.
@@ -204,12 +204,12 @@ class Iommu(wiring.Component):
             m.d.comb += [getattr(queue, name).eq(getattr(engine, name)) for name in strobes]
 
         # Own accesses.
-        own, walkers = registers.qos, list(zip(walks.qos, walks.table, walks.store, strict=True))
+        own = registers.qos
         readers = [(directory.qos, directory.table), (own, commands.fetch),
-                   *((qos, table) for qos, table, _ in walkers)]
+                   (walks.table_qos, walks.table)]
         writers = [*((own, part.store) for part in (faults, commands, interrupts)),
-                   *((qos, store) for qos, _, store in walkers)]
-        writers = writers[:3 + params.amo_hwad * params.walks]
+                   (walks.store_qos, walks.store)]
+        writers = writers[:3 + params.amo_hwad]
         for file, capture, held, good in zip(write.file, write_bridge.capture, write_bridge.held,
                                              write_bridge.good, strict=True):
             m.submodules.interrupt_file = unit = InterruptFile(params)

@@ -97,6 +97,9 @@ class Parking(wiring.Component):
                                  for name in ("valid", "decided", "stale"))
         ids = Signal(data.ArrayLayout(params.id_width, places))
         walkers = Signal(data.ArrayLayout(answer.walker.shape(), places))
+        moved = answer.moved
+        current = [Mux(moved.valid & (walker == moved.source), moved.target, walker)
+                   for walker in walkers]
         fates = Signal(data.ArrayLayout(_fate_layout(params), places))
         # For each place, the places of those that must leave before.
         before = [Signal(places, name=f"before_{k}") for k in range(places)]
@@ -115,7 +118,7 @@ class Parking(wiring.Component):
             place.eq(lowest(~valid)), room.eq(~valid.all()),
         ]
         walk = ask.request.p.walk
-        goes_on = (self.i.p.passes & self.i.p.fresh.any() &
+        goes_on = (self.i.p.passes & self.i.p.fresh.any() & ask.spare &
                    ~known.access.addr[PAGE_BITS:PAGE_BITS + VPN_BITS].all())
         # A page that is used first asks for the one after it. That need not succeed.
         m.d.comb += [
@@ -134,7 +137,7 @@ class Parking(wiring.Component):
             shape=_car_layout(params), depth=places, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
         answered = valid & ~decided & Mux(answer.valid, Cat(
-            walker == answer.walker for walker in walkers), 0)
+            walker == answer.walker for walker in current), 0)
         first = Cat(~older.any() for older in before)
         leaves, goes = Signal(places), Signal()
         m.d.comb += [
@@ -174,6 +177,7 @@ class Parking(wiring.Component):
             stale.eq(stale | self.flush.replicate(places)),
         ]
         m.d.sync += [older.eq(older & ~gone) for older in before]
+        m.d.sync += [walker.eq(value) for walker, value in zip(walkers, current, strict=True)]
         for k in range(places):
             with m.If(answered[k]):
                 m.d.sync += fates[k].eq(found)

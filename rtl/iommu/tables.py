@@ -74,9 +74,8 @@ class WriteSignature(wiring.Signature):
 class TableReads(wiring.Component):
     """Bring the reads of ``n`` readers on AR, in turn, and their data back.
 
-    A request is on the bus in the same cycle and data is with the reader in the same cycle. Each
-    reader may have one read in flight; on the bus they are in order, of one ID. Beats are of 8
-    bytes on a bus of any width.
+    A request is on the bus in the same cycle and data is with the reader in the same cycle. On the
+    bus the reads are in order, of one ID. Beats are of 8 bytes on a bus of any width.
 
     Parameters
     ----------
@@ -84,6 +83,9 @@ class TableReads(wiring.Component):
         Widths of the port, in bits.
     n : int
         Readers.
+    in_flight : int
+        Reads that all of them together may have in flight; they must not try more. By default one
+        each.
     poison : bool
         The port tells which data is corrupt.
     end : bool
@@ -104,8 +106,9 @@ class TableReads(wiring.Component):
     """
 
     def __init__(self, *, phys_bits: int, data_width: int, id_width: int, n: int,
-                 poison: bool = False, end: bool = False, words: bool = False,
-                 user: ShapeLike = 0):
+                 in_flight: int | None = None, poison: bool = False, end: bool = False,
+                 words: bool = False, user: ShapeLike = 0):
+        self._in_flight = n if in_flight is None else in_flight
         self._n, self._poison, self._end, self._words = n, poison, end, words
         bus = Signature(addr_width=phys_bits, data_width=data_width, id_width=id_width,
                         poison=poison, user=user).members
@@ -122,7 +125,7 @@ class TableReads(wiring.Component):
         ticket = data.StructLayout({
             "reader": range(self._n), "lane": lanes, "lock": 1, "big": self._end,
             "word": self._words, "half": self._words})
-        m.submodules.owners = owners = Queue(ticket, self._n)
+        m.submodules.owners = owners = Queue(ticket, self._in_flight)
         for reader, port in zip(self.readers, arbiter.i, strict=True):
             connect(m, flipped(reader.request), port)
 
@@ -134,7 +137,7 @@ class TableReads(wiring.Component):
         m.d.comb += [
             self.ar.valid.eq(arbiter.o.valid),
             arbiter.o.ready.eq(self.ar.ready),
-            owners.i.valid.eq(arbiter.o.valid & self.ar.ready),     # never full: one each
+            owners.i.valid.eq(arbiter.o.valid & self.ar.ready),     # never full
             owners.i.p.reader.eq(arbiter.grant),
             owners.i.p.lane.eq(request.addr[_DWORD:_DWORD + lanes]),
             owners.i.p.lock.eq(request.lock), ar.lock.eq(request.lock),

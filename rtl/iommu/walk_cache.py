@@ -27,8 +27,8 @@ class WalkCache(wiring.Component):
     """Keep the tables of 4-KiB pages that were read last, as many as there may be walks.
 
     So a stream through consecutive pages reads one entry for each, instead of one for each level.
-    The page number of a table is physical, also behind a second stage. The answer is combinational;
-    what is filled can be found from the next cycle.
+    The page number of a table is physical, also behind a second stage. The answer is there in the
+    cycle after the question, and does not know of what is filled in the cycle of the question.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class WalkCache(wiring.Component):
     page, context : ``In(...)``
         Page number in question, and its address space.
     found : ``Out(ShortcutLayout(params))``
-        Its table.
+        Its table, a cycle later.
     fill, new_page, new_context, new : ``In(...)``
         Keep this table for that page.
     flush : ``In(1)``
@@ -66,13 +66,14 @@ class WalkCache(wiring.Component):
         entries = self._entries
         key, new = self._key(self.page, self.context), self._key(self.new_page, self.new_context)
         held = Signal(data.ArrayLayout(len(key), entries))
-        valid, match = Signal(entries), Signal(entries)
+        valid, match, filled = Signal(entries), Signal(entries), Signal(entries)
         oldest = Signal(range(entries))
         m.submodules.tables = tables = memory.Memory(
             shape=ShortcutLayout(self._params), depth=entries, init=[])
         store, load = tables.write_port(), tables.read_port(domain="comb")
+        m.d.comb += filled.eq(Mux(self.fill, Cat(oldest == k for k in range(entries)), 0))
+        m.d.sync += match.eq(Mux(self.flush, 0, valid & ~filled & Cat(one == key for one in held)))
         m.d.comb += [
-            match.eq(valid & Cat(one == key for one in held)),
             load.addr.eq(encode(lowest(match))), self.found.eq(load.data),
             self.found.hit.eq(match.any()),
             store.addr.eq(oldest), store.data.eq(self.new), store.en.eq(self.fill),
@@ -80,7 +81,7 @@ class WalkCache(wiring.Component):
         with m.If(self.fill):
             m.d.sync += oldest.eq(Mux(oldest == entries - 1, 0, oldest + 1))
             for k in range(entries):
-                with m.If(oldest == k):
+                with m.If(filled[k]):
                     m.d.sync += [held[k].eq(new), valid[k].eq(1)]
         with m.If(self.flush):
             m.d.sync += valid.eq(0)

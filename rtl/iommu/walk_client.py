@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import IommuParams
 
-from .page_walker import walk_signature
 from .walk_pool import AnswerSignature, AskSignature
+from .walk_state import walk_signature
 
 __all__ = ["WalkClient"]
 
@@ -38,14 +38,16 @@ class WalkClient(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         service, ask, answer = self.service, self.ask, self.answer
-        waits, walker = Signal(), Signal.like(self.ask.walker)
+        waits, walker, moved = Signal(), Signal.like(self.ask.walker), answer.moved
+        current = Mux(moved.valid & (moved.source == walker), moved.target, walker)
         m.d.comb += [
             ask.likely.eq(service.want & ~waits), ask.request.valid.eq(ask.likely),
             ask.request.p.walk.eq(service.request),
             service.start.eq(ask.likely & ask.request.ready),
-            service.valid.eq(waits & answer.valid & (answer.walker == walker)),
+            service.valid.eq(waits & answer.valid & (answer.walker == current)),
             service.reply.eq(answer.reply),
         ]
+        m.d.sync += walker.eq(current)
         with m.If(service.start):
             m.d.sync += [waits.eq(1), walker.eq(ask.walker)]
         with m.Elif(service.valid):

@@ -1,23 +1,23 @@
-"""Several page walkers, and who waits for which."""
+"""Walks under way, and who waits for which."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import IommuParams
-from rtl.spec.faults import Cause
 from rtl.spec.page_table import VPN_BITS
 
 from .events import EventSignature
 from .guest_cache import GuestCache
 from .onehot import encode, lowest
-from .page_walker import PageWalker, walk_signature
+from .page_walker import PageWalker
 from .records import leaf_layout, qos_layout
-from .second_tlb import SecondTlb
+from .second_lookups import SecondLookups
 from .tables import ReadSignature, WriteSignature
 from .tlb import DropLayout
 from .tlb_entry import KeyLayout
-from .walk_cache import ShortcutLayout, WalkCache
+from .walk_cache import WalkCache
+from .walk_state import walk_signature
 
 __all__ = ["AnswerSignature", "AskSignature", "WalkPool", "ask_layout"]
 
@@ -39,21 +39,26 @@ class AskSignature(wiring.Signature):
         A request may come in this cycle. Known early in the cycle, unlike whether it does.
     request : ``Out(stream.Signature(ask_layout(params)))``
         A walk to do; may be withdrawn.
+    spare : ``In(1)``
+        A walk ahead would leave room for another one; only then may it be asked for.
     walker : ``In(range(walks))``
-        With ``request.ready``: which walker does it, perhaps together with an earlier request.
+        With ``request.ready``: number of the walk.
     """
 
     def __init__(self, params: IommuParams):
         super().__init__({
             "likely": Out(1), "request": Out(stream.Signature(ask_layout(params))),
-            "walker": In(range(params.walks))})
+            "spare": In(1), "walker": In(range(params.walks))})
 
 
 class AnswerSignature(wiring.Signature):
-    """What a walker has found, for all who wait for it. Directions are the walkers'.
+    """What a walk has found, for all who wait for it. Directions are the walkers'.
 
     Members
     -------
+    moved : ``Out(...)``
+        ``valid``: walk ``target`` answers the question of ``source``, too, which ends with that.
+        Who has waited for ``source`` waits for ``target``, from this cycle on.
     valid : ``Out(1)``
         The walk of ``walker`` has ended, in this cycle only.
     walker, reply : ``Out(...)``
@@ -61,29 +66,33 @@ class AnswerSignature(wiring.Signature):
     """
 
     def __init__(self, params: IommuParams):
+        number = range(params.walks)
         super().__init__({
-            "valid": Out(1), "walker": Out(range(params.walks)),
+            "moved": Out(wiring.Signature({
+                "valid": Out(1), "source": Out(number), "target": Out(number)})),
+            "valid": Out(1), "walker": Out(number),
             "reply": Out(walk_signature(params).reply_shape)})
 
 
 class WalkPool(wiring.Component):
-    """Give each question to a free walker, or to one that is answering the same question already.
+    """Give each question to the page walker, or to a walk that answers the same question already.
 
-    The walk begins in the cycle after the question was accepted, one each cycle. The answer is for
-    all that have asked; in the cycle after it, it is written to the TLB. An invalidation makes
-    every walk under way stale: its answer is good for those who had asked before, it is not
-    cached, and nobody joins it any more.
+    The walk begins in the cycle after the question was accepted, one each cycle; in that cycle it
+    is also known whether it joins another one. The answer is for all that have asked; it is written
+    to the TLB at the same time, and no question is accepted then. An invalidation makes every walk
+    under way stale: its answer is good for those who had asked before, it is not cached, and nobody
+    joins it any more.
 
-    With ``prefetch``, a walker that has found a page of 4 KiB goes on to the next page of the same
+    With ``prefetch``, a walk that has found a page of 4 KiB goes on to the next page of the same
     table, and so does one that is asked ahead. That never faults and never updates an entry; it
-    leaves a walker free for who comes next, if there are several.
+    leaves room for who comes next, if there may be several walks.
 
     With a second level of the TLB, a walk begins when nothing was found there.
 
     Parameters
     ----------
     params : IommuParams
-        Parameters; ``walks`` is the number of walkers.
+        Parameters; ``walks`` is how many may be under way at once.
     n : int
         Who may ask.
 
@@ -95,20 +104,20 @@ class WalkPool(wiring.Component):
         Answers.
     fill : ``Out(...)``
         ``valid``, ``key`` and ``leaf`` of an entry to cache; ``fresh`` if nobody waits for it.
-    table, store : ``Out(...).array(walks)``
-        Memory, for each walker.
-    qos : ``Out(qos_layout(params)).array(walks)``
-        Identifiers of the accesses of each walker.
+    table, store : ``Out(...)``
+        Memory.
+    table_qos, store_qos : ``Out(qos_layout(params))``
+        Identifiers of those accesses.
     flush, drop : ``In(...)``
         An invalidation is in progress; entries to drop, as in :class:`~rtl.iommu.tlb.Tlb`.
     stale : ``Out(1)``
         A walk that began before an invalidation still reads tables.
     locks, holds : ``Out(1)``, ``In(1)``
-        A walker updates an entry; none may begin to.
+        A walk updates an entry; none may begin to.
     started : ``Out(1)``
         Strobe: a walk of the first stage begins.
     events : ``Out(EventSignature(params)).array(...)``
-        Events of each walker; none without ``hpm``.
+        Events of walks; none without ``hpm``.
 
     Source
     ------
@@ -123,88 +132,92 @@ class WalkPool(wiring.Component):
             "fill": Out(wiring.Signature({
                 "valid": Out(1), "key": Out(KeyLayout(params)), "leaf": Out(leaf_layout(params)),
                 "fresh": Out(int(params.prefetch))})),
-            "table": Out(ReadSignature(params.phys_bits)).array(params.walks),
-            "store": Out(WriteSignature(params.phys_bits)).array(params.walks),
-            "qos": Out(qos_layout(params)).array(params.walks),
+            "table": Out(ReadSignature(params.phys_bits)),
+            "store": Out(WriteSignature(params.phys_bits)),
+            "table_qos": Out(qos_layout(params)), "store_qos": Out(qos_layout(params)),
             "flush": In(1), "stale": Out(1), "started": Out(1), "locks": Out(1), "holds": In(1),
             "drop": In(wiring.Signature({"valid": Out(1), "payload": Out(DropLayout(params))})),
-            "events": Out(EventSignature(params)).array(params.walks * params.hpm),
+            "events": Out(EventSignature(params)).array(2 * params.hpm),
         })
 
     def elaborate(self, platform):
         m = Module()
         params, walks = self._params, self._params.walks
-        # Walkers at work; to be in the next cycle, for the page after that of the request; whose
-        # answer is on its way to the TLB; that have met an invalidation; that somebody waits for;
-        # that wait for the second level of the TLB, and have found something there.
-        busy, steps, closing, stale, wanted, done, probes, hits = (
-            Signal(walks, name=name) for name in
-            ("busy", "steps", "closing", "stale", "wanted", "done", "probes", "hits"))
-        requests = Signal(data.ArrayLayout(ask_layout(params)["walk"].shape, walks))
-        shortcuts = Signal(data.ArrayLayout(ShortcutLayout(params), walks))
-        m.submodules.walkers = group = Module()
-        walkers = [PageWalker(params) for _ in range(walks)]
-        for k, walker in enumerate(walkers):
-            group.submodules[f"walker_{k}"] = walker
-            connect(m, walker.table, flipped(self.table[k]))
-            connect(m, walker.store, flipped(self.store[k]))
-            if self._params.hpm:
-                connect(m, walker.event, flipped(self.events[k]))
-            m.d.comb += [
-                walker.service.want.eq(busy[k]), done[k].eq(walker.service.valid),
-                self.qos[k].eq(requests[k].context.qos),
-                walker.service.request.eq(requests[k]), walker.shortcut.eq(shortcuts[k]),
-            ]
-        m.d.comb += self.started.eq(Cat(walker.started for walker in walkers).any())
+        m.submodules.walker = walker = PageWalker(params)
         m.submodules.cache = cache = WalkCache(params)
-        m.d.comb += [cache.flush.eq(self.flush),
-                     self.stale.eq(((busy | steps | probes) & stale).any())]
-
-        if walkers[0].guest:
+        connect(m, walker.table, flipped(self.table))
+        connect(m, walker.store, flipped(self.store))
+        for ours, event in zip(self.events, walker.events, strict=True):
+            connect(m, event, flipped(ours))
+        if walker.guest:
             m.submodules.guests = guests = GuestCache(params)
+            connect(m, walker.guest[0], guests.walker)
             m.d.comb += guests.flush.eq(self.flush)
-            for k, walker in enumerate(walkers):
-                connect(m, walker.guest[0], guests.walkers[k])
-                m.d.comb += [guests.contexts[k].eq(requests[k].context),
-                             guests.stale[k].eq(stale[k])]
 
-        asked, taken, same, spot = self._accept(
-            m, requests, busy | probes, steps, closing, stale, done | hits)
-        m.d.comb += [cache.page.eq(asked.walk.page), cache.context.eq(asked.walk.context)]
-        if params.prefetch:
-            with m.If(taken & same.any()):
-                m.d.sync += wanted.eq(wanted | spot)
-        self._answer(m, walkers, requests, busy, steps, closing, stale, wanted,
-                     Mux(hits.any(), 0, done), shortcuts)
+        # Walks under way; that have met an invalidation; that somebody waits for; for a page that
+        # nobody has asked for. All that tells their answers from others, but the lowest bits of
+        # their pages.
+        busy, stale, wanted, ahead = (
+            Signal(walks, name=name) for name in ("busy", "stale", "wanted", "ahead"))
+        question = self._question(self.asks[0].request.p.walk)
+        questions = Signal(data.ArrayLayout(len(question), walks))
+        index = Signal(data.ArrayLayout(VPN_BITS, walks))
+        m.d.comb += [
+            walker.stale.eq(stale), walker.ahead.eq(ahead), walker.flush.eq(self.flush),
+            self.locks.eq(walker.locks), walker.holds.eq(self.holds),
+            self.table_qos.eq(walker.table_qos), self.store_qos.eq(walker.store_qos),
+            *(walker.index[k].eq(index[k]) for k in range(walks)),
+            self.started.eq(walker.started), self.stale.eq((busy & stale).any()),
+            cache.flush.eq(self.flush), cache.fill.eq(walker.found.valid),
+            cache.new.eq(walker.found.table), cache.new_page.eq(walker.found.page),
+            cache.new_context.eq(walker.found.context),
+        ]
+
+        # Accept a question. It is compared with those under way, which is of use a cycle later.
+        asked, taken = self._choose(m, busy, walker)
+        free = Signal(walks)
+        question, low = self._question(asked.walk), asked.walk.page[:VPN_BITS]
+        begins, spot = Signal(), Signal(walks)
+        new, same, joined = Signal(asked.walk.shape()), Signal(walks), Signal(walks)
+        m.d.comb += [free.eq(lowest(~busy)), cache.page.eq(asked.walk.page),
+                     cache.context.eq(asked.walk.context)]
+        m.d.sync += [
+            begins.eq(taken), spot.eq(free), new.eq(asked.walk),
+            same.eq(busy & Cat((questions[k] == question) & (index[k] == low)
+                               for k in range(walks))),
+        ]
+        m.d.sync += [wanted.eq(wanted | joined), busy.eq(busy | Mux(taken, free, 0))]
+        for k in range(walks):
+            with m.If(free[k]):         # nobody minds what is there
+                m.d.sync += [questions[k].eq(question), index[k].eq(low), stale[k].eq(asked.stale),
+                             ahead[k].eq(0), wanted[k].eq(1)]
+
+        # Begin with it, or join.
+        start, moved = walker.start, self.answer.moved
+        m.d.comb += [
+            joined.eq(Mux(begins & ~new.ahead.any(), lowest(same & busy & ~stale), 0)),
+            moved.valid.eq(joined.any()), moved.source.eq(encode(spot)),
+            moved.target.eq(encode(joined)), start.valid.eq(begins & ~joined.any()),
+            start.walk.eq(encode(spot)), start.request.eq(new), start.shortcut.eq(cache.found),
+        ]
+        for k in range(walks):
+            with m.If(spot[k] & joined.any()):
+                m.d.sync += busy[k].eq(0)
+            if params.prefetch:
+                with m.If(spot[k] & begins & new.ahead):
+                    m.d.sync += [ahead[k].eq(1), wanted[k].eq(0),
+                                 index[k].eq(new.page[:VPN_BITS] + 1)]
+
+        self._answer(m, walker, joined, busy, wanted, ahead, index)
         if params.second_entries:
-            self._second(m, requests, busy, closing, stale, probes, hits)
-        for k, (walker, request) in enumerate(zip(walkers, requests, strict=True)):
-            with m.If(walker.found.valid):
-                m.d.sync += shortcuts[k].eq(walker.found.table)
-                m.d.comb += [cache.fill.eq(~stale[k] & ~self.flush),
-                             cache.new.eq(walker.found.table), cache.new_page.eq(request.page),
-                             cache.new_context.eq(request.context)]
-            with m.If(taken & spot[k] & ~same.any()):
-                m.d.sync += [
-                    request.eq(asked.walk), shortcuts[k].eq(cache.found), stale[k].eq(asked.stale),
-                    busy[k].eq(~asked.walk.ahead.any()), steps[k].eq(asked.walk.ahead.any()),
-                    wanted[k].eq(~asked.walk.ahead.any())]
-                if params.second_entries:
-                    walk = asked.walk
-                    with m.If(walk.canonical & ~walk.bypass & ~walk.ahead.any() &
-                              ~walk.implicit.any() & Cat(walk.context.paged,
-                                                         walk.context.guest).any()):
-                        m.d.sync += [probes[k].eq(1), busy[k].eq(0)]
-            with m.If(self.flush):
-                m.d.sync += stale[k].eq(1)
-        self._share_updates(m, walkers)
+            self._second(m, walker, new, stale, busy)
+        with m.If(self.flush):
+            m.d.sync += stale.eq(-1)
         return m
 
-    def _accept(self, m, requests, busy, steps, closing, stale, done):
-        """Choose who asks, before it is known whether, and the walker for that."""
-        walks = self._params.walks
-        turn = Signal(range(self._n))
-        choice = Signal(range(self._n))
+    def _choose(self, m, busy, walker):
+        """Choose who asks, before it is known whether. Returns the question, and that strobe."""
+        turn, choice = Signal(range(self._n)), Signal(range(self._n))
         m.d.comb += choice.eq(turn)
         with m.Switch(turn):
             for last in range(self._n):
@@ -215,114 +228,84 @@ class WalkPool(wiring.Component):
                             m.d.comb += choice.eq(other)
         m.d.sync += turn.eq(choice)
 
-        asked, taken = Signal(ask_layout(self._params)), Signal()
-        same, free, spot = (Signal(walks, name=name) for name in ("same", "free", "spot"))
-        valid, ready = Signal(), Signal()
-        question, ahead = self._question(asked.walk), asked.walk.ahead.any()
-        m.d.comb += [
-            # An answer on its way to the TLB is worth waiting for.
-            same.eq(Mux(ahead, 0, (busy | closing) & ~stale & Cat(
-                self._question(request) == question for request in requests))),
-            free.eq(~busy & ~steps & ~closing),
-            spot.eq(Mux(same.any(), lowest(same), lowest(free))),
-            ready.eq(Mux(same.any(), ~(same & (done | closing)).any(),
-                         Mux(ahead, self._spare(free), free.any()))),
-            taken.eq(valid & ready),
-        ]
+        asked, valid = Signal(ask_layout(self._params)), Signal()
+        self._room = room = Signal()
+        spare = ~busy & ~lowest(~busy)
+        m.d.comb += room.eq(~busy.all() & ~walker.result.valid)
         with m.Switch(choice):
             for k, ask in enumerate(self.asks):
                 with m.Case(k):
-                    m.d.comb += [valid.eq(ask.request.valid), asked.eq(ask.request.payload),
-                                 ask.request.ready.eq(ready)]
+                    m.d.comb += [
+                        valid.eq(ask.request.valid), asked.eq(ask.request.payload),
+                        ask.request.ready.eq(room),
+                        ask.spare.eq(room & (spare.any() if len(busy) > 1 else 1))]
         for ask in self.asks:
-            m.d.comb += ask.walker.eq(encode(spot))
-        return asked, taken, same, spot
-
-    def _spare(self, free):
-        """Whether a walker can be had that leaves another one for who comes next."""
-        return (free & ~lowest(free)).any() if len(free) > 1 else free.any()
+            m.d.comb += ask.walker.eq(encode(lowest(~busy)))
+        return asked, valid & room
 
     def _question(self, walk):
-        """All that tells an answer from another."""
+        """All that tells an answer from another, but the lowest bits of the page."""
         context, key = walk.context, KeyLayout(self._params)
-        return Cat(walk.page, walk.canonical, walk.kind, walk.privileged, walk.bypass,
+        page = walk.page if self._params.two_stage else walk.page[:self._params.vpn_bits]
+        return Cat(page[VPN_BITS:], walk.canonical, walk.kind, walk.privileged, walk.bypass,
                    walk.implicit, context.paged, context.sum, context.sade, context.gade,
-                   *key.of(walk.page, context).values())
+                   *(value for name, value in key.of(walk.page, context).items()
+                     if name != "vpn"))
 
-    def _answer(self, m, walkers, requests, busy, steps, closing, stale, wanted, done, shortcuts):
-        """Let one walker answer that is done, and perhaps go on to the next page."""
-        chosen, keep, good = Signal(len(done)), Signal(), Signal()
-        key, fill, prefetch = KeyLayout(self._params), self.fill, self._params.prefetch
-        m.d.comb += [chosen.eq(lowest(done)), self.answer.walker.eq(encode(chosen))]
-        m.d.sync += [closing.eq(chosen), fill.valid.eq(keep & ~self.flush)]
-        for k, (walker, request) in enumerate(zip(walkers, requests, strict=True)):
-            reply, ahead = walker.service.reply, request.ahead.any()
-            m.d.comb += walker.service.take.eq(chosen[k])
-            with m.If(chosen[k]):
-                m.d.comb += [
-                    good.eq(reply.cause == Cause.NONE), self.answer.reply.eq(reply),
-                    self.answer.valid.eq(wanted[k] & (good | ~ahead)),
-                    keep.eq(good & ~stale[k] & ~request.implicit.any())]
-                m.d.sync += busy[k].eq(0)
-                m.d.sync += [fill.key[name].eq(value)
-                             for name, value in key.of(request.page, request.context).items()]
-                m.d.sync += [fill.leaf.page.eq(reply.page), fill.leaf.flags.eq(reply.flags),
-                             fill.fresh.eq(~wanted[k])]
-                if prefetch:
-                    # What was found ahead is no answer if it is a fault: who waits, needs a walk.
-                    with m.If(ahead & ~good & wanted[k]):
-                        m.d.sync += [busy[k].eq(1), request.ahead.eq(0)]
-                    with m.If(keep & wanted[k] & self._goes_on(request, reply, shortcuts[k]) &
-                              self._spare(~busy | chosen)):
-                        m.d.sync += [steps[k].eq(1), wanted[k].eq(0)]
-            if prefetch:
-                with m.If(steps[k]):
-                    m.d.sync += [steps[k].eq(0), busy[k].eq(1), request.ahead.eq(1),
-                                 request.page[:VPN_BITS].eq(request.page[:VPN_BITS] + 1)]
-        m.d.comb += [fill.key.covers.eq(fill.leaf.page.covers), fill.key.g.eq(fill.leaf.flags.g)]
-
-    def _goes_on(self, request, reply, shortcut):
-        """Whether the page of 4 KiB is not the last of its table. None may be an interrupt file."""
-        return (shortcut.hit & ~reply.page.covers.any() & ~request.page[:VPN_BITS].all() &
-                ~request.context.msi.any())
-
-    def _second(self, m, requests, busy, closing, stale, probes, hits):
-        """Ask the second level for one walker after the other."""
-        m.submodules.second = second = SecondTlb(self._params)
-        connect(m, flipped(self.drop), second.drop)
-        fill, probe, looks = self.fill, second.probe, Signal()
+    def _answer(self, m, walker, joined, busy, wanted, ahead, index):
+        """Tell a result; the walk may go on to the next page."""
+        result, answer, fill = walker.result, self.answer, self.fill
+        done, goes, renews = (Signal(len(busy), name=name) for name in ("done", "goes", "renews"))
+        self._goes = goes | renews
+        waited, unasked = (done & (wanted | joined)).any(), (done & ahead).any()
         m.d.comb += [
-            second.flush.eq(self.flush), second.fill.valid.eq(fill.valid),
-            second.fill.key.eq(fill.key), second.fill.leaf.eq(fill.leaf),
-            probe.valid.eq(probes.any() & ~looks),
+            done.eq(Mux(result.valid, Cat(result.walk == k for k in range(len(busy))), 0)),
+            answer.valid.eq(waited & (result.good | ~unasked)),
+            answer.walker.eq(result.walk), answer.reply.eq(result.reply),
+            fill.valid.eq(result.keep), fill.key.eq(result.key), fill.fresh.eq(~waited),
+            fill.leaf.page.eq(result.reply.page), fill.leaf.flags.eq(result.reply.flags),
+            fill.key.covers.eq(fill.leaf.page.covers), fill.key.g.eq(fill.leaf.flags.g),
         ]
-        m.d.sync += looks.eq(Mux(looks, ~second.answered, probe.valid & probe.ready))
-        key, question = KeyLayout(self._params), probe.payload
-        for k, request in reversed(list(enumerate(requests))):
-            with m.If(probes[k]):
-                m.d.comb += [
-                    question.walker.eq(k), question.access.kind.eq(request.kind),
-                    question.access.privileged.eq(request.privileged & request.context.paged),
-                    question.sum.eq(request.context.sum)]
-                m.d.comb += [question.key[name].eq(value) for name, value
-                             in key.of(request.page, request.context).items()]
-            with m.If(second.answered & (second.walker == k)):
-                m.d.comb += hits[k].eq(second.hit)
-                m.d.sync += [probes[k].eq(0), busy[k].eq(~second.hit)]
-            with m.If(hits[k]):
-                m.d.comb += [self.answer.valid.eq(1), self.answer.walker.eq(k),
-                             self.answer.reply.eq(0), self.answer.reply.page.eq(second.leaf.page)]
-                m.d.sync += [closing[k].eq(1), fill.valid.eq(~stale[k] & ~self.flush),
-                             fill.leaf.eq(second.leaf), fill.fresh.eq(0)]
-                m.d.sync += [fill.key[name].eq(value)
-                             for name, value in key.of(request.page, request.context).items()]
+        if self._params.prefetch:
+            m.d.comb += [
+                # What was found ahead is no answer if it is a fault: who waits, needs a walk.
+                renews.eq(Mux(waited & unasked & ~result.good, done, 0)),
+                goes.eq(Mux(waited & result.more & (~busy.all() | (len(busy) == 1)), done, 0)),
+                walker.go.eq(self._goes),
+            ]
+        for k in range(len(busy)):
+            with m.If(done[k]):
+                m.d.sync += [busy[k].eq(renews[k] | goes[k]), ahead[k].eq(goes[k]),
+                             wanted[k].eq(renews[k]), index[k].eq(index[k] + goes[k])]
 
-    def _share_updates(self, m, walkers):
-        """Let one walker at a time read exclusively: memory has one reservation for all."""
-        owner = Signal(len(walkers))
-        wants = Cat(walker.locks for walker in walkers)
-        with m.If(~(owner & wants).any()):
-            m.d.sync += owner.eq(lowest(wants))
-        m.d.comb += self.locks.eq(wants.any())
-        m.d.comb += [walker.may_lock.eq(owner[k] & ~self.holds)
-                     for k, walker in enumerate(walkers)]
+    def _second(self, m, walker, new, stale, busy):
+        """Look in the second level of the TLB first; what is found there is an answer, too."""
+        m.submodules.second = second = SecondLookups(self._params)
+        connect(m, flipped(self.drop), second.drop)
+        start, ask, answer, fill = walker.start, second.ask, self.answer, self.fill
+        context, hit = new.context, second.hit
+        m.d.comb += [
+            start.hold.eq(new.canonical & ~new.bypass & ~new.ahead.any() & ~new.implicit.any() &
+                          Cat(context.paged, context.guest).any()),
+            ask.valid.eq(start.valid & start.hold), ask.p.walker.eq(start.walk),
+            ask.p.access.kind.eq(new.kind), ask.p.sum.eq(context.sum),
+            ask.p.access.privileged.eq(new.privileged & context.paged),
+            second.flush.eq(self.flush), second.fill.valid.eq(walker.result.keep),
+            second.fill.key.eq(fill.key), second.fill.leaf.eq(fill.leaf),
+            hit.ready.eq(~walker.result.valid),
+        ]
+        m.d.comb += [ask.p.key[name].eq(value) for name, value
+                     in ask.p.key.shape().of(new.page, context).items()]
+        with m.If(hit.valid):
+            m.d.comb += self._room.eq(0)
+        m.d.comb += walker.go.eq(self._goes | second.missed)
+        with m.If(hit.valid & hit.ready):
+            m.d.comb += [
+                answer.valid.eq(1), answer.walker.eq(hit.p.walker), answer.reply.eq(0),
+                answer.reply.page.eq(hit.p.leaf.page), fill.leaf.eq(hit.p.leaf),
+                fill.key.eq(hit.p.key), fill.key.covers.eq(hit.p.leaf.page.covers),
+                fill.key.g.eq(hit.p.leaf.flags.g), fill.fresh.eq(0),
+                fill.valid.eq(~stale.bit_select(hit.p.walker, 1))]
+            for k in range(len(busy)):
+                with m.If(hit.p.walker == k):
+                    m.d.sync += busy[k].eq(0)

@@ -82,12 +82,15 @@ class Addresses(wiring.Component):
         told, may, where = Signal(), Signal.like(allowed), Signal.like(page)
         m.d.comb += [told.eq(known), may.eq(allowed), where.eq(page)]
         m.d.sync += [known.eq(told), allowed.eq(may), page.eq(where), seen.eq(seen | self.this)]
+        moved = answer.moved
+        current = Mux(moved.valid & (moved.source == walker), moved.target, walker)
+        m.d.sync += walker.eq(current)
         with m.If(self.this):
             with m.If(i.p.passes | (i.p.known.cause != Cause.NONE)):
                 m.d.comb += [told.eq(1), where.eq(i.p.ppn), may.eq(i.p.known.cause == Cause.NONE)]
             with m.Else():
                 m.d.sync += [waits.eq(1), walker.eq(ask.walker)]
-        with m.Elif(waits & ~known & answer.valid & (answer.walker == walker)):
+        with m.Elif(waits & ~known & answer.valid & (answer.walker == current)):
             m.d.comb += [told.eq(1), where.eq(answer.reply.page.ppn),
                          may.eq(answer.reply.cause == Cause.NONE)]
 

@@ -1,7 +1,8 @@
 """Accesses that wait for walks, proved from reset on: order, and that none gets another's page.
 
 Assumed of what surrounds it: a hit tells the page number itself as its physical page, and so does
-an answer, of the page that was asked of that walker; a walker answers only if it was asked. So a
+an answer, of the page that was asked of that walker; a walk answers only if it was
+asked for, and takes over only what waits for the same page. So a
 physical page that is not that of the access would be one that no translation gave to it.
 """
 
@@ -75,9 +76,16 @@ class Spec(wiring.Component):
         ]
         asked = Signal(self.params.walks)
         pages = Signal(data.ArrayLayout(PAGE, self.params.walks))
-        request, answer = dut.ask.request, dut.answer
+        request, answer, moved = dut.ask.request, dut.answer, dut.answer.moved
         takes = request.valid & request.ready
         for walker in range(self.params.walks):
+            with m.If(moved.valid & (moved.source == walker)):
+                m.d.sync += asked[walker].eq(0)
+                m.d.comb += Assume(asked[walker] & ~(answer.valid & (answer.walker == walker)))
+                for target in range(self.params.walks):
+                    with m.If(moved.target == target):
+                        m.d.comb += Assume(asked[target] & (pages[target] == pages[walker]) &
+                                           (walker != target))
             with m.If(answer.valid & (answer.walker == walker)):
                 m.d.sync += asked[walker].eq(0)
                 m.d.comb += [
@@ -85,9 +93,7 @@ class Spec(wiring.Component):
                     Assert(self.lie != "answer")]
             with m.If(takes & ~request.p.walk.ahead.any() & (dut.ask.walker == walker)):
                 m.d.sync += [asked[walker].eq(1), pages[walker].eq(request.p.walk.page[:PAGE])]
-                # It joins only a walk for the same page, and not one that ends now.
-                m.d.comb += Assume(~asked[walker] | ~(answer.valid & (answer.walker == walker)) &
-                                   (pages[walker] == request.p.walk.page[:PAGE]))
+                m.d.comb += Assume(~asked[walker])
         with m.If(o.valid):
             m.d.comb += [
                 Assert(~mine(o.p.access) | (o.p.access.len == left), "out of order"),

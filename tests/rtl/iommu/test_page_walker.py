@@ -88,7 +88,6 @@ def test_matches_golden_model(bench, build, seed, stall):
     async def updates(ctx):
         """Exclusive writes: of what was last read exclusively. A few miss."""
         tries, store = 0, dut.store
-        ctx.set(dut.may_lock, 1)
         while True:
             addr, word, lock = await ctx.tick().sample(
                 store.addr, store.data, store.lock).until(store.valid)

@@ -58,6 +58,16 @@ def test_matches_model(bench, in_order, accesses, seed, stall):
             walker = random.choice(free) if free else 0
             ctx.set(dut.ask.request.ready, offers)
             ctx.set(dut.ask.walker, walker)
+            # Another walk takes over who waits for one, in this cycle already.
+            moved = dut.answer.moved
+            ctx.set(moved.valid, 0)
+            if walking and len(free) > 1 and random.random() < 0.2:
+                source = random.choice(list(walking))
+                target = random.choice([w for w in free if w != walker])
+                walking[target] = walking.pop(source)
+                ctx.set(moved.valid, 1)
+                ctx.set(moved.source, source)
+                ctx.set(moved.target, target)
             done = random.choice(list(walking)) if walking and random.random() < 0.3 else None
             ctx.set(dut.answer.valid, done is not None)
             if done is not None:

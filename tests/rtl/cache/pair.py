@@ -284,15 +284,16 @@ class Pair:
     async def maintain(self, **fields):
         """A few commands on the queue, and their results; or one by ``ctl``."""
         random, line = self.random, self.params.line_bytes
-        if not self.exact and not fields:       # what is dropped must not depend on the place
-            await self.maintain(mode=CacheMode.CLEAN_SHARED, whole=1)
         count = 0 if fields else random.randrange(1 + min(3, self.params.commands))
+        drops = not fields and random.random() < 0.5
+        if drops and not self.exact:    # what is dropped must not depend on the place
+            await self.maintain(mode=CacheMode.CLEAN_SHARED, whole=1)
         for tag in range(max(count, 1)):
             start, end = sorted(random.randrange(SPACE) for _ in range(2))
-            if random.random() < 0.5:
-                end = start + random.randrange(200)
-            given = {"mode": random.randrange(4), "whole": random.random() < 0.1, **fields}
-            if count and not self.single and random.random() < 0.3:
+            end = start + random.randrange(200) if random.random() < 0.5 else end
+            mode = random.randrange(4) if drops else random.choice([0, 2])
+            given = {"mode": mode, "whole": random.random() < 0.1, **fields}
+            if count and not self.single and random.random() < 0.3 and (self.exact or not drops):
                 given["mode"] = random.choice(_BRING)
                 if random.random() < 0.8:
                     start, end = start & -line, end & -line
@@ -331,10 +332,9 @@ class Pair:
             await self.maintain(mode=0, whole=1)
         low = random.randrange(0, SPACE, line)
         high = low + random.choice([8, 64, 1024])
-        if self.errors == "w":
-            high += -high % line
-        for name, value in (("error_low", low), ("error_high", high)):
-            await write(self.controls, MEMORY_REGISTERS, name, addr=value)
+        high += -high % line if self.errors == "w" else 0
+        await write(self.controls, MEMORY_REGISTERS, "error_low", addr=low)
+        await write(self.controls, MEMORY_REGISTERS, "error_high", addr=high)
         await write(self.controls, MEMORY_REGISTERS, "error", read=self.errors == "r",
                     write=self.errors == "w")
         await write(self.controls, MEMORY_REGISTERS, "latency", jitter=random.choice([0, 15]),

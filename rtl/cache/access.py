@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from rtl.axi import signature as axi
 from rtl.params import CacheParams
 
+from .answers import Answers, OutcomeSignature
 from .beats import Beats
 from .bypass import TurnSignature
 from .data_array import DataArray, PlaceLayout, StoreLayout
@@ -21,8 +22,8 @@ class Access(wiring.Component):
 
     A word that is read comes in the next cycle. If lines are to be copied meanwhile, reads and
     copies take turns. Orders for a line on its way wait for their words as they come; the word on
-    the bus is passed on directly if it is the one that is waited for. The last word of a write
-    waits for the whole line, because only then is it known to stay.
+    the bus is passed on directly if it is the one that is waited for, and what is written to a word
+    is merged into it as it comes. A write is answered when the line is known to stay.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ class Access(wiring.Component):
         Write data of the CPU.
     fills : ``In(stream.Signature(StoreLayout(params)))``
         Words from memory; always ready.
-    fill : ``In(FillSignature(params))``
-        The lines on their way.
+    fill : ``In(FillSignature(params))``, outcome : ``Out(OutcomeSignature(params))``
+        The lines on their way; what becomes of them.
     incoming : ``In(data_width)``
         Word that memory shows.
     copies : ``In(stream.Signature(PlaceLayout(params)))``
@@ -66,7 +67,7 @@ class Access(wiring.Component):
             "aside": In(stream.Signature(OrderLayout(params))),
             "beats": In(channel(params, "w")),
             "fills": In(stream.Signature(StoreLayout(params))),
-            "fill": In(FillSignature(params)),
+            "fill": In(FillSignature(params)), "outcome": Out(OutcomeSignature(params)),
             "incoming": In(params.data_width),
             "copies": In(stream.Signature(PlaceLayout(params))),
             "copied": Out(params.data_width),
@@ -81,7 +82,10 @@ class Access(wiring.Component):
         m = Module()
         params = self.params
         m.submodules.array = array = DataArray(params)
+        m.submodules.answers = answers = Answers(params)
         connect(m, flipped(self.fills), array.fills)
+        connect(m, answers.outcome, flipped(self.outcome))
+        connect(m, answers.b, flipped(self.b))
         order, fill, port = self.orders.p, self.fill, self.port
         overtakes = self.aside.valid
         present = self.orders.valid
@@ -137,33 +141,22 @@ class Access(wiring.Component):
             m.d.comb += array.place.eq(self.copies.payload)
         with m.If(self.copies.valid & free):
             m.d.sync += turn.eq(wanted & ~turn)
-        # A write is answered when its burst is done, with the first error.
-        worst = Signal(axi.Resp)
-        answer = Signal(axi.Resp)
-        resp = Signal(axi.Resp)                 # of this part
-        answered = Signal()                     # this part is done
-        b_free = ~self.b.valid | self.b.ready | ~order.last
-        m.d.comb += answer.eq(Mux(worst == axi.Resp.OKAY, resp, worst))
-        with m.If(self.b.ready):
-            m.d.sync += self.b.valid.eq(0)
-        with m.If(answered):
-            with m.If(order.last & ~silent):
-                m.d.sync += [self.b.valid.eq(1), self.b.p.id.eq(order.id),
-                             self.b.p.resp.eq(answer), worst.eq(axi.Resp.OKAY)]
-            with m.Elif(~silent):
-                m.d.sync += worst.eq(answer)
-
+        m.d.comb += [answers.i.p[name].eq(order[name])
+                     for name in ("id", "last", "silent", "miss", "slot")]
         m.d.comb += [
+            answers.i.p.line.eq(order.line if params.allocate else 0),
             array.stores.p.word.eq(word),
             array.stores.p.set.eq(order.line.set),
             array.stores.p.way.eq(order.way),
             array.stores.p.data.eq(Mux(silent, 0, self.beats.p.data)),
             array.stores.p.strb.eq(Mux(order.miss & fill.kept, 0, Mux(silent, ~0,
                                                                       self.beats.p.strb))),
+            array.merge.eq(order.miss & fill.next & (self.fills.p.word == word)),
             fill.slot.eq(order.slot),
-            self.line.eq(order.line),
-            self.brought.eq(self.orders.ready & silent & ~order.stream.any()),
-            self.lost.eq(self.brought & (order.op == Op.WRITE) & order.miss & fill.lost),
+            self.line.eq(answers.line if params.allocate else 0),
+            self.brought.eq(answers.brought | (self.orders.ready & silent & ~order.stream.any()
+                                               & (order.op == Op.READ))),
+            self.lost.eq(answers.lost),
         ]
         with m.If(present):
             with m.Switch(order.op):
@@ -186,12 +179,12 @@ class Access(wiring.Component):
                 with m.Case(Op.WRITE):
                     m.d.comb += [
                         fill.reached.eq(order.miss & ~overtakes),
-                        array.stores.valid.eq(has_data & there & ~overtakes & (
-                            ~final | ((~order.miss | fill.done) & b_free))),
+                        array.stores.valid.eq(has_data & (there | array.merge) & ~overtakes
+                                              & answers.i.ready),
                         go.eq(array.stores.valid & array.stores.ready),
                         self.beats.ready.eq(go & ~silent),
-                        answered.eq(go & final),
-                        resp.eq(Mux(order.miss & fill.lost, fill.resp, axi.Resp.OKAY)),
+                        answers.i.valid.eq(go & final),
+                        answers.i.p.resp.eq(axi.Resp.OKAY),
                     ]
                 with m.Case(Op.BYPASS):
                     m.d.comb += [
@@ -200,9 +193,9 @@ class Access(wiring.Component):
                         port.beat.eq(self.beats.valid
                                      & (port.drop | (port.pass_on & self.w.ready))),
                         self.beats.ready.eq(port.beat),
-                        port.done.ready.eq(~port.done.p.write | b_free),
-                        resp.eq(port.done.p.resp),
-                        answered.eq(port.done.valid & port.done.ready & port.done.p.write),
+                        port.done.ready.eq(~port.done.p.write | answers.i.ready),
+                        answers.i.valid.eq(port.done.valid & port.done.p.write),
+                        answers.i.p.resp.eq(port.done.p.resp),
                     ]
                     with m.If(port.r.valid & port.r.ready):
                         m.d.sync += [
@@ -221,7 +214,7 @@ class Access(wiring.Component):
             self.stored.eq(present & done & (order.op == Op.WRITE)),
             array.read.eq(lent | (self.aside.valid & free)
                           | (go & (order.op == Op.READ) & ~silent)),
-            fill.passed.eq(present & done & order.miss),
+            fill.passed.eq(present & done & order.miss & (order.op == Op.READ)),
         ]
         return m
 

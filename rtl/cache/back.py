@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from rtl.params import CacheParams
 from rtl.stream.arbiter import Arbiter
 
+from .answers import OutcomeSignature
 from .bypass import Bypass, ProbeSignature, TurnSignature
 from .data_array import PlaceLayout, StoreLayout
 from .layouts import (
@@ -38,7 +39,7 @@ class Back(wiring.Component):
     -------
     memory : ``Out(bus(params))``
         Memory.
-    misses, flight, fill, fills
+    misses, flight, fill, fills, outcome
         As of :class:`~rtl.cache.refill.Refill`.
     lines
         As of :class:`~rtl.cache.readout.Readout`.
@@ -63,7 +64,7 @@ class Back(wiring.Component):
             "memory": Out(bus(params)),
             "misses": In(stream.Signature(MissLayout(params))),
             "flight": In(FlightSignature(params)),
-            "fill": Out(FillSignature(params)),
+            "fill": Out(FillSignature(params)), "outcome": In(OutcomeSignature(params)),
             "fills": Out(stream.Signature(StoreLayout(params))),
             "lines": In(stream.Signature(VictimLayout(params))),
             "copies": Out(stream.Signature(PlaceLayout(params))), "data": In(params.data_width),
@@ -89,6 +90,7 @@ class Back(wiring.Component):
         connect(m, flipped(self.flight), refill.flight)
         connect(m, refill.fill, flipped(self.fill))
         connect(m, refill.fills, flipped(self.fills))
+        connect(m, flipped(self.outcome), refill.outcome)
         connect(m, flipped(self.lines), readout.lines)
         connect(m, readout.victims, write_back.victims)
         connect(m, readout.copies, flipped(self.copies))

@@ -93,6 +93,7 @@ class Cache(wiring.Component):
         connect(m, back.copies, access.copies)
         connect(m, back.fill, access.fill)
         connect(m, back.fills, access.fills)
+        connect(m, access.outcome, back.outcome)
         connect(m, back.port, access.port)
         connect(m, back.tasks, lookup.tasks)
         connect(m, back.memory, flipped(self.memory))

@@ -46,8 +46,9 @@ class DataArray(wiring.Component):
         Word that was read.
     fills : ``In(stream.Signature(StoreLayout(params)))``
         Words from memory; always ready.
-    stores : ``In(stream.Signature(StoreLayout(params)))``
-        Words from the CPU; ready while no word comes from memory.
+    stores : ``In(stream.Signature(StoreLayout(params)))``, merge : ``In(1)``
+        Words from the CPU; ready while no word comes from memory, or if it is the same word: then
+        both are merged.
     """
 
     def __init__(self, params: CacheParams):
@@ -55,7 +56,7 @@ class DataArray(wiring.Component):
         super().__init__({
             "read": In(1), "place": In(PlaceLayout(params)), "data": Out(params.data_width),
             "fills": In(stream.Signature(StoreLayout(params))),
-            "stores": In(stream.Signature(StoreLayout(params))),
+            "stores": In(stream.Signature(StoreLayout(params))), "merge": In(1),
         })
 
     def elaborate(self, platform):
@@ -70,11 +71,17 @@ class DataArray(wiring.Component):
             words.read_at.eq(self.place),
             self.data.eq(words.data),
             self.fills.ready.eq(1),
-            self.stores.ready.eq(~self.fills.valid),
+            self.stores.ready.eq(~self.fills.valid | self.merge),
             store.eq(Mux(self.fills.valid, self.fills.payload, self.stores.payload)),
             words.write_at.eq(Cat(store.word, store.set, store.way)),
-            words.new.eq(store.data),
         ]
+        merge = self.merge & self.stores.valid
+        for byte in range(params.data_width // 8):
+            lane, fills = slice(8 * byte, 8 * byte + 8), Signal(name=f"fills_{byte}")
+            m.d.comb += [
+                fills.eq(self.fills.valid & ~(merge & self.stores.p.strb[byte])),
+                words.new[lane].eq(Mux(fills, self.fills.p.data[lane], self.stores.p.data[lane])),
+            ]
         with m.If(self.fills.valid | self.stores.valid):
             m.d.comb += words.write.eq(store.strb)
         return m

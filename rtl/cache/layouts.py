@@ -226,8 +226,8 @@ class FlightSignature(wiring.Signature):
         Line that is looked up.
     moving : ``In(1)``
         Some set is in motion.
-    near : ``In(1)``, slot : ``In(misses)``
-        The lines of its set are in motion; one-hot, the refill that brings this very line.
+    busy : ``In(ways)``, slot : ``In(misses)``
+        Ways of its set that refills are changing; one-hot, the refill that brings this very line.
         Combinational.
     next : ``In(misses)``
         One-hot: the refill that the next miss will be.
@@ -243,7 +243,7 @@ class FlightSignature(wiring.Signature):
 
     def __init__(self, params: CacheParams):
         super().__init__({
-            "line": Out(LineLayout(params)), "moving": In(1), "near": In(1),
+            "line": Out(LineLayout(params)), "moving": In(1), "busy": In(params.ways),
             "slot": In(params.misses),
             "next": In(params.misses), "asked": Out(params.misses), "way": In(params.way_bits),
             "refer": Out(1), "refers": Out(params.misses), "soil": Out(1),

@@ -41,15 +41,7 @@ class Lookup(wiring.Component):
 
     A pipeline of three cycles: read the set; compare the tags; decide and give the order. One
     request a cycle, unless something dirty has to be written back first. A miss is told to the
-    refill two cycles after the request.
-
-    Which lines are replaced: a miss takes the lowest way that holds no line, or else the victim of
-    the tree pseudo-LRU (:class:`~rtl.iommu.replacement.TreePlru`, where a bit 0 points to the lower
-    half; all are 0 after reset). The tree is touched by every part of a burst within one line: with
-    the way that it hits, or with the way that it takes, even if write-back or refill then fails.
-    Bypass and maintenance do not touch it. With ``params.random``, a number chooses instead. A
-    refill that fails leaves its way without a line; an old line that cannot be written back stays,
-    dirty.
+    refill two cycles after the request. :class:`~rtl.cache.verdict.Verdict` decides.
 
     Parameters
     ----------
@@ -208,11 +200,12 @@ class Lookup(wiring.Component):
         def look():
             """Take what `tags` shows, and what is being written to the same set."""
             near = missed & (line.set == req.line.set)      # a miss of this very cycle
+            busy = self.flight.busy | Mux(near, verdict.pick, 0)
             slots = Signal(params.misses)
             m.d.comb += slots.eq(self.flight.slot | Mux(near & (line.tag == req.line.tag),
                                                         self.flight.next, 0))
             m.d.sync += [view.match.eq(tags.match), view.below.eq(tags.below),
-                         view.above.eq(tags.above), view.near.eq(self.flight.near | near),
+                         view.above.eq(tags.above), view.busy.eq(busy),
                          view.same.eq(slots.any()), view.slot.eq(slots),
                          view.row.eq(Mux(tags.write & (tags.write_set == line.set),
                                          tags.write_row, tags.row))]
@@ -225,6 +218,7 @@ class Lookup(wiring.Component):
                 hit = active & verdict.hit
                 last_probe = verdict.done & is_bypass & req.closes
                 launched = Signal()
+                later = Signal()
                 # Maintenance never waits here: it goes, and comes again.
                 again = active & is_upkeep & ~stays & (
                     verdict.wait | (verdict.launch & ~lines.i.ready)
@@ -235,8 +229,9 @@ class Lookup(wiring.Component):
                     queue.free.eq(verdict.hit & ~view.same & ~req.write & ~req.silent.any()
                                   & req.starts & req.opens & req.last & stores.none),
                     launched.eq(active & verdict.launch & lines.i.ready),
-                    queue.i.valid.eq((active & (verdict.hit | last_probe))
-                                     | (missed & ~verdict.dirty)),
+                    # A store waits for the old line to be copied; a load does not.
+                    later.eq(verdict.dirty & req.write),
+                    queue.i.valid.eq((active & (verdict.hit | last_probe)) | (missed & ~later)),
                     order.way.eq(Mux(verdict.miss, number(verdict.pick), verdict.way)),
                     order.miss.eq(view.same | verdict.miss),
                     order.slot.eq(Mux(verdict.miss, self.flight.next, view.slot)),
@@ -245,11 +240,11 @@ class Lookup(wiring.Component):
                     m.d.comb += order.op.eq(Op.BYPASS)
                 m.d.comb += [
                     leaves.eq(active & Mux(
-                        queue.i.valid, queue.i.ready,
+                        queue.i.valid, queue.i.ready & ~(missed & verdict.dirty),
                         verdict.done | (verdict.drop & ~verdict.more & ~is_bypass) | again)),
                     tags.write.eq((hit & leaves) | missed | launched
                                   | (active & verdict.drop)),
-                    self.flight.refer.eq(leaves & ((hit & view.same) | verdict.miss)),
+                    self.flight.refer.eq(missed & ~later | (hit & leaves & view.same)),
                     self.flight.refers.eq(order.slot),
                     self.flight.soil.eq(self.flight.refer & req.write),
                     self.probe.done.eq(leaves & is_bypass),
@@ -298,8 +293,11 @@ class Lookup(wiring.Component):
             with m.State("READOUT"):        # `tags` shows the set
                 m.d.comb += [tags.set.eq(req.line.set), lines.i.valid.eq(~stores.busy)]
                 with m.If(lines.i.valid & lines.i.ready):
-                    with m.If(req.kind == Kind.ACCESS):
+                    with m.If((req.kind == Kind.ACCESS) & req.write):
                         m.next = "ORDER"
+                    with m.Elif(req.kind == Kind.ACCESS):
+                        m.d.sync += has_req.eq(0)
+                        m.next = "FLOW"
                     with m.Elif(is_upkeep):
                         m.d.comb += [self.walk.again.eq(more & ~for_device),
                                      self.walk.tried.eq(req.tried | pick)]

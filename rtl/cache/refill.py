@@ -1,7 +1,7 @@
 """Bring in lines from memory, the word that is needed first."""
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -9,6 +9,7 @@ from rtl.axi import signature as axi
 from rtl.params import CacheParams
 from rtl.stream.queue import Queue
 
+from .answers import OutcomeSignature
 from .data_array import StoreLayout
 from .layouts import FlightSignature, LineLayout, MissLayout, Task, TaskLayout, channel
 from .masks import chosen, turned
@@ -28,24 +29,22 @@ class FillSignature(wiring.Signature):
         Words that are in the data array; words that memory answered with an error.
     resp : ``Out(Resp)``
         The error.
-    done : ``Out(1)``
-        All words have come, or none will.
-    lost : ``Out(1)``
-        The line will not be kept.
+    next : ``Out(1)``
+        A word of it is put into the data array.
     kept : ``Out(1)``
-        The old line could not be written back: the way must not be changed.
+        The old line could not be written back: the way must not be changed. All words have come.
     fresh : ``Out(1)``, ``word : Out(word_bits)``, ``fresh_resp : Out(Resp)``
         Word on the bus in this cycle, which will be in the data array in the cycle after the next.
     reached : ``In(1)``
         The data array has come to an order that needs the line.
     passed : ``In(1)``
-        It is done with one.
+        It is done with one, a read.
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({
             "slot": In(params.misses), "here": Out(params.beats), "bad": Out(params.beats),
-            "resp": Out(axi.Resp), "done": Out(1), "lost": Out(1), "kept": Out(1),
+            "resp": Out(axi.Resp), "next": Out(1), "kept": Out(1),
             "fresh": Out(1), "word": Out(params.word_bits), "fresh_resp": Out(axi.Resp),
             "reached": In(1), "passed": In(1),
         })
@@ -56,12 +55,14 @@ class Refill(wiring.Component):
 
     The burst is asked for in the cycle of the miss. Up to ``params.misses`` lines are on their way
     at once; they come, and are settled, in the order of the misses. Room for all their beats is
-    reserved, so they are taken at once. They go into the data array once nobody needs what was
-    there before: the data array has come to the order that waits for the line, and the old line, if
-    it was dirty, has been written back. If that fails, they are thrown away and the old line stays.
+    reserved, so they are taken at once, and a read that waits for the word on the bus gets it. They
+    go into the data array once nobody needs what was there before: the data array has come to the
+    order that waits for the line, and the old line, if it was dirty, has been written back. If that
+    fails, they are thrown away and the old line stays.
 
     A word that memory answers with an error is passed on with that error; the others are passed on
-    as they are. Then the line is not kept. A write to it is answered with the error.
+    as they are. Then the line is not kept. A write to it is answered with the error, and so not
+    before all words have come and the old line is written back.
 
     Parameters
     ----------
@@ -83,8 +84,8 @@ class Refill(wiring.Component):
         From memory.
     fills : ``Out(stream.Signature(StoreLayout(params)))``
         To the data array, which is always ready.
-    fill : ``Out(FillSignature(params))``
-        For the orders that need the lines.
+    fill : ``Out(FillSignature(params))``, outcome : ``In(OutcomeSignature(params))``
+        For the orders that need the lines; for answers to writes into them.
     written, failed : ``In(misses)``
         One-hot: memory has answered the write-back of an old line, well or badly.
     idle : ``Out(1)``
@@ -96,7 +97,6 @@ class Refill(wiring.Component):
     def __init__(self, params: CacheParams):
         self.params = params
         self.wraps = params.beats <= 16
-        self._beat = data.StructLayout({"data": params.data_width, "resp": axi.Resp})
         super().__init__({
             "misses": In(stream.Signature(MissLayout(params))),
             "flight": In(FlightSignature(params)),
@@ -104,7 +104,7 @@ class Refill(wiring.Component):
             "ar": Out(channel(params, "ar")),
             "r": In(channel(params, "r")),
             "fills": Out(stream.Signature(StoreLayout(params))),
-            "fill": Out(FillSignature(params)),
+            "fill": Out(FillSignature(params)), "outcome": In(OutcomeSignature(params)),
             "written": In(params.misses), "failed": In(params.misses),
             "idle": Out(1),
             "error": Out(1), "error_line": Out(LineLayout(params)),
@@ -112,7 +112,7 @@ class Refill(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        params, fill, flight = self.params, self.fill, self.flight
+        params, fill, flight, outcome = self.params, self.fill, self.flight, self.outcome
         count = params.misses
         slots = [Slot(params) for _ in range(count)]
         for k, slot in enumerate(slots):
@@ -151,7 +151,7 @@ class Refill(wiring.Component):
             m.d.sync += [held.eq(self.misses.p), start.eq(turned(start))]
 
         # Beats.
-        m.submodules.queue = queue = Queue(self._beat, params.beats * count)
+        m.submodules.queue = queue = Queue(params.data_width, params.beats * count)
         now = Signal(MissLayout(params))    # the line whose beats come next
         here = Signal(params.beats)         # words of it that are in the data array
         number = Signal(params.word_bits)   # beats of it that were taken
@@ -162,8 +162,7 @@ class Refill(wiring.Component):
         last = number == params.beats - 1
         m.d.comb += [
             queue.i.valid.eq(self.r.valid),
-            queue.i.p.data.eq(self.r.p.data),
-            queue.i.p.resp.eq(self.r.p.resp),
+            queue.i.payload.eq(self.r.p.data),
             self.r.ready.eq(1),             # room is reserved
             self.idle.eq(~Cat(slot.coming for slot in slots).any()),
             now.eq(of(filling, "now")),
@@ -177,34 +176,52 @@ class Refill(wiring.Component):
             self.fills.p.way.eq(now.way),
             self.fills.p.set.eq(now.line.set),
             self.fills.p.word.eq(number + (now.word if self.wraps else 0)),
-            self.fills.p.data.eq(queue.o.p.data),
+            self.fills.p.data.eq(queue.o.payload),
             self.fills.p.strb.eq(~0),
-            self.error.eq(take & queue.o.p.resp.as_value()[1] & ~of(filling, "bad").any()),
-            self.error_line.eq(now.line),
         ]
         with m.If(take):
             m.d.sync += [number.eq(number + 1), here.bit_select(self.fills.p.word, 1).eq(1)]
             with m.If(last):
                 m.d.sync += [here.eq(0), filling.eq(turned(filling))]
 
+        # The beat on the bus: of which line, and how many went before.
+        arriving = Signal(count, init=1)
+        arrived = Signal(params.word_bits)
+        shown = Signal(MissLayout(params))
+        m.d.comb += shown.eq(of(arriving, "now"))
+        m.d.comb += [
+            self.error.eq(self.r.valid & self.r.p.resp.as_value()[1]
+                          & ~of(arriving, "bad").any()),
+            self.error_line.eq(shown.line),
+        ]
+        with m.If(self.r.valid):
+            m.d.sync += arrived.eq(arrived + 1)
+            with m.If(arrived == params.beats - 1):
+                m.d.sync += arriving.eq(turned(arriving))
+
         # What the data array asks.
         current = (fill.slot & filling).any() & of(fill.slot, "coming")
         m.d.comb += [
-            fill.done.eq(~of(fill.slot, "coming") | fill.kept),
+            fill.next.eq((fill.slot & filling).any() & self.fills.valid),
             fill.here.eq(Mux(current, here, (~of(fill.slot, "coming")).replicate(params.beats))),
-            fill.fresh.eq(current & go & self.r.valid & (queue.level == 0) & ~kept),
-            fill.word.eq(self.fills.p.word),
+            fill.fresh.eq((fill.slot & arriving).any() & self.r.valid),
+            fill.word.eq(arrived + (shown.word if self.wraps else 0)),
             fill.fresh_resp.eq(self.r.p.resp),
         ]
         m.d.comb += [getattr(fill, name).eq(of(fill.slot, name))
-                     for name in ("bad", "resp", "lost", "kept")]
+                     for name in ("bad", "resp")]
+        m.d.comb += fill.kept.eq(of(fill.slot, "kept") & of(fill.slot, "certain"))
+        m.d.comb += [getattr(outcome, name).eq(of(outcome.slot, name))
+                     for name in ("certain", "lost", "resp")]
 
         # What the lookup asks.
         near = Signal(count)
         m.d.comb += [
             near.eq(Cat(slot.moving & (slot.now.line.set == flight.line.set) for slot in slots)),
             flight.moving.eq(Cat(slot.moving for slot in slots).any()),
-            flight.near.eq(near.any()),
+            flight.busy.eq(Cat(Cat(near[k] & (slot.now.way == way)
+                                   for k, slot in enumerate(slots)).any()
+                               for way in range(params.ways))),
             flight.slot.eq(near & Cat(slot.now.line.tag == flight.line.tag for slot in slots)),
             flight.next.eq(start),
             flight.way.eq(chosen(flight.asked, [slot.now.way for slot in slots])),
@@ -238,10 +255,12 @@ class Refill(wiring.Component):
                 slot.reached.eq(fill.reached & fill.slot[k]),
                 slot.written.eq(self.written[k]),
                 slot.failed.eq(self.failed[k]),
-                slot.take.eq(take & filling[k]),
-                slot.beat.word.eq(self.fills.p.word),
-                slot.beat.resp.eq(queue.o.p.resp),
-                slot.beat.last.eq(last),
+                slot.answered.eq(outcome.passed & outcome.slot[k]),
+                slot.arrive.eq(self.r.valid & arriving[k]),
+                slot.beat.word.eq(fill.word),
+                slot.beat.resp.eq(self.r.p.resp),
+                slot.beat.last.eq(arrived == params.beats - 1),
+                slot.filled.eq(take & last & filling[k]),
                 slot.settle.eq(self.tasks.valid & self.tasks.ready & settling[k]),
             ]
         return m

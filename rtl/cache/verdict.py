@@ -19,14 +19,14 @@ class ViewLayout(data.StructLayout):
     """What a look at a set shows.
 
     ``row``: its state. ``match``: ways whose tag is that of the request. ``below``, ``above``: ways
-    whose line is outside the range of the maintenance. ``near``: a refill is changing the set.
+    whose line is outside the range of the maintenance. ``busy``: ways that refills are changing.
     ``same``: one brings this very line, and ``slot`` tells which.
     """
 
     def __init__(self, params: CacheParams):
         super().__init__({"row": RowLayout(params), "match": params.ways,
-                          "below": params.ways, "above": params.ways, "near": 1, "same": 1,
-                          "slot": params.misses})
+                          "below": params.ways, "above": params.ways, "busy": params.ways,
+                          "same": 1, "slot": params.misses})
 
 
 class Verdict(wiring.Component):
@@ -35,6 +35,14 @@ class Verdict(wiring.Component):
     Combinational, but for the number that chooses a victim at random.
 
     Exactly one of ``hit``, ``miss``, ``launch``, ``drop``, ``wait`` and ``done`` is high.
+
+    Which lines are replaced: a miss takes the lowest way that holds no line nor soon will, or else
+    the victim of the tree pseudo-LRU (:class:`~rtl.iommu.replacement.TreePlru`, where a bit 0
+    points to the lower half; all are 0 after reset). The tree is touched by every part of a burst
+    within one line: with the way that it hits, or with the way that it takes, even if write-back or
+    refill then fails. Bypass and maintenance do not touch it. With ``params.random``, a number
+    chooses instead. A refill that fails leaves its way without a line; an old line that cannot be
+    written back stays, dirty.
 
     Parameters
     ----------
@@ -93,6 +101,7 @@ class Verdict(wiring.Component):
         request, view, row, pick, new = (self.request, self.view, self.view.row, self.pick,
                                          self.new)
         is_bypass = request.kind == Kind.BYPASS
+        taken = row.valid | view.busy           # each holds a line, or soon will
         m.submodules.plan = plan = Plan(self.params)
 
         found = Signal(ways)
@@ -122,10 +131,12 @@ class Verdict(wiring.Component):
             victim = Signal(ways)
             m.d.comb += [
                 used.eq(Mux(view.same, 1 << self.way_coming, found)),
-                victim.eq(Mux(row.valid.all(), oldest, first(~row.valid))),
+                victim.eq(Mux(taken.all(), oldest, first(~taken))),
                 pick.eq(victim),
-                self.hit.eq(view.same | (found.any() & ~view.near)),
-                self.miss.eq(~view.near & ~found.any() & ~(victim & row.pending).any()),
+                # A line that is being replaced is neither there nor away.
+                self.hit.eq(view.same | (found & ~view.busy).any()),
+                self.miss.eq(~view.same & ~found.any()
+                             & ~(victim & (row.pending | view.busy)).any()),
                 self.wait.eq(~self.hit & ~self.miss),
                 self.dirty.eq((victim & row.valid & row.dirty).any()),
                 self.cause.eq(Cause.EVICT),
@@ -137,7 +148,7 @@ class Verdict(wiring.Component):
                 m.d.comb += new.dirty.eq(row.dirty | found)
         with m.Elif(self.give_up):
             m.d.comb += self.done.eq(1)
-        with m.Elif(view.near):
+        with m.Elif(view.busy.any()):
             m.d.comb += self.wait.eq(1)
         with m.Elif(plan.launch.any()):
             m.d.comb += [

@@ -126,14 +126,14 @@ class Cpu:
     async def dependent(self, ctx, accesses: list[tuple[bool, int]]) -> float:
         """Measure the same, each offered in the cycle after the answer to the one before."""
         await self._begin(ctx)
-        counts = {False: 0, True: 0}
         for is_write, addr in accesses:
-            counts[is_write] += 1
             if is_write:
                 await play(ctx, (self._cpu.aw, [_address(addr)]), (self._cpu.w, _data()))
             else:
                 await play(ctx, (self._cpu.ar, [_address(addr)]))
-            await (self._b if is_write else self._r).reach(ctx, counts[is_write])
+            answer = self._cpu.b if is_write else self._cpu.r
+            await ctx.tick().until(answer.valid & answer.ready)
+        await ctx.tick()                        # the probes tell what was in the cycle before
         ends = ctx.get(self._r.last), ctx.get(self._b.last)
         starts = ctx.get(self._ar.first), ctx.get(self._aw.first)
         return (max(ends) - min(starts)) / len(accesses)

@@ -70,8 +70,8 @@ class Lines:
         Raises
         ------
         BusError
-            If the line's place could not be made free, or if memory fails for a bus word that the
-            load needs. Other words of a line whose refill fails are passed on, and not kept.
+            If memory fails for a bus word that the load needs. Other words of a line whose refill
+            fails, or whose place could not be made free, are passed on, and not kept.
         """
         if self._guarded(addr):
             return self.load_uncached(addr, size)
@@ -160,7 +160,7 @@ class Lines:
         if line.valid:
             self.counters["evictions"] += self._clean(line)
             if line.dirty:
-                raise BusError(addr, "SLVERR")
+                raise _RefillError(addr, "SLVERR")
             line.valid = False
         try:
             line.data = bytearray(self._memory.read(addr, self.line_bytes))

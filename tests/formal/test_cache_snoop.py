@@ -91,7 +91,7 @@ class Spec(wiring.Component):
         device = request.snoop.any()
         m.d.comb += [
             verdict.request.eq(request), verdict.view.row.eq(row),
-            verdict.view.match.eq(held == tag), verdict.view.near.eq(moving),
+            verdict.view.match.eq(held == tag), verdict.view.busy.eq(moving),
             verdict.view.same.eq(same), verdict.taken.eq(1),
             verdict.give_up.eq(self.give_up & (request.kind == Kind.BYPASS)),
             change.row.eq(row), change.task.task.eq(self.task), change.task.dirty.eq(soiled),

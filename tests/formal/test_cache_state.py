@@ -27,7 +27,7 @@ WAYS = PARAMS.ways
 
 
 class SetSpec(wiring.Component):
-    """A set, the refill in flight, and for each way whether memory has its bytes.
+    """A set, its refills in flight, and for each way whether memory has its bytes.
 
     In each cycle one thing happens: a request is decided, or an answer of the bus is acted upon.
     ``forget`` breaks the design on purpose: a write-back that failed is taken for a good one.
@@ -49,30 +49,35 @@ class SetSpec(wiring.Component):
         newer = Signal(WAYS)                # memory has not the bytes of this way
         since = Signal(WAYS)                # a store came after the write-back was launched
         causes = Signal(data.ArrayLayout(Cause, WAYS))
-        moving, evicting, failed, soiled = Signal(), Signal(), Signal(), Signal()
-        moving_tag, moving_way = Signal(2), Signal(1)
+        # One bit a way: a refill brings it, and what has become of that.
+        moving, evicting, failed, soiled = (Signal(WAYS, name=name) for name in (
+            "moving", "evicting", "failed", "soiled"))
+        coming = Signal(data.ArrayLayout(2, WAYS))
 
-        same = moving & (self.tag == moving_tag)
+        same, way = Signal(WAYS), Signal(WAYS)
+        m.d.comb += [same.eq(moving & Cat(tag == self.tag for tag in coming)),
+                     way.eq(1 << self.way)]
         m.d.comb += [
             verdict.request.eq(self.request),
             verdict.view.row.eq(row),
             verdict.view.match.eq(Cat(tag == self.tag for tag in tags)),
             verdict.view.below.eq(self.below), verdict.view.above.eq(self.above),
-            verdict.view.near.eq(moving), verdict.view.same.eq(same),
-            verdict.way_coming.eq(moving_way),
+            verdict.view.busy.eq(moving), verdict.view.same.eq(same.any()),
+            verdict.way_coming.eq(same[1]),
             verdict.give_up.eq(self.give_up & (self.request.kind == Kind.BYPASS)),
             change.row.eq(row), change.task.task.eq(self.task), change.task.way.eq(self.way),
-            change.task.dirty.eq(soiled), change.task.cause.eq(causes[self.way]),
+            change.task.dirty.eq((soiled & way).any()), change.task.cause.eq(causes[self.way]),
             change.task.error.eq(0 if self.forget else self.error),
         ]
-        way = Signal(WAYS)
-        m.d.comb += [way.eq(1 << self.way), Assume(self.request.mode != 3)]
+        m.d.comb += Assume(self.request.mode != 3)
 
         with m.If(self.answer):             # to the write-back that makes room
-            m.d.comb += Assume(moving & evicting)
-            m.d.sync += [evicting.eq(0), failed.eq(self.error)]
-            with m.If(~self.error):
-                m.d.sync += newer.eq(newer & ~(1 << moving_way))
+            m.d.comb += Assume((moving & evicting & way).any())
+            m.d.sync += evicting.eq(evicting & ~way)
+            with m.If(self.error):
+                m.d.sync += failed.eq(failed | way)
+            with m.Else():
+                m.d.sync += newer.eq(newer & ~way)
         with m.Elif(self.asks):
             m.d.comb += Assert(verdict.hit + verdict.miss + verdict.launch + verdict.drop
                                + verdict.wait + verdict.done == 1, "one verdict")
@@ -80,14 +85,17 @@ class SetSpec(wiring.Component):
                 m.d.sync += row.eq(verdict.new)
             with m.If(verdict.hit & self.request.write):
                 m.d.sync += soiled.eq(soiled | same)
-                with m.If(~same):
+                with m.If(~same.any()):
                     m.d.sync += [newer.eq(newer | (1 << verdict.way)),
                                  since.eq(since | (1 << verdict.way))]
             with m.If(verdict.miss & self.taken):
-                m.d.comb += Assert(~(verdict.pick & row.pending).any(), "written back already")
-                m.d.sync += [moving.eq(1), moving_tag.eq(self.tag), moving_way.eq(verdict.pick[1]),
-                             evicting.eq(verdict.dirty), failed.eq(0),
-                             soiled.eq(self.request.write)]
+                pick = verdict.pick
+                m.d.comb += [Assert(~(pick & row.pending).any(), "written back already"),
+                             Assert(~(pick & moving).any(), "a way for two lines")]
+                m.d.sync += [moving.eq(moving | pick), coming[pick[1]].eq(self.tag),
+                             failed.eq(failed & ~pick),
+                             evicting.eq(Mux(verdict.dirty, evicting | pick, evicting & ~pick)),
+                             soiled.eq(Mux(self.request.write, soiled | pick, soiled & ~pick))]
             with m.If(verdict.launch):
                 m.d.sync += [since.eq(since & ~verdict.pick),
                              causes[verdict.pick[1]].eq(verdict.cause)]
@@ -102,12 +110,12 @@ class SetSpec(wiring.Component):
                 with m.If(~self.error):
                     m.d.sync += newer.eq(newer & (~way | since))
             with m.Else():
-                m.d.comb += Assume(moving & ~evicting & (self.way == moving_way)
-                                   & (failed == (self.task == Task.KEEP)))
-                m.d.sync += moving.eq(0)
+                m.d.comb += Assume((moving & ~evicting & way).any()
+                                   & ((failed & way).any() == (self.task == Task.KEEP)))
+                m.d.sync += moving.eq(moving & ~way)
             with m.If(self.task == Task.FILL):
-                m.d.sync += [tags[self.way].eq(moving_tag), since.eq(since | way),
-                             newer.eq(Mux(soiled, newer | way, newer & ~way))]
+                m.d.sync += [tags[self.way].eq(coming[self.way]), since.eq(since | way),
+                             newer.eq(Mux((soiled & way).any(), newer | way, newer & ~way))]
 
         # What must hold.
         m.d.comb += [
@@ -119,13 +127,14 @@ class SetSpec(wiring.Component):
             Assert(~(row.pending & ~row.valid).any()),
             Assert(~(newer & since & ~row.dirty).any()),
         ]
-        with m.If(moving):
-            arriving = 1 << moving_way
-            here = row.valid & Cat(tag == moving_tag for tag in tags)
-            m.d.comb += [
-                Assert(~here.any()), Assert(~(row.pending & arriving).any()),
-                Assert(evicting | failed | ~(newer & arriving).any()),
-            ]
+        m.d.comb += [
+            Assert(~(moving.all() & (coming[0] == coming[1])), "a line on its way twice"),
+            Assert(~(moving & row.pending).any()),
+            Assert(~(moving & newer & ~evicting & ~failed).any()),
+        ]
+        for arriving in range(WAYS):
+            here = row.valid & Cat(tag == coming[arriving] for tag in tags)
+            m.d.comb += Assert(~(moving[arriving] & here.any()))
         return m
 
 

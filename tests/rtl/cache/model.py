@@ -48,25 +48,30 @@ class Model:
         self.state = dict.fromkeys(
             ("status", "err_addr", "read_hits", "read_misses", "write_hits", "write_misses",
              "evictions", "cleaned", "invalidated"), 0)
+        self.first = {0}                    # each of these may be ``err_addr``
 
     # Bursts
 
     def read(self, addr: int, length: int, size: int, burst: Burst, cached: bool):
-        """Bytes of the bus word (None if wrong) and response, for each beat."""
+        """Bytes of the bus word and possible responses, for each beat.
+
+        What has not been answered when memory refuses the old line is answered SLVERR.
+        """
         width, out = self.params.data_width // 8, []
         for number, counted, beats in self._parts(addr, length, size, burst, cached):
             if cached:
-                data, resps, _ = self._demand(number, "read", counted)
+                data, resps, kept, _ = self._demand(number, "read", counted)
                 for at in beats:
                     word = at % self.params.line_bytes // width
-                    out.append((data[word * width:][:width], resps[word]))
+                    out.append((data[word * width:][:width],
+                                {resps[word], Resp.SLVERR if kept else resps[word]}))
             else:
                 resp = self._purge(beats)
                 for at in beats:
                     low = at & -width
                     out.append((self.memory[low:low + width],
-                                resp or self._resp(at, 1 << size, "r")))
-        return [(bytes(data) if resp is Resp.OKAY else None, resp) for data, resp in out]
+                                {resp or self._resp(at, 1 << size, "r")}))
+        return [(bytes(data), resps) for data, resps in out]
 
     def write(self, addr: int, length: int, size: int, burst: Burst, cached: bool, beats_data):
         """Write beats of (bus word, strobes); return the response."""
@@ -74,8 +79,10 @@ class Model:
         for number, counted, beats in self._parts(addr, length, size, burst, cached):
             resp, line = None, None
             if cached:
-                _, resps, line = self._demand(number, "write", counted)
-                if line is None:
+                _, resps, kept, line = self._demand(number, "write", counted)
+                if kept:
+                    resp = Resp.SLVERR
+                elif line is None:
                     resp = next(resp for resp in resps if resp is not Resp.OKAY)
             else:
                 resp = self._purge(beats)
@@ -112,7 +119,7 @@ class Model:
     # Lines
 
     def _demand(self, number: int, kind: str, counted: bool):
-        """Data and response of each word of the line, and the line if it is here."""
+        """Data and response of each word of the line, whether the old one stays, and the line."""
         index, ways = number % self.params.sets, self.params.ways
         row, tree = self.sets[index], self.trees[index]
         line = next((line for line in row if line and line.number == number), None)
@@ -120,7 +127,7 @@ class Model:
         good = [Resp.OKAY] * self.params.beats
         if line:
             tree.touch(row.index(line), ways)
-            return line.data, good, line
+            return line.data, good, False, line
         way = row.index(None) if None in row else tree.victim(ways)
         tree.touch(way, ways)
         kept = row[way] and row[way].dirty and not self._write_back(row[way], "evictions")
@@ -128,14 +135,15 @@ class Model:
         base = number * size
         resps = [self._resp(base + at, width, "r") for at in range(0, size, width)]
         if resps != good:
+            self.first |= {base} if kept and self.first == {row[way].number * size} else set()
             self._error(0, base)
         if kept:
-            return bytes(size), [Resp.SLVERR] * len(good), None
+            return self.memory[base:base + size], resps, True, None
         row[way] = None
         if resps != good:
-            return self.memory[base:base + size], resps, None
+            return self.memory[base:base + size], resps, False, None
         row[way] = Line(number, self.memory[base:base + size])
-        return row[way].data, good, row[way]
+        return row[way].data, good, False, row[way]
 
     def _purge(self, beats):
         """Write back and drop what an uncacheable chunk touches; None or the error."""
@@ -172,6 +180,7 @@ class Model:
     def _error(self, bit: int, addr: int):
         if not self.state["status"] & 0b11:
             self.state["err_addr"] = addr
+            self.first = {addr}
         self.state["status"] |= 1 << bit
 
     # Maintenance

@@ -116,15 +116,8 @@ def run(bench, program):
     this.run()
 
 
-async def arrive(ctx, dut, word, data, *, fresh=False):
+async def arrive(ctx, dut, word, data):
     """Let ``word`` come from memory."""
-    if fresh:
-        ctx.set(dut.incoming, data)
-        ctx.set(dut.fill.fresh, 1)
-        ctx.set(dut.fill.word, word)
-        await ctx.tick()
-        ctx.set(dut.fill.fresh, 0)
-        ctx.set(dut.incoming, 0)
     await put(ctx, dut.fills, {"word": word, "data": data, "strb": 255})
     ctx.set(dut.fill.here, ctx.get(dut.fill.here) | 1 << word)
 
@@ -175,8 +168,6 @@ class TestMiss:
         async def program(ctx, dut):
             ctx.set(dut.fill.here, 0b1111)
             ctx.set(dut.fill.bad, 0b0100)
-            ctx.set(dut.fill.lost, 1)
-            ctx.set(dut.fill.done, 1)
             ctx.set(dut.fill.resp, Resp.DECERR)
             ctx.set(dut.orders.payload, READ)
             ctx.set(dut.orders.valid, 1)
@@ -185,25 +176,47 @@ class TestMiss:
 
         run(bench, program)
 
-    def test_write_is_answered_when_the_line_is_there(self, bench):
+    def test_write_is_answered_when_the_line_is_certain(self, bench):
+        """Accesses behind it do not wait for that."""
         async def program(ctx, dut):
-            ctx.set(dut.orders.payload, WRITE)
+            ctx.set(dut.orders.payload, WRITE | {"slot": 1})
             ctx.set(dut.orders.valid, 1)
             ctx.set(dut.fill.here, 0b0110)
             for data in (7, 8):
                 ctx.set(dut.beats.payload, {"data": data, "strb": 255})
                 ctx.set(dut.beats.valid, 1)
-                if data == 8:
-                    for _ in range(3):
-                        *_, ready = await ctx.tick().sample(dut.beats.ready)
-                        assert not ready
-                    ctx.set(dut.fill.done, 1)
                 *_, ready = await ctx.tick().sample(dut.beats.ready)
                 assert ready
             ctx.set(dut.beats.valid, 0)
+            ctx.set(dut.orders.payload, READ | {"beats": 0})
+            assert (await get(ctx, dut.r)).data == 7
             ctx.set(dut.orders.valid, 0)
+            assert not ctx.get(dut.b.valid) and ctx.get(dut.outcome.slot) == 1
+            ctx.set(dut.outcome.certain, 1)
+            assert not ctx.get(dut.outcome.passed)
             beat = await get(ctx, dut.b)
             assert (beat.id, beat.resp) == (5, Resp.OKAY)
+
+        run(bench, program)
+
+    def test_write_is_merged_into_its_word_as_it_comes(self, bench):
+        async def program(ctx, dut):
+            ctx.set(dut.orders.payload, WRITE | {"beats": 0})
+            ctx.set(dut.orders.valid, 1)
+            ctx.set(dut.beats.payload, {"data": 0x1111_2222_3333_4444, "strb": 0b00111100})
+            ctx.set(dut.beats.valid, 1)
+            ctx.set(dut.fill.next, 1)
+            ctx.set(dut.fills.valid, 1)
+            for word in (2, 3, 0, 1):       # it is the last one
+                ctx.set(dut.fills.payload, {"word": word, "data": (1 << 64) - 1, "strb": 255})
+                *_, ready = await ctx.tick().sample(dut.beats.ready)
+                assert ready == (word == 1)
+                ctx.set(dut.fill.here, ctx.get(dut.fill.here) | 1 << word)
+            for port in (dut.fills, dut.beats):
+                ctx.set(port.valid, 0)
+            ctx.set(dut.orders.payload, READ)
+            beats = await collect(ctx, dut.r, 2)
+            assert [beat.data for beat in beats] == [0xFFFF_2222_3333_FFFF, (1 << 64) - 1]
 
         run(bench, program)
 
@@ -212,11 +225,11 @@ class TestMiss:
         """And with the old line in its way, nothing is written."""
         async def program(ctx, dut):
             await put(ctx, dut.fills, {"word": 1, "data": 1, "strb": 255})
-            for name in ("done", "lost"):
-                ctx.set(getattr(dut.fill, name), 1)
+            for name in ("certain", "lost"):
+                ctx.set(getattr(dut.outcome, name), 1)
             ctx.set(dut.fill.kept, kept)
             ctx.set(dut.fill.here, 0 if kept else 0b1111)
-            ctx.set(dut.fill.resp, Resp.SLVERR if kept else Resp.DECERR)
+            ctx.set(dut.outcome.resp, Resp.SLVERR if kept else Resp.DECERR)
             for last in (0, 1):             # two parts: the line is lost, a line that is there
                 ctx.set(dut.orders.payload, WRITE | {"beats": 0, "last": last, "miss": not last,
                                                      "line": {"set": last}})

@@ -38,12 +38,13 @@ class Setting(wiring.Component):
             ports = getattr(lookup, name), flipped(getattr(self, name))
             connect(m, *ports)
         flight = lookup.flight
+        near = self.moving & (flight.line.set == self.moving_line.set)
         m.d.comb += [
             self.events.eq(lookup.events),
             lookup.stored.eq(self.stored),
             flight.moving.eq(self.moving),
-            flight.near.eq(self.moving & (flight.line.set == self.moving_line.set)),
-            flight.slot.eq(flight.near & (flight.line.tag == self.moving_line.tag)),
+            flight.busy.eq(Mux(near, 1 << self.moving_way, 0)),
+            flight.slot.eq(near & (flight.line.tag == self.moving_line.tag)),
             flight.next.eq(1),
             flight.way.eq(Mux(flight.asked == 1, self.moving_way, ~self.moving_way)),
         ]

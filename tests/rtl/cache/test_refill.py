@@ -41,7 +41,7 @@ def test_refills(bench, cases, shape):
         word, way = case["word"] % beats, number % params.ways
         bad = {index for index in case["bad"] if index < beats}
         slot = 1 << number % misses
-        for port in (dut.fill.slot, dut.flight.refers, dut.flight.asked):
+        for port in (dut.fill.slot, dut.flight.refers, dut.flight.asked, dut.outcome.slot):
             ctx.set(port, slot)
         assert ctx.get(dut.flight.next) == slot
         random = Random(number)
@@ -58,10 +58,10 @@ def test_refills(bench, cases, shape):
         # Lookup: the set is in motion, the line is on its way.
         assert ctx.get(dut.misses.ready) == (misses > 1) and not ctx.get(dut.idle)
         ctx.set(dut.flight.line, line)
-        assert ctx.get(dut.flight.near) and ctx.get(dut.flight.slot) == slot
+        assert ctx.get(dut.flight.busy) == 1 << way and ctx.get(dut.flight.slot) == slot
         assert ctx.get(dut.flight.way) == way
         ctx.set(dut.flight.line.tag, 0)
-        assert ctx.get(dut.flight.near) and not ctx.get(dut.flight.slot)
+        assert ctx.get(dut.flight.busy) == 1 << way and not ctx.get(dut.flight.slot)
         ctx.set(dut.flight.refer, 1)
         for user in range(case["users"]):
             ctx.set(dut.flight.soil, case["soil"] and user == 0)
@@ -105,22 +105,25 @@ def test_refills(bench, cases, shape):
         ctx.set(dut.r.valid, 0)
         assert stored == ([] if kept else order) and seen == order
         assert errors == bool(bad)
-        assert ctx.get(dut.fill.done) and ctx.get(dut.idle)
-        assert ctx.get(dut.fill.lost) == (kept or bool(bad)) and ctx.get(dut.fill.kept) == kept
+        assert ctx.get(dut.outcome.certain) and ctx.get(dut.idle)
+        assert ctx.get(dut.outcome.lost) == (kept or bool(bad))
+        assert ctx.get(dut.fill.kept) == kept
         assert ctx.get(dut.fill.bad) == sum(1 << index for index in bad)
         if kept or bad:
-            assert ctx.get(dut.fill.resp) is (Resp.SLVERR if kept else case["resp"])
+            for resp in (ctx.get(dut.fill.resp), ctx.get(dut.outcome.resp)):
+                assert resp is (Resp.SLVERR if kept else case["resp"])
         task = await get(ctx, dut.tasks)
         assert task.task is (Task.KEEP if kept else Task.VOID if bad else Task.FILL)
         assert (task.line.set, task.line.tag, task.way) == (line["set"], line["tag"], way)
         assert task.dirty == (case["write"] or case["soil"])
 
         # The answers stay until the last order for the line is done.
-        for _ in range(case["users"]):
+        for user in range(case["users"]):
             assert ctx.get(dut.misses.ready) == (misses > 1)
-            ctx.set(dut.fill.passed, 1)
+            passed = dut.outcome.passed if user % 2 else dut.fill.passed
+            ctx.set(passed, 1)
             await ctx.tick()
-        ctx.set(dut.fill.passed, 0)
+            ctx.set(passed, 0)
         assert ctx.get(dut.misses.ready)
 
     this.run()
@@ -199,12 +202,13 @@ def test_several_at_once(bench, cases, shape, seed):
         for number, case in enumerate(cases):
             while begun["count"] <= number:
                 await ctx.tick()
-            ctx.set(dut.fill.slot, 1 << number % misses)
+            for port in (dut.fill.slot, dut.outcome.slot):
+                ctx.set(port, 1 << number % misses)
             ctx.set(dut.fill.reached, 1)
             reached["count"] = number + 1
-            await ctx.tick().until(dut.fill.done)
+            await ctx.tick().until(dut.outcome.certain)
             lost = kept(case) or bool(bad(case))
-            assert ctx.get(dut.fill.lost) == lost and ctx.get(dut.fill.kept) == kept(case)
+            assert ctx.get(dut.outcome.lost) == lost and ctx.get(dut.fill.kept) == kept(case)
             if not kept(case):
                 assert ctx.get(dut.fill.bad) == sum(1 << index for index in bad(case))
             ctx.set(dut.fill.reached, 0)

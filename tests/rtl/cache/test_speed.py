@@ -71,6 +71,7 @@ def test_hits(bench):
     async def program(ctx, cpu, bus, software, memory):
         words = [WORD * index for index in range(40)]
         await stream(ctx, bus, [(True, line * LINE, 8) for line in range(6)])
+        await ctx.tick().repeat(10)             # until the last line is in its place
         times = await stream(ctx, bus, [(False, at, 1) for at in words])
         assert pace(times["r"]) == 1
         assert times["r"][0] - times["ar"][0] == 4

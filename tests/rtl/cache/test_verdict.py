@@ -132,17 +132,18 @@ def touched(row, way):
     return row | {"plru": bits(after)}
 
 
-@given(row=rows(), match=st.none() | st.integers(0, 3), near=st.booleans(), same=st.booleans(),
-       write=st.booleans(), coming=st.integers(0, 3))
-def test_access(row, match, near, same, write, coming):
-    same &= near
+@given(row=rows(), match=st.none() | st.integers(0, 3), busy=st.integers(0, 15).map(members),
+       same=st.booleans(), write=st.booleans(), coming=st.integers(0, 3))
+def test_access(row, match, busy, same, write, coming):
+    same &= coming in busy
     matching = set() if match is None or same else {match}
     found = outputs(Verdict(PARAMS), {
         "request": {"kind": Kind.ACCESS, "write": write}, "way_coming": coming,
-        "view": {"row": state(row), "match": mask(matching), "near": near, "same": same}}, VERDICT)
+        "view": {"row": state(row), "match": mask(matching), "busy": mask(busy),
+                 "same": same}}, VERDICT)
     outcome = [name for name in VERDICT[:6] if found[name]]
     hits = matching & row["valid"]
-    if same or (hits and not near):
+    if same or hits - busy:
         way = coming if same else hits.pop()
         expected = touched(row, way)
         if write and not same:
@@ -150,9 +151,9 @@ def test_access(row, match, near, same, write, coming):
         assert outcome == ["hit"] and found["way"] == way
         assert as_row(found["new"]) == expected
         return
-    free = EVERY - row["valid"]
+    free = EVERY - row["valid"] - busy
     victim = min(free) if free else tree(row["plru"]).victim(WAYS)
-    if near or victim in row["pending"]:
+    if hits or victim in row["pending"] | busy:
         assert outcome == ["wait"]
         return
     assert outcome == ["miss"] and members(found["pick"]) == {victim}
@@ -161,18 +162,18 @@ def test_access(row, match, near, same, write, coming):
     assert as_row(found["new"]) == touched(row, victim)
 
 
-@given(row=rows(), match=st.none() | st.integers(0, 3), near=st.booleans(),
+@given(row=rows(), match=st.none() | st.integers(0, 3), busy=st.sampled_from([0, 0, 1, 6]),
        outside=st.tuples(st.integers(0, 15), st.integers(0, 15)), whole=st.booleans(),
        mode=st.sampled_from([CLEAN, FLUSH, DROP]), give_up=st.booleans(),
        kind=st.sampled_from([Kind.LINE, Kind.SET, Kind.BYPASS]), tried=st.integers(0, 15))
-def test_maintenance(row, match, near, outside, whole, mode, kind, give_up, tried):
+def test_maintenance(row, match, busy, outside, whole, mode, kind, give_up, tried):
     matching = set() if match is None else {match}
     below, above = outside
     found = outputs(Verdict(PARAMS), {
         "request": {"kind": kind, "mode": mode, "whole": whole, "tried": tried},
         "give_up": give_up,
         "view": {"row": state(row), "match": mask(matching), "below": below, "above": above,
-                 "near": near}}, VERDICT)
+                 "busy": busy}}, VERDICT)
     outcome = [name for name in VERDICT[:6] if found[name]]
     purges = kind is Kind.BYPASS
     ways = matching
@@ -181,7 +182,7 @@ def test_maintenance(row, match, near, outside, whole, mode, kind, give_up, trie
     launch, drop, wait = plan(row, ways, mode, purges)
     if give_up:
         assert outcome == ["done"]
-    elif near:
+    elif busy:
         assert outcome == ["wait"]
     elif launch:
         way = {min(launch)}

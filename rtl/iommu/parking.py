@@ -93,8 +93,10 @@ class Parking(wiring.Component):
         m = Module()
         params, answer, known, ask = self._params, self.answer, self.i.p.known, self.ask
         places = params.walks
-        valid, decided, stale = (Signal(places, name=name)
-                                 for name in ("valid", "decided", "stale"))
+        # Places in use; that wait for nothing more than their turn; that have waited for a walk,
+        # whose answer is kept apart; and that have met an invalidation.
+        valid, decided, walks, stale = (Signal(places, name=name)
+                                        for name in ("valid", "decided", "walks", "stale"))
         ids = Signal(data.ArrayLayout(params.id_width, places))
         walkers = Signal(data.ArrayLayout(answer.walker.shape(), places))
         moved = answer.moved
@@ -134,7 +136,7 @@ class Parking(wiring.Component):
 
         # Who leaves.
         m.submodules.store = store = memory.Memory(
-            shape=_car_layout(params), depth=places, init=[])
+            shape=decided_layout(params), depth=places, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
         answered = valid & ~decided & Mux(answer.valid, Cat(
             walker == answer.walker for walker in current), 0)
@@ -150,10 +152,11 @@ class Parking(wiring.Component):
         m.d.comb += [found[name].eq(answer.reply[name]) for name in ("cause", "guest_fault")]
         m.d.comb += [found[name].eq(answer.reply.page[name]) for name in ("ppn", "pbmt")]
         with m.If(leaves.any()):
-            m.d.comb += [self.o.p[name].eq(read.data[name]) for name, _ in read.data.shape()]
-            m.d.comb += self.o.p.fate.eq(found)
+            m.d.comb += self.o.p.eq(read.data)
+            with m.If((leaves & walks & ~decided).any()):
+                m.d.comb += self.o.p.fate.eq(found)
             for k in range(places):
-                with m.If(leaves[k] & decided[k]):
+                with m.If(leaves[k] & walks[k] & decided[k]):
                     m.d.comb += self.o.p.fate.eq(fates[k])
         with m.Else():
             m.d.comb += [self.o.p[name].eq(car[name]) for name, _ in car.shape()]
@@ -168,7 +171,8 @@ class Parking(wiring.Component):
                 m.d.comb += parks.eq(room)
         m.d.comb += [
             self.i.ready.eq(Mux(known_fate & ~ahead.any(), ~leaves.any() & self.o.ready, parks)),
-            write.addr.eq(encode(place)), write.data.eq(car), write.en.eq(parks),
+            write.addr.eq(encode(place)), write.en.eq(parks), write.data.fate.eq(fate),
+            *(write.data[name].eq(car[name]) for name, _ in car.shape()),
             self.stale.eq((valid & stale).any()),
         ]
         gone = Mux(goes, leaves, 0)
@@ -183,6 +187,6 @@ class Parking(wiring.Component):
                 m.d.sync += fates[k].eq(found)
             with m.If(place[k] & parks):
                 m.d.sync += [ids[k].eq(known.access.id), walkers[k].eq(ask.walker),
-                             fates[k].eq(fate), decided[k].eq(known_fate),
+                             walks[k].eq(~known_fate), decided[k].eq(known_fate),
                              stale[k].eq(known.stale), before[k].eq(ahead & ~gone)]
         return m

@@ -55,20 +55,23 @@ class SecondLookups(wiring.Component):
         m.submodules.tlb = tlb = SecondTlb(self._params)
         connect(m, flipped(self.drop), tlb.drop)
         connect(m, flipped(self.fill), tlb.fill)
-        looks, hit = Signal(), self.hit
+        looks, held, hit, waits = Signal(), Signal(), self.hit, questions.o.valid
+        kept, goes = Signal.like(hit.p), tlb.probe.valid & tlb.probe.ready
         m.d.comb += [
-            questions.i.valid.eq(self.ask.valid), questions.i.p.eq(self.ask.p),
-            tlb.probe.valid.eq(questions.o.valid & ~looks & ~hit.valid),
-            tlb.probe.payload.eq(questions.o.p),
-            questions.o.ready.eq(tlb.probe.ready & ~looks & ~hit.valid), tlb.flush.eq(self.flush),
+            # A question that comes alone is asked at once.
+            questions.i.valid.eq(self.ask.valid & (waits | ~goes)), questions.i.p.eq(self.ask.p),
+            tlb.probe.valid.eq((waits | self.ask.valid) & ~looks & ~held),
+            tlb.probe.payload.eq(Mux(waits, questions.o.p.as_value(), self.ask.p.as_value())),
+            questions.o.ready.eq(goes), tlb.flush.eq(self.flush),
             self.missed.eq(Mux(tlb.answered & ~tlb.hit,
                                Cat(tlb.walker == k for k in range(walks)), 0)),
         ]
-        with m.If(tlb.probe.valid & tlb.probe.ready):
-            m.d.sync += [looks.eq(1), hit.p.key.eq(questions.o.p.key)]
+        with m.If(goes):
+            m.d.sync += [looks.eq(1), kept.key.eq(tlb.probe.payload.key)]
+        m.d.comb += [hit.valid.eq(held), hit.p.eq(kept)]
         with m.If(tlb.answered):
-            m.d.sync += [looks.eq(0), hit.valid.eq(tlb.hit), hit.p.walker.eq(tlb.walker),
+            m.d.sync += [looks.eq(0), kept.walker.eq(tlb.walker), kept.leaf.eq(tlb.leaf)]
+            m.d.comb += [hit.valid.eq(tlb.hit), hit.p.walker.eq(tlb.walker),
                          hit.p.leaf.eq(tlb.leaf)]
-        with m.If(hit.valid & hit.ready):
-            m.d.sync += hit.valid.eq(0)
+        m.d.sync += held.eq(hit.valid & ~hit.ready)
         return m

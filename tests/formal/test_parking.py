@@ -1,9 +1,9 @@
 """Accesses that wait for walks, proved from reset on: order, and that none gets another's page.
 
 Assumed of what surrounds it: a hit tells the page number itself as its physical page, and so does
-an answer, of the page that was asked of that walker; a walk answers only if it was
-asked for, and takes over only what waits for the same page. So a
-physical page that is not that of the access would be one that no translation gave to it.
+an answer, of the page that was asked of that walker; a walk answers only if it was asked for, and
+takes over only who waits for the same page. So a physical page that is not that of the access would
+be one that no translation gave to it.
 """
 
 import pytest

@@ -247,6 +247,65 @@ def test_join_ahead(bench, page, cause):
     this.run()
 
 
+class Unmarked(Tables):
+    """Pages whose D bit is clear until it is written; accesses to them are told to ``log``."""
+
+    def __init__(self, log):
+        super().__init__()
+        self.log, self.marked, self.locked = log, set(), self
+
+    def append(self, addr):
+        self.log.append(("read", addr))
+
+    def write(self, addr):
+        self.log.append(("write", addr))
+        self.marked.add(addr)
+
+    def get(self, addr):
+        word = super().get(addr)
+        if addr >> 12 == ROOT + 2 and addr not in self.marked:
+            word &= ~PTE.mask("d")
+        return word
+
+
+def test_updates_take_turns(bench):
+    """Memory has one reservation: nothing comes between an exclusive read and its write."""
+    dut = WalkPool(IommuParams(walks=4, amo_hwad=True), 2)
+    this, log, store = bench(dut), [], dut.store
+    words = Unmarked(log)
+
+    @this.background
+    async def memory(ctx):
+        log.clear()
+        words.marked.clear()
+        await serve_reads(ctx, dut.table, words, latency=3)
+
+    @this.background
+    async def writes(ctx):
+        while True:
+            (addr,) = await ctx.tick().sample(store.addr).until(store.valid)
+            await ctx.tick().repeat(4)
+            words.write(addr)
+            ctx.set(store.done, 1)
+            await ctx.tick()
+            ctx.set(store.done, 0)
+
+    @this.testbench
+    async def testbench(ctx):
+        for page in (1, 2, 3):
+            asked = question(page, Kind.WRITE)
+            asked["walk"]["context"]["sade"] = 1
+            await put(ctx, dut, dut.asks[0], asked)
+        causes, fills = await answers(ctx, dut, 120)
+        assert causes == [Cause.NONE] * 3
+        assert {page for page, fresh in fills if not fresh} == {1, 2, 3}
+        assert [kind for kind, _ in log] == ["read", "write"] * 3
+        assert all(log[k][1] == log[k + 1][1] for k in (0, 2, 4))
+        assert len({addr for _, addr in log}) == 3
+
+    this.run()
+
+
 @pytest.mark.parametrize("build", [{"walks": 1}, {"walks": 8, "sv39x4": True, "amo_hwad": True}])
 def test_netlist(build):
     rtlil.convert(WalkPool(IommuParams(**build), 3))

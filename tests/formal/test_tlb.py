@@ -29,6 +29,27 @@ def meets(left, right):
             ((left.pscid == right.pscid) | left.g | right.g))
 
 
+def names(params, operands, last, lie=""):
+    """Whether a command is about what was filled last, by the tables of the specification."""
+    select = operands.select
+    page = ~select.av | same_page(last.vpn, operands.vpn, last.covers)
+    private = ~last.g | (lie == "global")
+    space = ~select.pscv | (operands.pscid == last.pscid) & private
+    if not params.two_stage:
+        return page & space
+    guest, machine = last.domain.guest, last.domain.gscid == operands.gscid
+    second = select.gvma & guest & (machine | ~select.gv)
+    first = ~select.gvma & (select.gv == guest) & (machine | ~guest) & page & space
+    return second | first
+
+
+def permits(flags, access, permit):
+    """Permission, as the privileged architecture has it; ``permit`` is SUM."""
+    kind = access.kind.as_value()
+    user = Mux(access.privileged, ~flags.u | permit & (kind != 2), flags.u)
+    return Array([flags.r, flags.w, flags.x, 0])[kind] & user
+
+
 class Spec(wiring.Component):
     """Any one page of any one address space is watched, and the last fill that was about it.
 
@@ -74,7 +95,7 @@ class Spec(wiring.Component):
         # The last fill of the watched page, unless a drop has named it since.
         known, last, leaf = Signal(), Signal(key), Signal(fill.leaf.shape())
         with m.If(drop.valid):
-            with m.If(self._names(drop.payload, last)):
+            with m.If(names(params, drop.payload, last, self.lie)):
                 m.d.sync += known.eq(0)
         with m.Elif(fill.valid & ~dut.flush & meets(fill.key, watched)):
             m.d.sync += [known.eq(1), last.eq(fill.key), leaf.eq(fill.leaf)]
@@ -101,31 +122,10 @@ class Spec(wiring.Component):
                 m.d.comb += [
                     Assert(known, "hit of what was dropped, or never filled"),
                     Assert(lookup.page.as_value() == leaf.page.as_value(), "another page"),
-                    Assert(self._permits(leaf.flags, lookup), "not permitted"),
+                    Assert(permits(leaf.flags, lookup.access, lookup.sum), "not permitted"),
                     Assert(self.lie != "never"),
                 ]
         return m
-
-    def _names(self, operands, last):
-        """Whether a command is about what was filled last, by the tables of the specification."""
-        select = operands.select
-        page = ~select.av | same_page(last.vpn, operands.vpn, last.covers)
-        private = ~last.g | (self.lie == "global")
-        space = ~select.pscv | (operands.pscid == last.pscid) & private
-        if not self.params.two_stage:
-            return page & space
-        guest, machine = last.domain.guest, last.domain.gscid == operands.gscid
-        second = select.gvma & guest & (machine | ~select.gv)
-        first = ~select.gvma & (select.gv == guest) & (machine | ~guest) & page & space
-        return second | first
-
-    @staticmethod
-    def _permits(flags, lookup):
-        """Permission, as the privileged architecture has it."""
-        kinds = Array([flags.r, flags.w, flags.x, 0])
-        executes = lookup.access.kind.as_value() == 2
-        user = Mux(lookup.access.privileged, ~flags.u | lookup.sum & ~executes, flags.u)
-        return kinds[lookup.access.kind.as_value()] & user
 
 
 BUILDS = [{"tlb_entries": 1}, {"tlb_entries": 3, "phys_bits": 32},

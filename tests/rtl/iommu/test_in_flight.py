@@ -2,7 +2,7 @@
 
 import pytest
 from amaranth.back import rtlil
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtl.iommu.in_flight import InFlight
@@ -12,6 +12,12 @@ CYCLES = st.lists(st.tuples(st.none() | st.integers(0, 3), st.none() | st.intege
                             st.sampled_from([False] * 5 + [True])), max_size=60)
 
 
+#: A burst that came after the mark is in the place before that of a marked one of its ID.
+BEHIND = [(0, None, False), (0, None, False), (None, 0, False), (None, None, True),
+          (0, None, False), (None, 0, False), (None, None, False)]
+
+
+@example(cycles=BEHIND, depth=4)
 @given(cycles=CYCLES, depth=st.sampled_from([2, 4, 5]))
 @settings(max_examples=20)
 def test_matches_model(bench, cycles, depth):

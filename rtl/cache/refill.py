@@ -180,7 +180,7 @@ class Refill(wiring.Component):
             self.fills.p.strb.eq(~0),
         ]
         with m.If(take):
-            m.d.sync += [number.eq(number + 1), here.bit_select(self.fills.p.word, 1).eq(1)]
+            m.d.sync += [number.eq(number + 1), here.bit_select(self.fills.p.word, 1).eq(~kept)]
             with m.If(last):
                 m.d.sync += [here.eq(0), filling.eq(turned(filling))]
 

@@ -268,6 +268,32 @@ def test_line_is_on_its_way_until_it_is_settled(bench):
     this.run()
 
 
+def test_word_that_was_thrown_away_is_not_there(bench):
+    """Memory refuses the old line before all beats of the new one: nothing is stored into it."""
+    dut = Refill(SHAPES["small"])
+    this = bench(dut)
+
+    @this.testbench
+    async def driver(ctx):
+        ctx.set(dut.ar.ready, 1)
+        ctx.set(dut.fill.slot, 1)
+        ctx.set(dut.fill.reached, 1)
+        ctx.set(dut.misses.payload, {"evict": 1, "write": 1})
+        await put(ctx, dut.misses, ctx.get(dut.misses.payload))
+        ctx.set(dut.failed, 1)
+        await ctx.tick()
+        ctx.set(dut.failed, 0)
+        for _ in range(4):
+            await put(ctx, dut.r, {})
+            for _ in range(3):
+                assert ctx.get(dut.fill.kept) or not ctx.get(dut.fill.here)
+                assert not ctx.get(dut.fills.valid)
+                await ctx.tick()
+        assert ctx.get(dut.fill.kept)
+
+    this.run()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_netlist(shape):
     rtlil.convert(Refill(SHAPES[shape]))

@@ -1,7 +1,7 @@
 """Coalescer: an interrupt for every so many completions, and for the rest when idle or later."""
 
 from amaranth.back import rtlil
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtl.dma.coalescer import DELAY_CYCLES, Coalescer
@@ -13,6 +13,7 @@ WAIT = 90
 
 @given(threshold=st.sampled_from([1, 2, 3, 255]), events=st.lists(EVENT, max_size=60),
        after=st.integers(1, 4), delay=st.sampled_from([0, 0, 1, 3]))
+@example(threshold=1, events=["completed", "idle"], after=1, delay=0)
 def test_matches_model(bench, threshold, events, after, delay):
     dut = Coalescer()
     this = bench(dut)

@@ -158,6 +158,29 @@ def test_beyond_the_addresses(bench):
     this.run()
 
 
+def test_half_a_tail(bench):
+    """Nothing is asked for between the writes of its halves."""
+    dut = ListWalker(addr_width=40, depth=2)
+    this = bench(dut)
+
+    @this.testbench
+    async def driver(ctx):
+        for half, rings in ((2, 0), (1, 1)):
+            ctx.set(dut.mark, half)
+            ctx.set(dut.word, 0x40)
+            ctx.set(dut.doorbell, rings)
+            await ctx.tick()
+            ctx.set(dut.mark, 0)
+            ctx.set(dut.doorbell, 0)
+            asked = 0
+            for _ in range(10):
+                await ctx.tick()
+                asked |= ctx.get(dut.ar.valid)
+            assert asked == rings
+
+    this.run()
+
+
 def test_stop_and_forget(bench):
     dut = ListWalker(addr_width=32, depth=2)
     this = bench(dut)

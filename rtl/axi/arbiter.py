@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from rtl.stream.arbiter import Arbiter as StreamArbiter
 from rtl.stream.fork import Fork
-from rtl.stream.queue import Queue
+from rtl.stream.head import HeadQueue
 
 from .signature import Signature
 
@@ -83,7 +83,7 @@ class Arbiter(wiring.Component):
         # Data must not wait for the bus to take the address, and need not: it follows the grant.
         m.submodules.fork = fork = Fork(bus.aw.payload.shape(), 2)
         m.submodules.aw = self._addresses("aw", fork.i)
-        m.submodules.order = order = Queue(index_bits or 1, self.writes)
+        m.submodules.order = order = HeadQueue(index_bits or 1, self.writes)
         connect(m, fork.o[0], flipped(bus.aw))
         m.d.comb += [
             order.i.valid.eq(fork.o[1].valid),

@@ -10,15 +10,10 @@ __all__ = ["BurstLayout", "BurstSplitter", "RunLayout"]
 
 
 class RunLayout(data.StructLayout):
-    """Consecutive bytes: ``addr`` of the first, ``reach``, ``tag``.
+    """Consecutive bytes: ``addr`` of the first, ``span`` (how many - 1), ``tag``."""
 
-    ``reach`` is the offset of the last byte from the start of the page in which the first one is;
-    ``span_width`` is the width of the run's length in bytes, minus one.
-    """
-
-    def __init__(self, *, addr_width: int, span_width: int, page_bytes: int, tag: ShapeLike = 0):
-        super().__init__({
-            "addr": addr_width, "reach": max(span_width, exact_log2(page_bytes)) + 1, "tag": tag})
+    def __init__(self, *, addr_width: int, span_width: int, tag: ShapeLike = 0):
+        super().__init__({"addr": addr_width, "span": span_width, "tag": tag})
 
 
 class BurstLayout(data.StructLayout):
@@ -86,8 +81,7 @@ class BurstSplitter(wiring.Component):
         self.bus_bytes = bus_bytes
         super().__init__({
             "runs": In(stream.Signature(
-                RunLayout(addr_width=addr_width, span_width=span_width,
-                          page_bytes=self.page_bytes, tag=tag))),
+                RunLayout(addr_width=addr_width, span_width=span_width, tag=tag))),
             "bursts": Out(stream.Signature(
                 BurstLayout(addr_width=addr_width, page_bytes=self.page_bytes,
                             bus_bytes=bus_bytes, tag=tag))),
@@ -100,34 +94,42 @@ class BurstSplitter(wiring.Component):
         page_bits = exact_log2(self.page_bytes)
         beat_bits = exact_log2(self.bus_bytes)
 
-        # What is offered comes from registers, so the next burst is worked out beforehand.
+        # What is offered comes from registers, so the next burst is worked out beforehand: its
+        # parts beside each other and not one from the other, for the sake of the clock.
         offset, page = burst.addr[:page_bits], burst.addr[page_bits:]
+        start, span = run.addr[:page_bits], run.span
+        reach = start + span                    # of the last byte, from the start of the page
+        beats = (start[:beat_bits] + span[:page_bits])[beat_bits:]      # in this page, less one
+        crosses = (start + span[:page_bits])[page_bits]
+        few, odd = span[page_bits + 1:] == 0, span[page_bits:].bit_select(0, 1)
+        once = few & ~odd & ~crosses
+
         tail = Signal(page_bits)                # offset in its page of the run's last byte
-        left = Signal(len(run.reach) - page_bits)       # pages after this one
+        left = Signal(len(reach) - page_bits)   # pages after this one
+        final = Signal()                        # it is one
         m.d.comb += self.runs.ready.eq(~self.bursts.valid | self.bursts.ready & burst.last)
         with m.If(self.runs.ready):
-            last = run.reach[page_bits:] == 0
-            end = Mux(last, run.reach[:page_bits], self.page_bytes - 1)
             m.d.sync += [
                 self.bursts.valid.eq(self.runs.valid),
                 burst.addr.eq(run.addr),
-                Cat(tail, left).eq(run.reach),
-                burst.end.eq(end),
-                burst.len.eq(end[beat_bits:] - run.addr[beat_bits:page_bits]),
+                Cat(tail, left).eq(reach),
+                final.eq(few & (odd ^ crosses)),
+                burst.end.eq(Mux(once, reach[:page_bits], ~0)),
+                burst.len.eq(Mux(once, beats, ~start[beat_bits:])),
                 burst.first.eq(1),
-                burst.last.eq(last),
+                burst.last.eq(once),
                 burst.tag.eq(run.tag),
             ]
         with m.Elif(self.bursts.ready):
-            last = left == 1
-            end = Mux(last, tail, self.page_bytes - 1)
+            end = Mux(final, tail, self.page_bytes - 1)
             m.d.sync += [
                 offset.eq(0),
                 page.eq(page + 1),
                 left.eq(left - 1),
+                final.eq(left == 2),
                 burst.end.eq(end),
                 burst.len.eq(end[beat_bits:]),
                 burst.first.eq(0),
-                burst.last.eq(last),
+                burst.last.eq(final),
             ]
         return m

@@ -56,17 +56,18 @@ class Coalescer(wiring.Component):
         m = Module()
 
         untold = Signal()                   # a completion was not reported
+        final = Signal(init=1)              # one is left
         timed = self.delay != 0
         m.d.comb += [
-            self.ioc.eq(self.completed & (self.left == 1) | self.idle & untold & ~timed),
+            self.ioc.eq(self.completed & final | self.idle & untold & ~timed),
             self.dly.eq(untold & timed & (self.waited >= self.delay) & ~self.completed),
         ]
         with m.If(self.completed | self.ioc | self.dly):
             m.d.sync += untold.eq(self.completed & ~self.ioc)
         with m.If(self.reload | self.ioc | self.dly):
-            m.d.sync += self.left.eq(self.threshold)
+            m.d.sync += [self.left.eq(self.threshold), final.eq(self.threshold == 1)]
         with m.Elif(self.completed):
-            m.d.sync += self.left.eq(self.left - 1)
+            m.d.sync += [self.left.eq(self.left - 1), final.eq(self.left == 2)]
 
         cycle = Signal(range(DELAY_CYCLES))
         with m.If(self.completed | self.dly | ~untold | ~timed):

@@ -63,14 +63,16 @@ class JobLayout(data.StructLayout):
     """One copy.
 
     ``src`` and ``dst`` (byte addresses), ``span`` (bytes - 1), ``label`` (what the front end knows
-    it by), ``fault`` (it cannot be carried out). Where there are fills: with ``fill``, the low 64
+    it by), ``fault`` (it cannot be carried out), ``doubt`` (set where there may be one, so that the
+    many without need not wait until it is known). Where there are fills: with ``fill``, the low 64
     bits of ``src`` are a pattern that is repeated from the first byte of the destination on.
     """
 
     def __init__(self, addr_width: int, label: ShapeLike, *, fill: bool = False):
         super().__init__({
             "src": max(addr_width, 64) if fill else addr_width, "dst": addr_width,
-            "span": SPAN_BITS, "label": label, "fault": Fault, **({"fill": 1} if fill else {}),
+            "span": SPAN_BITS, "label": label, "fault": Fault, "doubt": 1,
+            **({"fill": 1} if fill else {}),
         })
 
 

@@ -7,7 +7,7 @@ from rtl.params import DmaParams
 from rtl.spec.descriptor import CDMA_CONTROL, CdmaWord
 
 from .frontend import Frontend
-from .jobs import JobLayout, ListLabel
+from .jobs import Fault, JobLayout, ListLabel
 from .list_fetch import ListFetch
 
 __all__ = ["ListFrontend"]
@@ -50,4 +50,6 @@ class ListFrontend(Frontend):
             item.label.desc.eq(fetch.desc),
             item.label.sg.eq(~self.simple),
         ]
-        return (size == 0) | (src | dst)[self._params.addr_width:].any()
+        wrong = (size == 0) | (src | dst)[self._params.addr_width:].any()
+        m.d.comb += item.doubt.eq(wrong | (fetch.fault != Fault.NONE))
+        return wrong

@@ -77,7 +77,7 @@ class Mm2s(wiring.Component):
         rows = 2 * in_flight * page_bytes // bus_bytes
         m.submodules.frontend = frontend = StreamFrontend(
             params, depth=in_flight, apps=params.apps)
-        m.submodules.packer = packer = Packer(params, page_bytes=page_bytes)
+        m.submodules.packer = packer = Packer(params)
         m.submodules.reader = reader = ReadEngine(
             params, page_bytes=page_bytes, rows=rows, joins=True)
         m.submodules.realigner = realigner = Realigner(

@@ -83,8 +83,7 @@ class Mover(wiring.Component):
                "max_beats": params.max_beats}
         m.submodules.to_read = to_read = BurstSplitter(**cut, tag=PlaceLayout(bus_bytes))
         m.submodules.planner = planner = Planner(
-            addr_width=params.addr_width, bus_bytes=bus_bytes, page_bytes=to_read.page_bytes,
-            label=self._label, fill=self._fill)
+            addr_width=params.addr_width, bus_bytes=bus_bytes, label=self._label, fill=self._fill)
         m.submodules.to_write = to_write = BurstSplitter(**cut, tag=planner.writes.p.tag.shape())
         # Bursts wait here for their rows, and copies behind them may be read meanwhile.
         m.submodules.waiting = waiting = Queue(to_write.bursts.p.shape(), 2 * in_flight)

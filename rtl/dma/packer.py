@@ -28,8 +28,6 @@ class Packer(wiring.Component):
     ----------
     params : StreamParams
         Parameters.
-    page_bytes : int
-        Page that bursts do not cross.
 
     Members
     -------
@@ -43,13 +41,13 @@ class Packer(wiring.Component):
         Every buffer, in order.
     """
 
-    def __init__(self, params: StreamParams, *, page_bytes: int):
-        self._params, self._page_bytes = params, page_bytes
+    def __init__(self, params: StreamParams):
+        self._params = params
         self._bus_bytes = params.data_width // 8
         super().__init__({
             "buffers": In(stream.Signature(BufferLayout(params.addr_width))),
             "reads":   Out(stream.Signature(RunLayout(
-                addr_width=params.addr_width, span_width=SPAN_BITS, page_bytes=page_bytes,
+                addr_width=params.addr_width, span_width=SPAN_BITS,
                 tag=PlaceLayout(self._bus_bytes, joins=True)))),
             "parts":   Out(stream.Signature(PartLayout(self._bus_bytes))),
             "entries": Out(stream.Signature(EntryLayout(ListLabel(
@@ -60,7 +58,7 @@ class Packer(wiring.Component):
         m = Module()
 
         buffer, run, part, entry = self.buffers.p, self.reads.p, self.parts.p, self.entries.p
-        lanes, page_bits = exact_log2(self._bus_bytes), exact_log2(self._page_bytes)
+        lanes = exact_log2(self._bus_bytes)
 
         # What has to be worked out takes a cycle, in which the buffer waits at the input.
         known, bad, carries, halted = Signal(), Signal(), Signal(), Signal()
@@ -73,7 +71,6 @@ class Packer(wiring.Component):
         partial = ~buffer.eof & ~end[:lanes].all()              # the last row is not complete
         m.d.sync += [
             known.eq(self.buffers.valid & ~self.buffers.ready),
-            run.reach.eq(buffer.addr[:page_bits] + buffer.span),
             run.tag.rotate.eq(lane - buffer.addr),
             run.tag.primes.eq(lane < buffer.addr[:lanes]),
             run.tag.spills.eq(end[:lanes] < src_end),
@@ -89,6 +86,7 @@ class Packer(wiring.Component):
         ]
         m.d.comb += [
             run.addr.eq(buffer.addr),
+            run.span.eq(buffer.span),
             part.eof.eq(buffer.eof),
             entry.label.desc.eq(buffer.desc),
             entry.label.sg.eq(buffer.sg),

@@ -11,6 +11,9 @@ from .jobs import SPAN_BITS, EntryLayout, Fault, JobLayout
 
 __all__ = ["FillLayout", "PlaceLayout", "Planner"]
 
+#: Top bits of an address that are all ones where a copy takes a cycle more.
+HIGH_BITS = 8
+
 
 class PlaceLayout(data.StructLayout):
     """How the beats of a copy's reads become rows of its writes.
@@ -44,8 +47,8 @@ class Planner(wiring.Component):
 
     A copy that runs past the highest address gets :attr:`Fault.DMA_INT`. One with a fault goes to
     completion alone, and nothing follows it until reset. A fill goes to the write side and to
-    completion. Latency is one cycle; throughput is one copy a cycle. ``jobs.ready`` comes from
-    those of the outputs.
+    completion. Latency is one cycle, and one more with a fault or where an address may be near the
+    highest one; throughput is one copy a cycle. ``jobs.ready`` comes from those of the outputs.
 
     Parameters
     ----------
@@ -53,8 +56,6 @@ class Planner(wiring.Component):
         Width of byte addresses, in bits.
     bus_bytes : int, power of two
         Width of the data bus, in bytes.
-    page_bytes : int, power of two
-        Page that bursts do not cross, in bytes.
     label : shape-like
         What an entry keeps of its copy.
     fill : bool
@@ -74,11 +75,10 @@ class Planner(wiring.Component):
         A copy was taken and not yet handed over.
     """
 
-    def __init__(self, *, addr_width: int, bus_bytes: int, page_bytes: int, label: ShapeLike,
-                 fill: bool = False):
-        self.bus_bytes, self.page_bytes, self.fill = bus_bytes, page_bytes, fill
+    def __init__(self, *, addr_width: int, bus_bytes: int, label: ShapeLike, fill: bool = False):
+        self.bus_bytes, self.fill = bus_bytes, fill
         self._addr_width = addr_width
-        run = {"addr_width": addr_width, "span_width": SPAN_BITS, "page_bytes": page_bytes}
+        run = {"addr_width": addr_width, "span_width": SPAN_BITS}
         super().__init__({
             "jobs":    In(stream.Signature(JobLayout(addr_width, label, fill=fill))),
             "reads":   Out(stream.Signature(RunLayout(**run, tag=PlaceLayout(bus_bytes)))),
@@ -90,63 +90,69 @@ class Planner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        job = self.jobs.p
-        lanes, page_bits = exact_log2(self.bus_bytes), exact_log2(self.page_bytes)
+        job, lanes = self.jobs.p, exact_log2(self.bus_bytes)
         read, write, entry = self.reads.p, self.writes.p, self.entries.p
-        src = Signal(self._addr_width)
+        src, dst = Signal(len(job.src)), Signal(self._addr_width)
+        span, is_fill = Signal(SPAN_BITS), Signal()
+
+        # A copy is kept until all three have taken it. What may have a fault is looked at before.
+        empty, sure, unsure, faulty = Signal(init=1), Signal(), Signal(), Signal()
+        with m.If(self.jobs.ready):
+            high = self._high(job.dst) | self._high(job.src) & ~(job.fill if self.fill else 0)
+            doubt = high | job.doubt
+            m.d.sync += [
+                empty.eq(~self.jobs.valid),
+                sure.eq(self.jobs.valid & ~doubt),
+                unsure.eq(self.jobs.valid & doubt),
+                src.eq(job.src),
+                dst.eq(job.dst),
+                span.eq(job.span),
+                entry.label.eq(job.label),
+                entry.fault.eq(job.fault),
+            ]
+            if self.fill:
+                m.d.sync += is_fill.eq(job.fill)
+        with m.If(unsure):
+            beyond = self._overflows(dst, span) | self._overflows(src, span) & ~is_fill
+            wrong = beyond | (entry.fault != Fault.NONE)
+            m.d.sync += [unsure.eq(0), sure.eq(~wrong), faulty.eq(wrong)]
+            with m.If(entry.fault == Fault.NONE):
+                m.d.sync += entry.fault.eq(Mux(beyond, Fault.DMA_INT, Fault.NONE))
+        with m.If(faulty & self.entries.ready):
+            m.d.sync += faulty.eq(0)        # and nothing else ever is
+
         src_end, dst_end = (Signal(lanes, name=name) for name in ("src_end", "dst_end"))
         m.d.comb += [
-            src.eq(job.src),
-            src_end.eq(src + job.span),
-            dst_end.eq(job.dst + job.span),
+            src_end.eq(src + span),
+            dst_end.eq(dst + span),
+            read.addr.eq(src),
+            read.span.eq(span),
+            read.tag.rotate.eq(dst - src),
+            read.tag.primes.eq(dst[:lanes] < src[:lanes]),
+            read.tag.spills.eq(dst_end < src_end),
+            write.addr.eq(dst),
+            write.span.eq(span),
         ]
-        is_fill = Signal()
-
-        # What was worked out is kept until all three have taken it.
-        held, halted = Signal(), Signal()
-        fault, carries = Signal(Fault), Signal(2)
-        with m.If(self.jobs.ready):
-            m.d.sync += [
-                held.eq(self.jobs.valid),
-                read.addr.eq(src),
-                read.reach.eq(src[:page_bits] + job.span),
-                read.tag.rotate.eq(job.dst - src),
-                read.tag.primes.eq(job.dst[:lanes] < src[:lanes]),
-                read.tag.spills.eq(dst_end < src_end),
-                write.addr.eq(job.dst),
-                write.reach.eq(job.dst[:page_bits] + job.span),
-                entry.label.eq(job.label),
-                # If all other bits are ones, then a carry out of the low bits is an overflow.
-                carries.eq(Cat((addr[:SPAN_BITS] + job.span)[-1] & addr[SPAN_BITS:].all()
-                               for addr in (src, job.dst))),
-                fault.eq(job.fault),
-            ]
-        m.d.comb += entry.fault.eq(fault)
-        with m.If((fault == Fault.NONE) & (carries[1] | carries[0] & ~is_fill)):
-            m.d.comb += entry.fault.eq(Fault.DMA_INT)
         if self.fill:
-            m.d.comb += is_fill.eq(write.tag.fill)
-            with m.If(self.jobs.ready):
-                m.d.sync += [
-                    write.tag.fill.eq(job.fill),
-                    write.tag.pattern.eq(_turned(job.src, job.dst[:3])),
-                ]
+            m.d.comb += [write.tag.fill.eq(is_fill), write.tag.pattern.eq(_turned(src, dst[:3]))]
 
-        valid, faulty = held & ~halted, entry.fault != Fault.NONE
-        room = self.writes.ready & (self.reads.ready | is_fill)
-        taken = valid & (faulty | room) & self.entries.ready
+        read_room = self.reads.ready | is_fill
         m.d.comb += [
-            self.entries.valid.eq(valid & (faulty | room)),
-            self.reads.valid.eq(valid & ~faulty & ~is_fill & self.writes.ready &
-                                self.entries.ready),
-            self.writes.valid.eq(valid & ~faulty & (self.reads.ready | is_fill) &
-                                 self.entries.ready),
-            self.jobs.ready.eq(~halted & (~held | taken & ~faulty)),
-            self.pending.eq(valid),
+            self.entries.valid.eq(faulty | sure & self.writes.ready & read_room),
+            self.reads.valid.eq(sure & ~is_fill & self.writes.ready & self.entries.ready),
+            self.writes.valid.eq(sure & read_room & self.entries.ready),
+            self.jobs.ready.eq(empty | self.writes.valid & self.writes.ready),
+            self.pending.eq(sure | unsure | faulty),
         ]
-        with m.If(taken & faulty):
-            m.d.sync += halted.eq(1)
         return m
+
+    def _high(self, addr):
+        """Whether a copy from here might overflow; so few bits tell in time."""
+        return addr[max(SPAN_BITS, self._addr_width - HIGH_BITS):self._addr_width].all()
+
+    def _overflows(self, addr, span):
+        """If all other bits are ones, then a carry out of the low bits is an overflow."""
+        return (addr[:SPAN_BITS] + span)[-1] & addr[SPAN_BITS:self._addr_width].all()
 
 
 def _turned(word, count):

@@ -2,11 +2,12 @@
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.params import DmaParams
 from rtl.stream.queue import Queue
+from rtl.stream.through import ThroughQueue
 
 from .burst_splitter import BurstLayout
 from .jobs import FaultLayout, ReadSignature
@@ -15,13 +16,16 @@ from .realign import BeatLayout
 
 __all__ = ["ReadEngine"]
 
+#: Bursts that wait for the bus to take their address, at most.
+ASIDE = 4
+
 
 class ReadEngine(wiring.Component):
     """Read bursts, as whole aligned beats, with room for their data reserved beforehand.
 
     A burst is asked for in the cycle in which it is offered, if fewer than ``reads_in_flight`` are
     outstanding and a longest burst fits in the ``rows`` that are free; one every cycle, as long as
-    two would fit. Its beats are passed on in the cycle in which they arrive. The first beat with an
+    three would fit. Up to four that the bus did not take wait for it. Its beats are passed on in the cycle in which they arrive. The first beat with an
     error, and all that come after it, are not passed on, and no further burst is issued.
 
     Parameters
@@ -82,35 +86,43 @@ class ReadEngine(wiring.Component):
             "addr": self._params.addr_width, "first": 1, "last": 1, "place": self._place,
         }), self._params.reads_in_flight)
 
-        # What allows a burst stays until one is issued, and what was offered to the bus stays.
+        # What the bus does not take at once is put aside, so that no path leads back from there.
+        m.submodules.asked = asked = ThroughQueue(ar.p.shape(), ASIDE)
+        connect(m, asked.o, flipped(ar))
+
+        # What allows a burst stays until one is issued. Its rows are taken off a cycle later.
         free = Signal(range(self._rows + 1), init=self._rows)
-        may, offered = Signal(), Signal()
+        may = Signal()
         dead = Signal()                     # an error came
-        issue = self.bursts.valid & may & ~offered
+        issue = self.bursts.valid & may
         longest, most = self._page_beats + 1, self._params.reads_in_flight
-        room = Mux(issue, (free >= 2 * longest) & (pending.level < most - 1),
-                   (free >= longest) & (pending.level != most))
-        m.d.sync += may.eq(room & ~self.stop & ~dead)
+        issued = Signal()                   # a burst whose rows are not taken off yet
+        fits = [(free >= (k + 1) * longest) if (k + 1) * longest <= self._rows else C(0)
+                for k in range(3)]
+        room = Mux(issue, Mux(issued, fits[2], fits[1]) & (pending.level < most - 1),
+                   Mux(issued, fits[1], fits[0]) & (pending.level != most))
+        m.d.sync += [issued.eq(issue),
+                     may.eq(room & (asked.level < ASIDE // 2) & ~self.stop & ~dead)]
         m.d.comb += [
-            ar.valid.eq(self.bursts.valid & (offered | may)),
-            ar.p.addr.eq(Cat(C(0, low), burst.addr[low:])),
-            ar.p.len.eq(burst.len),
-            self.bursts.ready.eq(ar.valid & ar.ready),
+            asked.i.valid.eq(issue),
+            asked.i.p.addr.eq(Cat(C(0, low), burst.addr[low:])),
+            asked.i.p.len.eq(burst.len),
+            self.bursts.ready.eq(may),
             pending.i.valid.eq(issue),
-            pending.i.p.addr.eq(ar.p.addr),
+            pending.i.p.addr.eq(asked.i.p.addr),
             pending.i.p.first.eq(burst.first),
             pending.i.p.last.eq(burst.last),
             pending.i.p.place.eq(burst.tag),
             self.busy.eq(ar.valid | pending.o.valid),
         ]
-        m.d.sync += offered.eq(ar.valid & ~ar.ready)
 
         # Rows that the burst completes.
         rows = (burst.len + 1 - (burst.first & burst.tag.primes) +
                 (burst.last & burst.tag.spills))
         if self._joins:
             rows -= burst.last & burst.tag.open
-        m.d.sync += free.eq(free + self.freed - Mux(issue, rows, 0))
+        claim = Signal(range(longest + 1))
+        m.d.sync += [claim.eq(Mux(issue, rows, 0)), free.eq(free + self.freed - claim)]
 
         begun = Signal()                    # the oldest burst has had its first beat
         error = r.p.resp.as_value()[1]      # SLVERR or DECERR

@@ -69,35 +69,35 @@ class Realigner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # The bus's data is registered before it is rotated.
-        came = Signal()
-        beat = Signal.like(self.beats.p)
-        m.d.sync += came.eq(self.beats.valid)
-        with m.If(self.beats.valid):
-            m.d.sync += beat.eq(self.beats.p)
-
-        word = beat.data
-        for k in range(exact_log2(self.bus_bytes)):
-            word = Mux(beat.place.rotate[k], word.rotate_left(8 << k), word)
-        upper = Signal(self.bus_bytes)          # lanes of `row`; the others are of the row after it
-        m.d.comb += upper.eq(~0 << beat.place.rotate)
-
-        row = Signal(range(self.depth))         # the row that is being filled
+        # Which lanes belong to the row that is being filled, and which to the one after it.
+        next_ = self.beats.p
+        upper = Signal(self.bus_bytes)          # those that did not wrap
         primes, spills = Signal(), Signal()
-        lanes, lanes_after = Signal(self.bus_bytes), Signal(self.bus_bytes)
         m.d.comb += [
-            primes.eq(beat.first & beat.place.primes),
-            spills.eq(beat.last & beat.place.spills),
-            lanes.eq(Mux(primes, ~upper, upper)),
-            lanes_after.eq(Mux(primes | beat.last & ~spills, 0, ~upper)),
+            upper.eq(~0 << next_.place.rotate),
+            primes.eq(next_.first & next_.place.primes),
+            spills.eq(next_.last & next_.place.spills),
         ]
-        unfinished = 0
+        mine, unfinished = Mux(primes, ~upper, upper), 0
         if self._joins:
-            unfinished = beat.last & beat.place.open
-            with m.If(beat.first):
-                m.d.comb += lanes.eq(Mux(primes, ~upper, upper) & (~0 << beat.place.head))
-        with m.If(came):
-            m.d.comb += self.done.eq(1 - primes + spills - unfinished)
+            unfinished = next_.last & next_.place.open
+            mine &= Mux(next_.first, ~0 << next_.place.head, ~0)
+
+        # The bus's data is registered before it is rotated, and with it all that was worked out.
+        came, rotate = Signal(), Signal.like(next_.place.rotate)
+        word, lanes, lanes_after = Signal.like(next_.data), Signal.like(upper), Signal.like(upper)
+        m.d.sync += [came.eq(self.beats.valid), self.done.eq(0)]
+        with m.If(self.beats.valid):
+            m.d.sync += [
+                word.eq(next_.data),
+                rotate.eq(next_.place.rotate),
+                lanes.eq(mine),
+                lanes_after.eq(Mux(primes | next_.last & ~spills, 0, ~upper)),
+                self.done.eq(1 - primes + spills - unfinished),
+            ]
+        for k in range(exact_log2(self.bus_bytes)):
+            word = Mux(rotate[k], word.rotate_left(8 << k), word)
+        row = Signal(range(self.depth))         # the row that is being filled
         m.d.sync += row.eq(row + self.done)
 
         level = Signal(range(self.depth + 1))   # rows that are complete and not yet read
@@ -113,17 +113,22 @@ class Realigner(wiring.Component):
         with m.If(read):
             m.d.sync += shown.eq(head[0])
         for parity in range(2):
-            bank = memory.Memory(shape=8 * self.bus_bytes, depth=self.depth // 2, init=[])
+            # A row is read only when it is complete, so never while it is written. A port with a
+            # register behind it, other than one with a clock, lets synthesis make use of that.
+            bank = memory.Memory(shape=8 * self.bus_bytes, depth=self.depth // 2, init=[],
+                                 attrs={"no_rw_check": 1})
             m.submodules[f"bank_{parity}"] = bank
-            write, out = bank.write_port(granularity=8), bank.read_port()
+            write, look = bank.write_port(granularity=8), bank.read_port(domain="comb")
+            out = Signal(8 * self.bus_bytes)
             m.d.comb += [
                 write.addr.eq((row + (1 - parity)) >> 1),
                 write.data.eq(word),
-                out.addr.eq(head >> 1),
-                out.en.eq(read),
+                look.addr.eq(head >> 1),
             ]
+            with m.If(read):
+                m.d.sync += out.eq(look.data)
             with m.If(came):
                 m.d.comb += write.en.eq(Mux(row[0] == parity, lanes, lanes_after))
             with m.If(shown == parity):
-                m.d.comb += self.rows.payload.eq(out.data)
+                m.d.comb += self.rows.payload.eq(out)
         return m

@@ -42,7 +42,7 @@ class RingCompletion(wiring.Component):
     bus : ``Out(WriteSignature(...))``
         Bus.
     completed : ``Out(1)``
-        High when the completion of ``label`` is in memory.
+        High when the completion of ``label`` is in memory, a cycle after that was said.
     faulty : ``Out(1)``, ``fault`` : ``Out(Fault)``, ``address`` : ``Out(addr_width)``, ``write``
         High when a copy ends with a fault, or its completion could not be written; the burst that
         failed, and whether it was a write.
@@ -88,25 +88,36 @@ class RingCompletion(wiring.Component):
         started = Queue(self.entries.p.shape(), 2 * params.reads_in_flight)
         m.submodules.started = ResetInserter(self.forget)(started) if params.proceed else started
         m.submodules.written = written = Queue(RingLabel(params), params.reads_in_flight)
-        m.submodules.places = places = Queue(params.addr_width, 2)
+        m.submodules.places = places = Queue(params.addr_width, 4)
         m.submodules.said = entries = Queue(data.StructLayout({
-            "said": struct(COMPLETION), "upper": 1}), 2)
+            "said": struct(COMPLETION), "upper": 1}), 4)
         connect(m, flipped(self.entries), started.i)
 
-        entry = started.o.p
-        planned = Signal()
+        # The next copy to end stands by itself.
+        entry, held, planned = Signal.like(started.o.p), Signal(), Signal()
         fault, last = Signal(Fault), Signal(Fault)      # `last` stays once it is not `NONE`
         take, write = Signal(), Signal()
-        m.d.comb += planned.eq(entry.fault != Fault.NONE)
+        with m.If(~held | take):
+            m.d.sync += [
+                held.eq(started.o.valid),
+                entry.eq(started.o.p),
+                planned.eq(started.o.p.fault != Fault.NONE),
+            ]
         with m.If(planned):
             m.d.comb += fault.eq(entry.fault)
         with m.Else():
             m.d.comb += fault.eq(self.finished.p.fault)
+
+        # What allows a copy to be taken stays until one is: room for one, and a cycle later still.
+        may, over = Signal(), Signal()
+        most = params.reads_in_flight
+        room = (places.level < 3) & (entries.level < 3) & Mux(
+            take, written.level < most - 1, written.level < most)
+        m.d.sync += may.eq(room & ~self.stop)
         m.d.comb += [
-            take.eq(started.o.valid & (planned | self.finished.valid) & written.i.ready &
-                    places.i.ready & entries.i.ready & (last == Fault.NONE) & ~self.stop),
+            take.eq(held & may & ~over & (planned | self.finished.valid)),
             write.eq(take),
-            started.o.ready.eq(take),
+            started.o.ready.eq(~held | take),
             self.finished.ready.eq(take & ~planned),
             written.i.valid.eq(write),
             written.i.p.eq(entry.label),
@@ -132,7 +143,7 @@ class RingCompletion(wiring.Component):
             said.bytes.eq(self.done_bytes),
         ]
         with m.If(write):
-            m.d.sync += [count.eq(count + 1), last.eq(fault)]
+            m.d.sync += [count.eq(count + 1), last.eq(fault), over.eq(fault != Fault.NONE)]
 
         # An entry goes out in one or two beats. Where a beat has room for more, lanes choose.
         low = exact_log2(params.data_width // 8)
@@ -162,33 +173,37 @@ class RingCompletion(wiring.Component):
                 w.p.last.eq(1),
             ]
 
-        ack = written.o
-        over, ended, caught, unwritten = Signal(), Signal(), Signal(), Signal()
+        # What is reported comes a cycle after the answer.
+        ack, resp = written.o, b.p.resp.as_value()
+        quiet, caught = Signal(), Signal()
+        ended = b.valid & ~quiet
+        failed = over & (written.level == 1)
+        bad = failed | resp[1]                          # SLVERR or DECERR
         m.d.comb += [
             ack.ready.eq(b.valid),
-            ended.eq(b.valid & ~over),
-            caught.eq((last != Fault.NONE) & (written.level == 1)),
-            unwritten.eq(b.p.resp.as_value()[1]),       # SLVERR or DECERR
-            self.completed.eq(ended & ~caught & ~unwritten),
-            self.faulty.eq(ended & (caught | unwritten)),
-            self.label.eq(ack.p),
-            self.busy.eq(ack.valid),
-            self.pending.eq(started.o.valid | ack.valid),
+            self.busy.eq(ack.valid | write),
+            self.pending.eq(started.o.valid | held | ack.valid | self.faulty),
         ]
-        with m.If(caught):
-            m.d.comb += self.fault.eq(last)
-        with m.Elif(unwritten):
-            m.d.comb += self.fault.eq(Cat(b.p.resp, 1, b.p.refused))
-        with m.If(caught & ~last.as_value()[2] & (last != Fault.DMA_INT)):
+        m.d.sync += [
+            self.completed.eq(ended & ~bad),
+            self.faulty.eq(ended & bad),
+            self.label.eq(ack.p),
+            caught.eq(failed),
+        ]
+        with m.If(ended & bad):
+            m.d.sync += [
+                quiet.eq(1),
+                self.fault.eq(Mux(failed, last.as_value(), Cat(resp, 1, b.p.refused))),
+            ]
+        code = self.fault.as_value()
+        with m.If(~caught):
+            m.d.comb += self.write.eq(1)
+        with m.Elif(code[1] & ~code[2]):                # an access to data
             m.d.comb += [
                 self.address.eq(self.finished.p.addr),
                 self.write.eq(self.finished.p.write),
             ]
-        with m.If(~caught):
-            m.d.comb += self.write.eq(1)
-        with m.If(self.faulty):
-            m.d.sync += over.eq(1)
         if params.proceed:
             with m.If(self.forget):
-                m.d.sync += [over.eq(0), last.eq(Fault.NONE)]
+                m.d.sync += [quiet.eq(0), over.eq(0), last.eq(Fault.NONE), held.eq(0)]
         return m

@@ -61,23 +61,25 @@ class RingDecoder(wiring.Component):
         word_2 = struct(WORD_2)(self.second.words[:half])
         word_3 = struct(WORD_3)(self.second.words[half:])
 
-        src, dst, size = Signal(64), Signal(64), Signal(32)
+        src, dst, size, span = Signal(64), Signal(64), Signal(32), Signal(SPAN_BITS)
         with m.If(self.long):
             m.d.comb += [
                 src.eq(word_0),
                 dst.eq(Cat(word_1.dst, word_2.dst_high)),
                 size.eq(word_2.size),
+                span.eq(word_2.size - 1),
             ]
         with m.Else():
             m.d.comb += [
                 src.eq(short.src),
                 dst.eq(word_1.dst),
-                size.eq(Cat(short.size, short.size == 0)),
+                size.eq(1),                     # there is no wrong one
+                span.eq((short.size - 1)[:len(short.size)]),
             ]
         m.d.comb += [
             job.src.eq(src),
             job.dst.eq(dst),
-            job.span.eq(size - 1),
+            job.span.eq(span),
             job.label.slot.eq(self.first.number),
             job.label.irq.eq(word_1.irq),
         ]
@@ -105,4 +107,6 @@ class RingDecoder(wiring.Component):
         m.d.comb += job.fault.eq(fault)
         with m.If((fault == 0) & ((size == 0) | beyond | ~known | word_1.strided & ~rows)):
             m.d.comb += job.fault.eq(Fault.DMA_INT)
+        wide = src[params.addr_width:].any() | dst[params.addr_width:].any()
+        m.d.comb += job.doubt.eq(self.long | (fault != 0) | wide | ~known | word_1.strided)
         return m

@@ -30,7 +30,7 @@ class RingFetch(wiring.Component):
     """Ask for slots up to the tail, in bursts, while there is room for what they hold.
 
     What lies in a ring is known to follow, so nothing is guessed, and nothing is fetched that was
-    not handed over. A burst is offered one cycle after what allows it, and ends at a multiple of
+    not handed over. A burst is offered two cycles after what allows it, and ends at a multiple of
     eight slots; there is one every two cycles at most. A slot is shown in the cycle of its last
     beat.
 
@@ -51,6 +51,8 @@ class RingFetch(wiring.Component):
         First slot that is not valid.
     head : ``Out(16)``
         Next slot to ask for.
+    some : ``Out(1)``
+        There are slots to ask for.
     place : ``In(1)``, ``number`` : ``In(16)``
         Set ``head``. Only while nothing is under way.
     cyclic : ``In(1)``
@@ -78,6 +80,7 @@ class RingFetch(wiring.Component):
             "size_log2": In(4),
             "tail":      In(16),
             "head":      Out(16),
+            "some":      Out(1),
             "place":     In(1),
             "number":    In(16),
             "cyclic":    In(1),
@@ -95,27 +98,29 @@ class RingFetch(wiring.Component):
         slot_bits, group_bits = exact_log2(SLOT_BYTES), exact_log2(BURST_SLOTS)
 
         # Slots to the tail, or to the end of the group if that is nearer. The tail is never a whole
-        # counter's range ahead, so that comparing groups tells. Room is counted in whole groups, a
-        # cycle ahead.
+        # counter's range ahead, so that comparing groups tells. Room is counted in whole groups.
+        # Pointers are compared in the cycle before it is asked; `head` stays meanwhile.
         free = Signal(range(self._depth + 1), init=self._depth)
         may, ask = Signal(), Signal()
-        near, count = Signal(), Signal(group_bits + 1)
-        group_end, after = Signal(16), Signal(16)
+        near, ends = Signal(), Signal()
+        limit = Signal(group_bits)                      # where the tail is in its group
+        group, at = head[group_bits:], head[:group_bits]
+        count, after = Signal(group_bits + 1), Signal(16)
         m.d.comb += [
-            near.eq(self.tail[group_bits:] == head[group_bits:]),
-            ask.eq(may & self.run & (self.tail != head)),
-            count.eq(BURST_SLOTS - head[:group_bits]),
-            group_end.eq(Cat(C(0, group_bits), head[group_bits:] + 1)),
-            after.eq(group_end),
+            ask.eq(may & self.some & self.run),
+            count.eq(Mux(near, limit - at, BURST_SLOTS - at)),
+            after.eq(Mux(near, Cat(limit, group), Cat(C(0, group_bits), group + 1))),
         ]
-        with m.If(near):
-            m.d.comb += [count.eq((self.tail - head)[:group_bits]), after.eq(self.tail)]
-        with m.If(self.cyclic & (near | (group_end == self.tail))):
-            m.d.comb += after.eq(0)
         m.d.sync += [
-            may.eq(~ask & (~ar.valid | ar.ready) & (free >= BURST_SLOTS)),
+            self.some.eq(self.tail != head),
+            near.eq(self.tail[group_bits:] == group),
+            ends.eq(self.tail == Cat(C(0, group_bits), group + 1)),
+            limit.eq(self.tail),
+            may.eq(~ask & ~self.place & (~ar.valid | ar.ready) & (free >= BURST_SLOTS)),
             free.eq(free + self.freed - Mux(ask, count, 0)),
         ]
+        with m.If(self.cyclic & (near | ends)):
+            m.d.comb += after.eq(0)
         inside = Signal(16)                             # the place of `head` in the ring
         m.d.comb += inside.eq(head & ~(~C(0, 17) << self.size_log2))
         with m.If(ask):

@@ -111,15 +111,15 @@ class RingFrontend(wiring.Component):
         ]
 
         # Room: what is kept is counted in slots as they came. Of a long one, one half goes at once.
+        m.d.sync += fetch.freed.eq((self.jobs.valid & self.jobs.ready) +
+                                   (came & (dead | long & ~halfway)))
         m.d.comb += [
             getattr(fetch, name).eq(getattr(self, name))
             for name in ("base", "size_log2", "tail", "place", "number", "cyclic")]
         m.d.comb += [
             fetch.run.eq(self.run & ~dead),
-            fetch.freed.eq((self.jobs.valid & self.jobs.ready) + (came & (dead | long & ~halfway))),
             self.head.eq(fetch.head),
             self.busy.eq(fetch.busy),
-            self.pending.eq(fetch.busy | (queue.level != 0) | self.run & ~dead &
-                            (self.tail != self.head)),
+            self.pending.eq(fetch.busy | (queue.level != 0) | self.run & ~dead & fetch.some),
         ]
         return m

@@ -124,7 +124,7 @@ class RingRegisters(wiring.Component):
         ]
 
         # Until everything is as after power-on, `cr.reset` reads 1.
-        halted, address = Signal(), Signal(64)
+        halted, idle, address = Signal(), Signal(init=1), Signal(64)
         m.d.comb += file.clear.eq(self.clear)
         m.d.sync += [
             self.stop.eq(halted | cr.reset | cr.pause | self.hold),
@@ -132,10 +132,14 @@ class RingRegisters(wiring.Component):
         ]
         with m.If(cr.w_stb & cr.reset_w):
             m.d.sync += cr.reset.eq(1)
+        # Late by a cycle, like what has completed. No register can be read or written so soon.
+        m.d.sync += [
+            idle.eq(~self.busy & (halted | ~self.pending) & ~cr.reset),
+            sr.paused.eq(cr.pause & self.stop & ~self.busy),
+        ]
 
         # What is written while idle, maybe together with `run`, and kept if this build has it.
-        process, was_idle = fields.process_id, Signal()
-        m.d.sync += was_idle.eq(sr.idle)
+        process = fields.process_id
         for there, register, field, value in (
                 (params.cyclic, cr, "cyclic", self.cyclic),
                 (params.urgent, cr, "urgent", self.urgent),
@@ -145,7 +149,7 @@ class RingRegisters(wiring.Component):
             if not there:
                 continue
             m.d.comb += getattr(register, field).eq(value)
-            with m.If(register.w_stb & was_idle):
+            with m.If(register.w_stb & idle):
                 m.d.sync += value.eq(getattr(register, f"{field}_w"))
             with m.If(self.clear):
                 m.d.sync += value.eq(0)
@@ -153,14 +157,13 @@ class RingRegisters(wiring.Component):
         coalescer = Coalescer()
         m.submodules.coalescer = coalescer
         m.d.comb += [
-            sr.idle.eq(~self.busy & (halted | ~self.pending) & ~cr.reset),
-            sr.paused.eq(cr.pause & self.stop & ~self.busy),
+            sr.idle.eq(idle),
             sr.halted.eq(halted),
             sr.irq.eq(coalescer.ioc),
             sr.err_irq.eq(self.faulty),
             cr.irq_threshold.eq(coalescer.threshold),
             coalescer.completed.eq(self.completed & self.label.irq),
-            coalescer.idle.eq(sr.idle & ~halted),
+            coalescer.idle.eq(idle & ~halted),
             Cat(fields.err_addr.addr, fields.err_addr_msb.addr).eq(address),
             self.done_bytes.eq(fields.done_bytes.count),
         ]

@@ -57,6 +57,7 @@ class Rows(wiring.Component):
             last.eq((count == work.rows) | (job.fault != Fault.NONE)),
             job.eq(work.job),
             job.label.more.eq(~last),
+            job.doubt.eq(work.job.doubt & (last | (count == 0))),
             self.jobs.valid.eq(self.work.valid),
             self.work.ready.eq(self.jobs.ready & last),
         ]

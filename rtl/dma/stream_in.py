@@ -1,7 +1,7 @@
 """Cut the packets of a stream into the buffers that are there for them."""
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
@@ -71,8 +71,7 @@ class StreamIn(wiring.Component):
             "beats":   Out(stream.Signature(BeatLayout(self._bus_bytes), always_ready=True)),
             "freed":   In(1),
             "runs":    Out(stream.Signature(RunLayout(
-                addr_width=params.addr_width, span_width=exact_log2(page_bytes),
-                page_bytes=page_bytes, tag=1))),
+                addr_width=params.addr_width, span_width=exact_log2(page_bytes), tag=1))),
             "entries": Out(stream.Signature(EntryLayout(ListLabel(
                 params.addr_width, noted=True)))),
             "failed":  In(1),
@@ -84,8 +83,17 @@ class StreamIn(wiring.Component):
         m = Module()
 
         lanes, page_bits = exact_log2(self._bus_bytes), exact_log2(self._page_bytes)
-        m.submodules.waiting = waiting = Queue(self.runs.p.shape(), self._params.reads_in_flight)
-        connect(m, waiting.o, flipped(self.runs))
+        m.submodules.waiting = waiting = Queue(data.StructLayout({
+            "addr": self._params.addr_width, "reach": page_bits, "tag": 1,
+        }), self._params.reads_in_flight)
+        # It says where in its page a run ends, not how long it is.
+        m.d.comb += [
+            self.runs.valid.eq(waiting.o.valid),
+            self.runs.p.addr.eq(waiting.o.p.addr),
+            self.runs.p.span.eq(waiting.o.p.reach - waiting.o.p.addr),
+            self.runs.p.tag.eq(waiting.o.p.tag),
+            waiting.o.ready.eq(self.runs.ready),
+        ]
         entry = self.entries.p
 
         # The beat: its data, and its last lane in use.

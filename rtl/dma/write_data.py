@@ -2,7 +2,9 @@
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.stream.queue import Queue
 
 from .planner import FillLayout
 
@@ -59,7 +61,11 @@ class WriteData(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        burst, w = self.bursts.p, self.w
+        # In a queue, so that no path leads from the bus back to the store.
+        m.submodules.beats = beats = Queue(self.w.p.shape(), 4)
+        connect(m, beats.o, flipped(self.w))
+
+        burst, w = self.bursts.p, beats.i
         count = Signal.like(burst.len)      # beats of the burst that went out
         first, last = Signal(), Signal()
         m.d.comb += [first.eq(count == 0), last.eq(count == burst.len)]
@@ -78,20 +84,14 @@ class WriteData(wiring.Component):
                 m.d.comb += word.eq(pattern.word_select(
                     (count[0] ^ burst.odd) & (halves > 1), len(word)))
 
-        free = ~w.valid | w.ready
-        take = Signal()
         m.d.comb += [
-            take.eq(free & self.bursts.valid & (self.rows.valid | is_fill)),
-            self.rows.ready.eq(free & self.bursts.valid & ~is_fill),
-            self.bursts.ready.eq(take & last),
+            w.valid.eq(self.bursts.valid & (self.rows.valid | is_fill)),
+            w.p.data.eq(word),
+            w.p.strb.eq(strobes),
+            w.p.last.eq(last),
+            self.rows.ready.eq(w.ready & self.bursts.valid & ~is_fill),
+            self.bursts.ready.eq(w.ready & (self.rows.valid | is_fill) & last),
         ]
-        with m.If(free):
-            m.d.sync += w.valid.eq(take)
-        with m.If(take):
-            m.d.sync += [
-                w.p.data.eq(word),
-                w.p.strb.eq(strobes),
-                w.p.last.eq(last),
-                count.eq(Mux(last, 0, count + 1)),
-            ]
+        with m.If(w.valid & w.ready):
+            m.d.sync += count.eq(Mux(last, 0, count + 1))
         return m

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from rtl.params import DmaParams
+from rtl.stream.head import HeadQueue
 from rtl.stream.queue import Queue
 
 from .burst_splitter import BurstLayout
@@ -23,7 +24,7 @@ class WriteEngine(wiring.Component):
     not hold up the bus for a read that needs the bus itself, such as the IOMMU's update of a page
     table on behalf of that read. Address and first beat come one and two cycles after the last row
     was reported ``done``; those of a fill at once. Throughput is one beat and one burst a cycle.
-    ``bursts.ready`` comes from ``bus.aw.ready``.
+    Up to four addresses and as many beats wait for the bus.
 
     A copy is finished when all its bursts were acknowledged. One whose burst was answered with an
     error, or for which the rows end because a read failed, finishes with that fault after all
@@ -93,11 +94,11 @@ class WriteEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        burst, aw, b = self.bursts.p, self.bus.aw, self.bus.b
+        b = self.bus.b
         low, page_bits = exact_log2(self._bus_bytes), exact_log2(self._page_bytes)
         lanes = {"max_beats": self._page_bytes // self._bus_bytes, "bus_bytes": self._bus_bytes,
                  "fill": self._fill}
-        m.submodules.issued = issued = Queue(LanesLayout(**lanes), 4)
+        m.submodules.issued = issued = HeadQueue(LanesLayout(**lanes), 4)
         m.submodules.data = beats = WriteData(**lanes)
         m.submodules.pending = pending = Queue(data.StructLayout({
             "addr": self._params.addr_width, "span": range(self._page_bytes), "last": 1,
@@ -105,23 +106,34 @@ class WriteEngine(wiring.Component):
         connect(m, issued.o, beats.bursts)
         connect(m, flipped(self.rows), beats.rows)
         connect(m, beats.w, flipped(self.bus.w))
+        m.submodules.aw = aw = Queue(self.bus.aw.p.shape(), 4)
+        connect(m, aw.o, flipped(self.bus.aw))
 
-        ready = Signal(range(self._rows + 1))   # complete rows that no burst has claimed
+        # The next burst stands by itself. Its rows are taken off those that are complete and that
+        # no burst has claimed: what is left is negative as long as there are too few.
+        burst, held = Signal.like(self.bursts.p), Signal()
+        left = Signal(range(-self._rows, self._rows + 1))
+        enough, load = ~left[-1], Signal()
         starved = Signal()                  # a read failed: no row will be added
         broken = Signal()                   # a write failed
-        is_fill = Signal()
         if self._fill:
             m.d.comb += [
-                is_fill.eq(burst.tag.fill),
                 *(issued.i.p[name].eq(burst.tag[name]) for name in FillLayout().members),
                 issued.i.p.odd.eq(burst.addr[2]),
             ]
-        enough = is_fill | (ready > burst.len)
-        issue = Signal()
+        # What else allows a burst stays until one is issued: room for one, and a cycle later still.
+        issue, may = Signal(), Signal()
+        most = self._params.reads_in_flight
+        room = (aw.level < 3) & (issued.level < 3) & Mux(
+            issue, pending.level < most - 1, pending.level < most)
+        m.d.sync += may.eq(room & ~self.stop & ~broken)
         m.d.comb += [
-            issue.eq(self.bursts.valid & enough & (~aw.valid | aw.ready) & issued.i.ready &
-                     pending.i.ready & ~self.stop & ~broken),
-            self.bursts.ready.eq(issue),
+            issue.eq(held & enough & may),
+            self.bursts.ready.eq(~held | issue),
+            load.eq(self.bursts.valid & self.bursts.ready),
+            aw.i.valid.eq(issue),
+            aw.i.p.addr.eq(pending.i.p.addr),
+            aw.i.p.len.eq(burst.len),
             issued.i.valid.eq(issue),
             issued.i.p.len.eq(burst.len),
             issued.i.p.head.eq(burst.addr[:low]),
@@ -130,17 +142,14 @@ class WriteEngine(wiring.Component):
             pending.i.p.addr.eq(Cat(C(0, low), burst.addr[low:])),
             pending.i.p.span.eq(burst.end - burst.addr[:page_bits]),
             pending.i.p.last.eq(burst.last),
-            self.busy.eq(pending.o.valid),
+            self.busy.eq(pending.o.valid | issue),
         ]
-        m.d.sync += ready.eq(ready + self.done - Mux(issue & ~is_fill, burst.len + 1, 0))
-        with m.If(issue):
-            m.d.sync += [
-                aw.valid.eq(1),
-                aw.p.addr.eq(pending.i.p.addr),
-                aw.p.len.eq(burst.len),
-            ]
-        with m.Elif(aw.ready):
-            m.d.sync += aw.valid.eq(0)
+        m.d.sync += held.eq(self.bursts.valid | held & ~issue)
+        takes = load & ~self.bursts.p.tag.fill if self._fill else load
+        claims = Cat(~self.bursts.p.len, 1).as_signed()     # as many, and negative
+        m.d.sync += left.eq(left + self.done + Mux(takes, claims, 0))
+        with m.If(load):
+            m.d.sync += burst.eq(self.bursts.p)
 
         error = b.p.resp.as_value()[1]      # SLVERR or DECERR
         good = Signal()
@@ -167,12 +176,14 @@ class WriteEngine(wiring.Component):
             m.d.sync += starved.eq(1)
 
         count = Signal(range(self._copies + 1))     # finished, not yet reported
-        stuck = Signal()
-        m.d.sync += stuck.eq(~pending.o.valid &
-                             (broken | starved & self.bursts.valid & ~enough))
-        m.d.comb += self.finished.valid.eq((count != 0) | stuck)
-        with m.If(count == 0):
+        some, stuck = Signal(), Signal()
+        told = some & self.finished.ready
+        some_left = Mux(finish == told, some, ~told | (count != 1))
+        m.d.comb += stuck.eq(~pending.o.valid &
+                             (broken & ~may | starved & held & ~enough))
+        m.d.sync += [some.eq(some_left), self.finished.valid.eq(some_left | stuck)]
+        with m.If(finish != told):
+            m.d.sync += count.eq(Mux(told, count - 1, count + 1))
+        with m.If(~some):
             m.d.comb += self.finished.p.eq(failure)
-        m.d.sync += count.eq(count + finish -
-                             (self.finished.valid & self.finished.ready & (count != 0)))
         return m

@@ -95,18 +95,17 @@ class RegisterFile(wiring.Component):
         # One access at a time, writes first; the response is registered.
         write = Signal()
         read = Signal()
-        free = Signal()
+        free = Signal(init=1)               # no access is under way
         reading = Signal()                  # the word is being chosen
+        m.d.sync += free.eq(~write & ~read & ~reading & (~bus.b.valid | bus.b.ready) &
+                            (~bus.r.valid | bus.r.ready))
         m.d.comb += [
-            free.eq(~bus.b.valid & ~bus.r.valid & ~reading),
             write.eq(free & bus.aw.valid & bus.w.valid),
             read.eq(free & bus.ar.valid & ~write),
             bus.aw.ready.eq(write),
             bus.w.ready.eq(write),
             bus.ar.ready.eq(read),
         ]
-        addr = Signal.like(bus.ar.p.addr)
-        m.d.comb += addr.eq(Mux(write, bus.aw.p.addr, bus.ar.p.addr))
         whole = bus.w.p.strb.all()
 
         with m.If(bus.b.ready):
@@ -118,7 +117,7 @@ class RegisterFile(wiring.Component):
             m.d.sync += bus.b.p.resp.eq(Mux(whole, lite.Resp.OKAY, lite.Resp.SLVERR))
         # The address is decoded first: the words then need no more than an AND and an OR.
         chosen = Signal(len(self.regmap.registers))
-        m.d.sync += [reading.eq(read), chosen.eq(0)]
+        m.d.sync += reading.eq(read)
         with m.If(reading):
             m.d.sync += bus.r.valid.eq(1)
             m.d.sync += bus.r.p.data.eq(self._select(chosen))
@@ -134,12 +133,11 @@ class RegisterFile(wiring.Component):
             for field in register:
                 self._elaborate_default(m, port, field, written)
 
-        with m.Switch(addr[2:]):
-            for k, register in enumerate(self.regmap):
-                with m.Case(register.offset >> 2):
-                    with m.If(write & whole):
-                        self._elaborate_write(m, register)
-                    m.d.sync += chosen[k].eq(read)
+        # Each address has a decoder of its own, which does not wait for which of them is taken.
+        for k, register in enumerate(self.regmap):
+            with m.If((bus.aw.p.addr[2:] == register.offset >> 2) & whole & write):
+                self._elaborate_write(m, register)
+            m.d.sync += chosen[k].eq((bus.ar.p.addr[2:] == register.offset >> 2) & read)
 
         for k, group in enumerate(self._groups):
             with m.If(self.clear[k]):

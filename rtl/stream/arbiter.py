@@ -86,8 +86,20 @@ class Arbiter(wiring.Component):
                     m.d.comb += [
                         self.o.valid.eq(self.i[k].valid),
                         self.o.payload.eq(self.i[k].payload),
-                        self.i[k].ready.eq(self.o.ready),
                     ]
+        # An input is ready if it would be granted, so that `ready` does not wait for its `valid`.
+        for k in range(self.n):
+            turn = Signal(name=f"turn_{k}")
+            with m.Switch(last):
+                for other in range(self.n):
+                    with m.Case(other):
+                        nearer = Cat(asks[(other + distance) % self.n]
+                                     for distance in range(1, (k - other - 1) % self.n + 1))
+                        m.d.comb += turn.eq(Mux(held, k == other, ~nearer.any()))
+            if self._urgent:
+                m.d.comb += self.i[k].ready.eq(self.o.ready & turn & asks[k])
+            else:
+                m.d.comb += self.i[k].ready.eq(self.o.ready & turn)
         with m.If(self.o.valid):
             m.d.sync += last.eq(self.grant)
         m.d.sync += held.eq(self.o.valid & ~self.o.ready)

@@ -44,12 +44,13 @@ class ThroughQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(self._shape, self._depth)
+        m.submodules.queue = queue = Queue(self._shape, self._depth, drops=True)
         i, o = self.i, self.o
         m.d.comb += [
             self.level.eq(queue.level),
             queue.i.payload.eq(i.payload),
-            queue.i.valid.eq(i.valid & (queue.o.valid | ~o.ready)),
+            queue.i.valid.eq(i.valid),
+            queue.drop.eq(~queue.o.valid & o.ready),
             i.ready.eq(queue.i.ready),
             o.valid.eq(queue.o.valid | i.valid),
             o.payload.eq(i.payload),

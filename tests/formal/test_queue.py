@@ -70,7 +70,7 @@ class Spec(wiring.Component):
                 watch.addr.eq(place),
                 first.addr.eq(head),
                 Assert(write.addr == tail),
-                Assert(read.addr == Mux(pop, Mux(head == depth - 1, 0, head + 1), head)),
+                Assert(read.addr == head),
             ]
             with m.If(used):
                 m.d.comb += Assert(watch.data == went_in)

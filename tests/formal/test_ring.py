@@ -105,9 +105,10 @@ class WriteSpec(wiring.Component):
 
         made, shown = Signal(6), Signal(6)          # rows complete, and rows taken
         claimed, beats = Signal(6), Signal(6)       # beats of addresses, and beats of data
-        open_, lasts = Signal(3), Signal(4)         # bursts without answer; which end a copy
+        open_, taken = Signal(3), Signal(3)         # bursts without answer: addressed, and all
+        lasts = Signal(6)                           # which of them end a copy
         acked, told = Signal(6), Signal(6)          # copies answered, and copies finished
-        issue = bursts.valid & bursts.ready
+        take, issue = bursts.valid & bursts.ready, aw.valid & aw.ready
         m.d.comb += [
             Assume(self.done != 3),
             Assume(made + self.done - shown <= 8),
@@ -119,10 +120,11 @@ class WriteSpec(wiring.Component):
         m.d.sync += [
             made.eq(made + self.done),
             shown.eq(shown + (dut.rows.valid & dut.rows.ready)),
-            claimed.eq(claimed + Mux(issue, self.len + 1, 0)),
+            claimed.eq(claimed + Mux(issue, aw.p.len + 1, 0)),
             beats.eq(beats + (w.valid & w.ready)),
             open_.eq(open_ + issue - self.answer),
-            lasts.eq(after | (issue & self.last) << (open_ - self.answer)[:2]),
+            taken.eq(taken + take - self.answer),
+            lasts.eq(after | (take & self.last) << (taken - self.answer)[:3]),
             acked.eq(acked + (self.answer & lasts[0])),
             told.eq(told + (dut.finished.valid & dut.finished.ready)),
         ]

@@ -114,7 +114,7 @@ class ArbiterSpec(wiring.Component):
                 m.d.comb += Assert(port.valid & (port.ready == dut.o.ready))
                 m.d.comb += Assert(dut.o.payload == port.payload)
             with m.Elif(dut.o.valid):
-                m.d.comb += Assert(~port.ready)
+                m.d.comb += Assert(~(port.valid & port.ready))
 
             passed_over = Signal(range(self.n + 1), name=f"passed_over_{k}")
             with m.If(~port.valid | port.ready):

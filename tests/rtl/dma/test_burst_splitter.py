@@ -34,7 +34,7 @@ def run(bench, shape, runs, *, stall=0.0, seed=0):
     @this.testbench
     async def source(ctx):
         await send(ctx, dut.runs, [
-            {"addr": addr, "reach": addr % page + size - 1, "tag": tag}
+            {"addr": addr, "span": size - 1, "tag": tag}
             for (addr, size), tag in zip(runs, tags, strict=True)], stall=stall, seed=seed)
 
     @this.testbench

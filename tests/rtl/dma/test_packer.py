@@ -11,16 +11,15 @@ from sim.streams import collect, send
 
 from .parts import netlist, place
 
-SHAPES = {"smallest": ({"addr_width": 32, "data_width": 32}, 8), "default": ({}, 128),
-          "odd": ({"addr_width": 40, "data_width": 512}, 4096)}
+SHAPES = {"smallest": {"addr_width": 32, "data_width": 32}, "default": {},
+          "odd": {"addr_width": 40, "data_width": 512}}
 
 
 def run(bench, shape, todo, *, stall=0.0, seed=0):
     """Plan buffers (addr, size, eof, fault)."""
-    args, page = SHAPES[shape]
-    params = StreamParams(**args)
+    params = StreamParams(**SHAPES[shape])
     bus, limit = params.data_width // 8, 1 << params.addr_width
-    dut = Packer(params, page_bytes=page)
+    dut = Packer(params)
     this = bench(dut)
     entries, reads, parts, lane = [], [], [], 0
     for k, (addr, size, eof, fault) in enumerate(todo):
@@ -31,7 +30,7 @@ def run(bench, shape, todo, *, stall=0.0, seed=0):
             break
         end = lane + size
         rows = -(-end // bus) if eof else end // bus
-        reads.append((addr, addr % page + size - 1, {
+        reads.append((addr, size - 1, {
             **place(addr, lane, size, bus), "head": lane, "open": not eof and end % bus > 0}))
         parts.append((rows == 0, rows - 1 if rows else None, (end - 1) % bus if eof else bus - 1,
                       eof))
@@ -45,9 +44,9 @@ def run(bench, shape, todo, *, stall=0.0, seed=0):
 
     @this.testbench
     async def read_side(ctx):
-        for got, (addr, reach, tag) in zip(await collect(
+        for got, (addr, span, tag) in zip(await collect(
                 ctx, dut.reads, len(reads), stall=stall, seed=1), reads, strict=True):
-            assert (got.addr, got.reach) == (addr, reach)
+            assert (got.addr, got.span) == (addr, span)
             assert {name: getattr(got.tag, name) for name in tag} == tag
 
     @this.testbench
@@ -74,7 +73,7 @@ def run(bench, shape, todo, *, stall=0.0, seed=0):
 @st.composite
 def works(draw):
     shape = draw(st.sampled_from(sorted(SHAPES)))
-    limit = 1 << SHAPES[shape][0].get("addr_width", 64)
+    limit = 1 << SHAPES[shape].get("addr_width", 64)
     addr = st.one_of(st.integers(0, limit - 1), st.integers(0, 300),
                      st.integers(1, 300).map(lambda k: limit - k))
     size = st.one_of(st.integers(1, 9), st.integers(1, 300), st.integers(1, (1 << 26) - 1))
@@ -90,5 +89,4 @@ def test_matches_model(bench, work, stall, seed):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_netlist(shape):
-    args, page = SHAPES[shape]
-    netlist(Packer(StreamParams(**args), page_bytes=page))
+    netlist(Packer(StreamParams(**SHAPES[shape])))

@@ -12,15 +12,15 @@ from sim.streams import collect, send
 
 from .parts import place
 
-SHAPES = {"smallest": (32, 4, 8), "default": (64, 8, 128), "odd": (40, 64, 4096)}
+SHAPES = {"smallest": (32, 4), "default": (64, 8), "odd": (40, 64)}
 PAUSE = 30
 LABEL = data.StructLayout({"name": 9, "odd": 1})
 
 
 def run(bench, shape, jobs, *, stall=0.0, seed=0):
     """Plan ``jobs`` (src, dst, size, fault)."""
-    addr_width, bus, page = SHAPES[shape]
-    dut = Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page, label=LABEL)
+    addr_width, bus = SHAPES[shape]
+    dut = Planner(addr_width=addr_width, bus_bytes=bus, label=LABEL)
     this = bench(dut)
     limit = 1 << addr_width
     entries, runs = [], []
@@ -43,15 +43,14 @@ def run(bench, shape, jobs, *, stall=0.0, seed=0):
     async def reads(ctx):
         got = await collect(ctx, dut.reads, len(runs), stall=stall, seed=seed + 1)
         for run, (src, dst, size) in zip(got, runs, strict=True):
-            assert (run.addr, run.reach) == (src, src % page + size - 1)
+            assert (run.addr, run.span) == (src, size - 1)
             assert {name: getattr(run.tag, name) for name in ("rotate", "primes", "spills")} == (
                 place(src, dst, size, bus))
 
     @this.testbench
     async def writes(ctx):
         got = await collect(ctx, dut.writes, len(runs), stall=stall, seed=seed + 2)
-        assert [(run.addr, run.reach) for run in got] == [
-            (dst, dst % page + size - 1) for _, dst, size in runs]
+        assert [(run.addr, run.span) for run in got] == [(dst, size - 1) for _, dst, size in runs]
 
     @this.testbench
     async def ends(ctx):
@@ -108,5 +107,5 @@ def test_carry_below_the_end(bench):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_netlist(shape):
-    addr_width, bus, page = SHAPES[shape]
-    rtlil.convert(Planner(addr_width=addr_width, bus_bytes=bus, page_bytes=page, label=LABEL))
+    addr_width, bus = SHAPES[shape]
+    rtlil.convert(Planner(addr_width=addr_width, bus_bytes=bus, label=LABEL))

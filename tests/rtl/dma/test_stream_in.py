@@ -59,7 +59,7 @@ def run(bench, shape, sizes, rooms, *, stall=0.0, seed=0):
             last = end <= edge or (tag["spills"] and end - edge <= (end - 1) % bus + 1
                                    and end - edge <= bus)
             stop = end if last else edge
-            runs.append((addr, addr % page + stop - addr - 1, int(last)))
+            runs.append((addr, stop - addr - 1, int(last)))
             addr = stop
         at = 0 if eof else (at + size) % bus
         word += count - (at > 0)
@@ -91,7 +91,7 @@ def run(bench, shape, sizes, rooms, *, stall=0.0, seed=0):
     async def writes(ctx):
         """Those of a buffer that is still being filled may follow."""
         got = await collect(ctx, dut.runs, len(runs), stall=stall, seed=seed + 2)
-        assert [(run.addr, run.reach, run.tag) for run in got] == runs
+        assert [(run.addr, run.span, run.tag) for run in got] == runs
         ctx.set(dut.runs.ready, 1)
         for _ in range(50):
             await ctx.tick()

@@ -51,7 +51,8 @@ def run(bench, n, counts, *, stalls, stall_out, seed=0):
             assert valid == (expected is not None)
             if valid:
                 assert grant == expected and payload == (grant << 5) + sent[grant]
-                assert readies == [oready if k == grant else 0 for k in range(n)]
+                assert [a and b for a, b in zip(requests, readies, strict=True)] == [
+                    oready if k == grant else 0 for k in range(n)]
                 last, held = grant, None if oready else grant
                 if oready:
                     sent[grant] += 1

@@ -16,7 +16,7 @@ from .realign import BeatLayout
 
 __all__ = ["ReadEngine"]
 
-#: Bursts that wait for the bus to take their address, at most.
+#: Room for bursts whose address the bus did not take yet.
 ASIDE = 4
 
 
@@ -25,8 +25,9 @@ class ReadEngine(wiring.Component):
 
     A burst is asked for in the cycle in which it is offered, if fewer than ``reads_in_flight`` are
     outstanding and a longest burst fits in the ``rows`` that are free; one every cycle, as long as
-    three would fit. Up to four that the bus did not take wait for it. Its beats are passed on in the cycle in which they arrive. The first beat with an
-    error, and all that come after it, are not passed on, and no further burst is issued.
+    three would fit. A few that the bus did not take at once wait for it. Beats are passed on in the
+    cycle in which they arrive. The first one with an error, and all that come after it, are not
+    passed on, and no further burst is issued.
 
     Parameters
     ----------

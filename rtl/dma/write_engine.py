@@ -23,7 +23,8 @@ class WriteEngine(wiring.Component):
     A burst is issued once all its rows are complete, so its data never waits for anything: it can
     not hold up the bus for a read that needs the bus itself, such as the IOMMU's update of a page
     table on behalf of that read. Address and first beat come two and three cycles after the last
-    row was reported ``done``; those of a fill at once. Throughput is one beat and one burst a cycle.
+    row was reported ``done``; those of a fill at once. Throughput is one beat and one burst a
+    cycle.
     Up to four addresses and as many beats wait for the bus.
 
     A copy is finished when all its bursts were acknowledged. One whose burst was answered with an

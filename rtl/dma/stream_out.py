@@ -1,7 +1,7 @@
 """Send complete rows as the packets of a stream."""
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi.stream import Signature
@@ -10,7 +10,7 @@ from rtl.stream.queue import Queue
 
 from .jobs import FaultLayout
 from .stream_jobs import PartLayout, max_rows
-from .write_data import WriteData
+from .write_data import BEATS, WriteData
 
 __all__ = ["StreamOut"]
 
@@ -74,9 +74,14 @@ class StreamOut(wiring.Component):
         connect(m, flipped(self.rows), beats.rows)
 
         part, t, w = waiting.o.p, self.t, beats.w
-        ends = Signal()                     # the last row of the part ends the packet
-        tail = Signal.like(part.lanes.tail)
+        # What ends with the last row of a part, as long as that is on its way.
+        m.submodules.marks = marks = Queue(data.StructLayout({
+            "eof": 1, "tail": part.lanes.tail.shape()}), BEATS)
         m.d.comb += [
+            marks.i.valid.eq(beats.bursts.valid & beats.bursts.ready),
+            marks.i.p.eof.eq(part.eof),
+            marks.i.p.tail.eq(part.lanes.tail),
+            marks.o.ready.eq(w.valid & w.ready & w.p.last),
             beats.bursts.valid.eq(waiting.o.valid & ~part.none),
             beats.bursts.p.eq(part.lanes),
             waiting.o.ready.eq(part.none | beats.bursts.ready),
@@ -84,12 +89,10 @@ class StreamOut(wiring.Component):
             w.ready.eq(t.ready),
             t.p.data.eq(w.p.data),
             t.p.keep.eq(w.p.strb),
-            t.p.last.eq(w.p.last & ends),
+            t.p.last.eq(w.p.last & marks.o.p.eof),
             self.acked.eq(t.valid & t.ready),
-            self.acked_span.eq(Mux(w.p.last, tail, bus_bytes - 1)),
+            self.acked_span.eq(Mux(w.p.last, marks.o.p.tail, bus_bytes - 1)),
         ]
-        with m.If(beats.bursts.valid & beats.bursts.ready):
-            m.d.sync += [ends.eq(part.eof), tail.eq(part.lanes.tail)]
 
         # Of buffers that were not reported: how many were sent, and how many were read.
         sent, read = (Signal(range(2 * self._buffers + 2), name=name) for name in ("sent", "read"))

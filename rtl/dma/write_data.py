@@ -8,7 +8,10 @@ from rtl.stream.queue import Queue
 
 from .planner import FillLayout
 
-__all__ = ["LanesLayout", "WriteData"]
+__all__ = ["BEATS", "LanesLayout", "WriteData"]
+
+#: Beats that wait for the bus, at most.
+BEATS = 4
 
 
 class LanesLayout(data.StructLayout):
@@ -62,7 +65,7 @@ class WriteData(wiring.Component):
         m = Module()
 
         # In a queue, so that no path leads from the bus back to the store.
-        m.submodules.beats = beats = Queue(self.w.p.shape(), 4)
+        m.submodules.beats = beats = Queue(self.w.p.shape(), BEATS)
         connect(m, beats.o, flipped(self.w))
 
         burst, w = self.bursts.p, beats.i

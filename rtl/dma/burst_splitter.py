@@ -97,11 +97,12 @@ class BurstSplitter(wiring.Component):
         # What is offered comes from registers, so the next burst is worked out beforehand: its
         # parts beside each other and not one from the other, for the sake of the clock.
         offset, page = burst.addr[:page_bits], burst.addr[page_bits:]
-        start, span = run.addr[:page_bits], run.span
+        start, span = run.addr[:page_bits], Signal(max(len(run.span), page_bits + 2))
+        m.d.comb += span.eq(run.span)
         reach = start + span                    # of the last byte, from the start of the page
         beats = (start[:beat_bits] + span[:page_bits])[beat_bits:]      # in this page, less one
         crosses = (start + span[:page_bits])[page_bits]
-        few, odd = span[page_bits + 1:] == 0, span[page_bits:].bit_select(0, 1)
+        few, odd = span[page_bits + 1:] == 0, span[page_bits]
         once = few & ~odd & ~crosses
 
         tail = Signal(page_bits)                # offset in its page of the run's last byte

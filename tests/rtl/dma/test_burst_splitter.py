@@ -15,6 +15,7 @@ from .parts import pages
 SHAPES = {
     "smallest": {"addr_width": 16, "span_width": 6, "bus_bytes": 1, "max_beats": 2},
     "default": {"addr_width": 64, "span_width": 26, "bus_bytes": 8, "max_beats": 16, "tag": 5},
+    "within": {"addr_width": 32, "span_width": 5, "bus_bytes": 4, "max_beats": 8, "tag": 1},
     "page": {"addr_width": 40, "span_width": 14, "bus_bytes": 32, "max_beats": 256, "tag": 1},
 }
 #: Longest run that is tried, in pages.

@@ -78,7 +78,7 @@ class S2mm(wiring.Component):
         m.submodules.stream_in = stream_in = StreamIn(params, page_bytes=page_bytes, rows=rows)
         m.submodules.realigner = realigner = Realigner(bus_bytes=bus_bytes, depth=rows)
         m.submodules.splitter = splitter = BurstSplitter(
-            addr_width=params.addr_width, span_width=exact_log2(page_bytes),
+            addr_width=params.addr_width, span_width=exact_log2(page_bytes) + 1,
             bus_bytes=bus_bytes, max_beats=params.max_beats, tag=1)
         m.submodules.writer = writer = WriteEngine(
             params, page_bytes=page_bytes, rows=rows, copies=4 * in_flight)

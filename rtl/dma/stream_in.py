@@ -71,7 +71,7 @@ class StreamIn(wiring.Component):
             "beats":   Out(stream.Signature(BeatLayout(self._bus_bytes), always_ready=True)),
             "freed":   In(1),
             "runs":    Out(stream.Signature(RunLayout(
-                addr_width=params.addr_width, span_width=exact_log2(page_bytes), tag=1))),
+                addr_width=params.addr_width, span_width=exact_log2(page_bytes) + 1, tag=1))),
             "entries": Out(stream.Signature(EntryLayout(ListLabel(
                 params.addr_width, noted=True)))),
             "failed":  In(1),
@@ -84,13 +84,13 @@ class StreamIn(wiring.Component):
 
         lanes, page_bits = exact_log2(self._bus_bytes), exact_log2(self._page_bytes)
         m.submodules.waiting = waiting = Queue(data.StructLayout({
-            "addr": self._params.addr_width, "reach": page_bits, "tag": 1,
+            "addr": self._params.addr_width, "reach": page_bits + 1, "tag": 1,
         }), self._params.reads_in_flight)
         # It says where in its page a run ends, not how long it is.
         m.d.comb += [
             self.runs.valid.eq(waiting.o.valid),
             self.runs.p.addr.eq(waiting.o.p.addr),
-            self.runs.p.span.eq(waiting.o.p.reach - waiting.o.p.addr),
+            self.runs.p.span.eq(waiting.o.p.reach - waiting.o.p.addr[:page_bits]),
             self.runs.p.tag.eq(waiting.o.p.tag),
             waiting.o.ready.eq(self.runs.ready),
         ]

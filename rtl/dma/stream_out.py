@@ -10,9 +10,12 @@ from rtl.stream.queue import Queue
 
 from .jobs import FaultLayout
 from .stream_jobs import PartLayout, max_rows
-from .write_data import BEATS, WriteData
+from .write_data import WriteData
 
 __all__ = ["StreamOut"]
+
+#: Beats of buffers that were told to be sent which may wait for the stream.
+BEATS = 2
 
 
 class StreamOut(wiring.Component):
@@ -69,7 +72,7 @@ class StreamOut(wiring.Component):
         bus_bytes = self._params.data_width // 8
         m.submodules.waiting = waiting = Queue(self._part, self._buffers)
         m.submodules.data = beats = WriteData(
-            max_beats=max_rows(bus_bytes), bus_bytes=bus_bytes)
+            max_beats=max_rows(bus_bytes), bus_bytes=bus_bytes, depth=BEATS)
         connect(m, flipped(self.parts), waiting.i)
         connect(m, flipped(self.rows), beats.rows)
 

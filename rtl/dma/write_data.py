@@ -8,10 +8,7 @@ from rtl.stream.queue import Queue
 
 from .planner import FillLayout
 
-__all__ = ["BEATS", "LanesLayout", "WriteData"]
-
-#: Beats that wait for the bus, at most.
-BEATS = 4
+__all__ = ["LanesLayout", "WriteData"]
 
 
 class LanesLayout(data.StructLayout):
@@ -40,6 +37,8 @@ class WriteData(wiring.Component):
         Width of the data bus, in bytes.
     fill : bool
         Whether there are fills.
+    depth : int
+        Beats that wait for the bus, at most; at least 2.
 
     Members
     -------
@@ -51,8 +50,8 @@ class WriteData(wiring.Component):
         Beats: ``data``, ``strb``, ``last``.
     """
 
-    def __init__(self, *, max_beats: int, bus_bytes: int, fill: bool = False):
-        self.bus_bytes, self._fill = bus_bytes, fill
+    def __init__(self, *, max_beats: int, bus_bytes: int, fill: bool = False, depth: int = 4):
+        self.bus_bytes, self._fill, self._depth = bus_bytes, fill, depth
         super().__init__({
             "bursts": In(stream.Signature(LanesLayout(
                 max_beats=max_beats, bus_bytes=bus_bytes, fill=fill))),
@@ -65,7 +64,7 @@ class WriteData(wiring.Component):
         m = Module()
 
         # In a queue, so that no path leads from the bus back to the store.
-        m.submodules.beats = beats = Queue(self.w.p.shape(), BEATS)
+        m.submodules.beats = beats = Queue(self.w.p.shape(), self._depth)
         connect(m, beats.o, flipped(self.w))
 
         burst, w = self.bursts.p, beats.i

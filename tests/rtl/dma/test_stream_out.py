@@ -77,9 +77,9 @@ def run(bench, shape, todo, *, fail=None, stall=0.0, seed=0):
             if ended and take and not over:
                 ends.append((end.fault, end.addr if end.fault is not Fault.NONE else 0))
                 quiet = 0
-                # What was told is on its way: all rows before it were taken, but for one.
+                # What was told is on its way: all rows before it were taken, but for two.
                 assert len(got) >= sum(count for count, _, _ in todo[:len(ends) - (
-                    end.fault is not Fault.NONE)]) - 1
+                    end.fault is not Fault.NONE)]) - 2
         assert got == beats
         assert acked == sum(keep.bit_length() for _, keep, _ in beats)
         count = len(todo) if fail is None else fail

@@ -127,7 +127,7 @@ class Cache(wiring.Component):
                                     [back.write_line, access.line, maintenance.line])),
             maintenance.windows.eq(registers.windows),
             maintenance.brought.eq(access.brought),
-            front.windows.eq(registers.windows),
+            lookup.windows.eq(registers.windows),
             registers.events.eq(lookup.events),
             registers.evicted.eq(back.evicted),
             registers.cleaned.eq(back.cleaned),

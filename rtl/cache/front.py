@@ -6,10 +6,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.params import CacheParams
 from rtl.stream.arbiter import Arbiter
-from rtl.stream.buffer import Buffer
+from rtl.stream.queue import Queue
 
 from .choose import Choose
-from .guard import Guard, WindowsLayout
 from .layouts import RequestLayout, channel
 from .snoop.layouts import LocksLayout
 from .snoop.locks import Gate
@@ -34,8 +33,6 @@ class Front(wiring.Component):
     -------
     ar, aw, w : ``In(channel(params, ...))``
         From the CPU.
-    windows : ``In(WindowsLayout(params))``
-        Where accesses are not cached.
     steps : ``In(stream.Signature(RequestLayout(params)))``
         Maintenance.
     prefetches : ``In(stream.Signature(RequestLayout(params)))``
@@ -53,7 +50,6 @@ class Front(wiring.Component):
         super().__init__({
             "ar": In(channel(params, "ar")), "aw": In(channel(params, "aw")),
             "w": In(channel(params, "w")),
-            "windows": In(WindowsLayout(params)),
             "steps": In(stream.Signature(RequestLayout(params))),
             "requests": Out(stream.Signature(RequestLayout(params))),
             "beats": Out(channel(params, "w")),
@@ -68,18 +64,12 @@ class Front(wiring.Component):
         params = self.params
         m.submodules.split_reads = split_reads = Split(params, write=False)
         m.submodules.split_writes = split_writes = Split(params, write=True)
-        m.submodules.parts = parts = Buffer(RequestLayout(params))      # as late as their data
+        m.submodules.parts = parts = Queue(RequestLayout(params), 2)    # as late as their data
         m.submodules.write_data = write_data = WriteData(params)
         m.submodules.choose = choose = Choose(params)
 
-        m.submodules.guard_reads = guard_reads = Guard(params, "ar")
-        m.submodules.guard_writes = guard_writes = Guard(params, "aw")
-        m.d.comb += [guard_reads.windows.eq(self.windows), guard_writes.windows.eq(self.windows)]
-
-        connect(m, flipped(self.ar), guard_reads.i)
-        connect(m, guard_reads.o, split_reads.i)
-        connect(m, flipped(self.aw), guard_writes.i)
-        connect(m, guard_writes.o, split_writes.i)
+        connect(m, flipped(self.ar), split_reads.i)
+        connect(m, flipped(self.aw), split_writes.i)
         connect(m, split_writes.o, parts.i)
         connect(m, flipped(self.w), write_data.w)
         connect(m, parts.o, write_data.i)

@@ -1,4 +1,4 @@
-"""Accesses of the CPU that are not cached: exclusive ones, and those to pages of a device."""
+"""Pages that belong to a device: the CPU's accesses there are not cached."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.params import CacheParams
 
-from .layouts import LineLayout, channel
+from .layouts import Kind, LineLayout, RequestLayout
 
 __all__ = ["PAGE_BITS", "Guard", "Inside", "WindowLayout", "WindowsLayout"]
 
@@ -60,42 +60,46 @@ class Inside(wiring.Component):
 
 
 class Guard(wiring.Component):
-    """Take the allocate bits from AxCACHE of some bursts. Combinational.
+    """Do not cache accesses of the CPU within a window.
 
-    Of those within a window: while a device owns a buffer, nothing of it is then brought into the
-    cache, so that there is nothing to invalidate afterwards. And of exclusive ones: who holds a
-    location is for memory to know, which alone sees what all its managers write.
+    While a device owns a buffer, nothing of it is then brought into the cache, so that there is
+    nothing to invalidate afterwards. A chunk is within one page; what its first part found counts
+    for all of it, even if a window is changed meanwhile. Combinational.
 
     Parameters
     ----------
     params : CacheParams
         Geometry; ``params.guards`` windows.
-    name : str
-        Channel, ``"ar"`` or ``"aw"``.
 
     Members
     -------
     windows : ``In(WindowsLayout(params))``
         Windows.
-    i : ``In(channel(params, name))``, o : ``Out(channel(params, name))``
-        Addresses.
+    i : ``In(RequestLayout(params))``, o : ``Out(RequestLayout(params))``
+        Request; the same, perhaps uncacheable, without the allocate bits of AxCACHE.
+    go : ``In(1)``
+        The next one comes.
     """
 
-    def __init__(self, params: CacheParams, name: str):
+    def __init__(self, params: CacheParams):
         self.params = params
-        super().__init__({"windows": In(WindowsLayout(params)), "i": In(channel(params, name)),
-                          "o": Out(channel(params, name))})
+        request = RequestLayout(params)
+        super().__init__({"windows": In(WindowsLayout(params)), "i": In(request),
+                          "o": Out(request), "go": In(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.inside = inside = Inside(self.params)
+        held, guarded = Signal(), Signal()
         m.d.comb += [
-            self.o.valid.eq(self.i.valid),
-            self.i.ready.eq(self.o.ready),
-            self.o.payload.eq(self.i.payload),
+            inside.windows.eq(self.windows),
+            inside.line.eq(self.i.line),
+            guarded.eq(Mux(self.i.opens, inside.inside, held)),
+            self.o.eq(self.i),
         ]
-        m.d.comb += [inside.windows.eq(self.windows),
-                     inside.line.eq(self.i.p.addr[self.params.offset_bits:])]
-        with m.If(inside.inside | self.i.p.lock):
-            m.d.comb += self.o.p.cache[2:].eq(0)
+        with m.If((self.i.kind == Kind.ACCESS) & ~self.i.silent.any()):
+            with m.If(self.go):
+                m.d.sync += held.eq(guarded)
+            with m.If(guarded):
+                m.d.comb += [self.o.kind.eq(Kind.BYPASS), self.o.cache[2:].eq(0)]
         return m

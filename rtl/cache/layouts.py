@@ -97,6 +97,11 @@ def channel(params: CacheParams, name: str) -> stream.Signature:
     return stream.Signature(bus(params).members[name].signature.members["payload"].shape)
 
 
+def _size(params: CacheParams) -> range:
+    """AxSIZE: log2 of the bytes of a beat, at most those of the bus."""
+    return range((params.data_width // 8).bit_length())
+
+
 class LineLayout(data.StructLayout):
     """Line number: ``set`` and ``tag``."""
 
@@ -134,8 +139,9 @@ class RequestLayout(data.StructLayout):
         super().__init__({
             "kind": Kind, "line": LineLayout(params), "write": 1,
             "id": params.id_width if id_width is None else id_width,
-            "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS), "fixed": 1,
-            "starts": 1, "opens": 1, "closes": 1, "chunk": range(CHUNK_BEATS), "last": 1,
+            "offset": params.offset_bits, "size": _size(params), "beats": range(CHUNK_BEATS),
+            "fixed": 1, "starts": 1, "opens": 1, "closes": 1, "chunk": range(CHUNK_BEATS),
+            "last": 1,
             "silent": params.has_silent, "stream": params.has_prefetch,
             "burst": axi.Burst, "lock": 1, "cache": 4, "prot": 3, "qos": 4, "mode": 2,
             "whole": 1, "tried": params.ways,
@@ -154,7 +160,7 @@ class OrderLayout(data.StructLayout):
     def __init__(self, params: CacheParams):
         super().__init__({
             "op": Op, "line": LineLayout(params), "way": params.way_bits, "id": params.id_width,
-            "offset": params.offset_bits, "size": 3, "beats": range(CHUNK_BEATS),
+            "offset": params.offset_bits, "size": _size(params), "beats": range(CHUNK_BEATS),
             "fixed": 1, "last": 1, "silent": params.has_silent,
             "stream": params.has_prefetch, "miss": 1, "slot": params.misses,
         })

@@ -9,6 +9,7 @@ from rtl.stream.queue import Queue
 
 from .bypass import ProbeSignature
 from .change import Change
+from .guard import Guard, WindowsLayout
 from .lanes import Lanes
 from .layouts import (
     Cause,
@@ -68,8 +69,8 @@ class Lookup(wiring.Component):
         The refills in flight.
     probe : ``Out(ProbeSignature(params))``
         For the bypass.
-    walk : ``In(WalkSignature(params))``
-        For maintenance.
+    walk : ``In(WalkSignature(params))``, windows : ``In(WindowsLayout(params))``
+        For maintenance; where accesses are not cached.
     presence : ``In(PresenceSignature(params))``
         For the snoop port, if there is one.
     events : ``Out(EventLayout(params))``
@@ -87,7 +88,7 @@ class Lookup(wiring.Component):
             "misses": Out(stream.Signature(MissLayout(params))),
             "flight": Out(FlightSignature(params)),
             "probe": Out(ProbeSignature(params)),
-            "walk": In(WalkSignature(params)),
+            "walk": In(WalkSignature(params)), "windows": In(WindowsLayout(params)),
             "events": Out(EventLayout(params)),
             **({"presence": In(PresenceSignature(params))} if params.snoop else {}),
         })
@@ -99,6 +100,7 @@ class Lookup(wiring.Component):
         m.submodules.queue = queue = Lanes(params)
         m.submodules.verdict = verdict = Verdict(params)
         m.submodules.change = change = Change(params)
+        m.submodules.guard = guard = Guard(params)
         connect(m, queue.o, flipped(self.orders))
         connect(m, queue.aside, flipped(self.aside))
         room = queue.level <= params.orders - 2
@@ -128,6 +130,8 @@ class Lookup(wiring.Component):
         leaves = Signal()                   # `req` is done
         m.d.comb += [
             line.eq(coming.line),
+            guard.i.eq(coming),
+            guard.windows.eq(self.windows),
             tags.read.eq(1),
             tags.tag.eq(line.tag),
             self.flight.line.eq(line),
@@ -193,9 +197,8 @@ class Lookup(wiring.Component):
                 presence.left.eq(for_device & (leaves | presence.launched)),
                 presence.launched.eq(for_device & lines.i.valid & lines.i.ready),
             ]
-        m.d.comb += [order[name].eq(req[name])
-                     for name in ("line", "id", "offset", "size", "beats", "fixed", "last",
-                                  "silent", "stream")]
+        m.d.comb += [order[name].eq(req[name]) for name in OrderLayout(params).members
+                     if name in RequestLayout(params).members]
 
         def look():
             """Take what `tags` shows, and what is being written to the same set."""
@@ -268,7 +271,8 @@ class Lookup(wiring.Component):
                 with m.Else():
                     m.d.comb += tags.set.eq(self.requests.p.line.set)
                 with m.If(leaves | ~has_req):
-                    m.d.sync += [req.eq(coming), has_req.eq(has_coming & shown), shown.eq(1)]
+                    m.d.comb += guard.go.eq(has_coming & shown)
+                    m.d.sync += [req.eq(guard.o), has_req.eq(guard.go), shown.eq(1)]
                     look()
                     with m.If(self.tasks.valid):
                         m.d.sync += has_coming.eq(has_coming & ~shown)

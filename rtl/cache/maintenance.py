@@ -249,10 +249,12 @@ class Maintenance(wiring.Component):
                     new.kind.eq(Kind.SET),
                     new.line.eq(index),
                 ]
-                step = Mux(has_new, 1, rest)
+                # Whether there is anything to do is known late; what follows is ready for both.
+                final = Mux(has_new, left == 1, left <= rest)
                 with m.If(taken | (empty & ~offered)):
-                    m.d.sync += [index.eq(index + step), left.eq(left - step)]
-                    with m.If(left <= step):
+                    m.d.sync += [index.eq(Mux(has_new, index + 1, index + rest)),
+                                 left.eq(Mux(has_new, left - 1, left - rest))]
+                    with m.If(final):
                         m.next = "SETTLE"
             if self.params.allocate:
                 self._bring(m, new, has_new, taken, zeroes, bringing, awaited == 0)

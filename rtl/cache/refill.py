@@ -1,7 +1,7 @@
 """Bring in lines from memory, the word that is needed first."""
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -13,6 +13,7 @@ from .answers import OutcomeSignature
 from .data_array import StoreLayout
 from .layouts import FlightSignature, LineLayout, MissLayout, Task, TaskLayout, channel
 from .masks import chosen, turned
+from .masks import number as index
 from .slot import Slot
 
 __all__ = ["FillSignature", "Refill"]
@@ -150,9 +151,21 @@ class Refill(wiring.Component):
         with m.If(taken):
             m.d.sync += [held.eq(self.misses.p), start.eq(turned(start))]
 
+        # What each slot remembers, for those who need the whole of it.
+        m.submodules.store = store = memory.Memory(
+            shape=MissLayout(params), depth=max(count, 2), init=[])
+        write = store.write_port()
+        m.d.comb += [write.addr.eq(index(start)), write.data.eq(self.misses.p), write.en.eq(taken)]
+
+        def at(which):
+            """Tell what one slot remembers."""
+            port = store.read_port(domain="comb")
+            m.d.comb += port.addr.eq(index(which))
+            return port.data
+
         # Beats.
         m.submodules.queue = queue = Queue(params.data_width, params.beats * count)
-        now = Signal(MissLayout(params))    # the line whose beats come next
+        now = at(filling)                   # the line whose beats come next
         here = Signal(params.beats)         # words of it that are in the data array
         number = Signal(params.word_bits)   # beats of it that were taken
         reached = Signal()
@@ -165,7 +178,6 @@ class Refill(wiring.Component):
             queue.i.payload.eq(self.r.p.data),
             self.r.ready.eq(1),             # room is reserved
             self.idle.eq(~Cat(slot.coming for slot in slots).any()),
-            now.eq(of(filling, "now")),
             kept.eq(of(filling, "kept")),
             reached.eq(fill.reached & (fill.slot & filling).any()),
             go.eq(of(filling, "coming") & ~of(filling, "evicting")
@@ -187,8 +199,7 @@ class Refill(wiring.Component):
         # The beat on the bus: of which line, and how many went before.
         arriving = Signal(count, init=1)
         arrived = Signal(params.word_bits)
-        shown = Signal(MissLayout(params))
-        m.d.comb += shown.eq(of(arriving, "now"))
+        shown = at(arriving)
         m.d.comb += [
             self.error.eq(self.r.valid & self.r.p.resp.as_value()[1]
                           & ~of(arriving, "bad").any()),
@@ -232,9 +243,8 @@ class Refill(wiring.Component):
                                              for slot in slots).any())
 
         # What has become of them.
-        settled, task = Signal(MissLayout(params)), self.tasks.p
+        settled, task = at(settling), self.tasks.p
         m.d.comb += [
-            settled.eq(of(settling, "now")),
             self.tasks.valid.eq(of(settling, "moving") & ~of(settling, "coming")),
             task.task.eq(Mux(of(settling, "kept"), Task.KEEP,
                              Mux(of(settling, "lost"), Task.VOID, Task.FILL))),
@@ -245,17 +255,21 @@ class Refill(wiring.Component):
         with m.If(self.tasks.valid & self.tasks.ready):
             m.d.sync += settling.eq(turned(settling))
 
+        # Orders that are done are counted a cycle late, for who they are is known late.
+        passed, answered = Signal(count), Signal(count)
+        m.d.sync += [passed.eq(Mux(fill.passed, fill.slot, 0)),
+                     answered.eq(Mux(outcome.passed, outcome.slot, 0))]
         for k, slot in enumerate(slots):
             m.d.comb += [
                 slot.start.eq(taken & start[k]),
                 slot.miss.eq(self.misses.p),
                 slot.refer.eq(flight.refer & flight.refers[k]),
                 slot.soil.eq(flight.soil & flight.refers[k]),
-                slot.passed.eq(fill.passed & fill.slot[k]),
+                slot.passed.eq(passed[k]),
                 slot.reached.eq(fill.reached & fill.slot[k]),
                 slot.written.eq(self.written[k]),
                 slot.failed.eq(self.failed[k]),
-                slot.answered.eq(outcome.passed & outcome.slot[k]),
+                slot.answered.eq(answered[k]),
                 slot.arrive.eq(self.r.valid & arriving[k]),
                 slot.beat.word.eq(fill.word),
                 slot.beat.resp.eq(self.r.p.resp),

@@ -10,6 +10,7 @@ from rtl.regs.regfile import RegisterFile
 from rtl.spec.cache_regs import CACHE_REGISTERS
 
 from .commands import CommandLayout, ResultLayout
+from .counters import ROWS, Counters
 from .guard import WindowsLayout
 from .layouts import EventLayout, LineLayout
 from .maintenance import CommandSignature
@@ -143,7 +144,7 @@ class Registers(wiring.Component):
         m.d.comb += [fields.err_addr.addr.eq(first_error),
                      fields.err_addr_msb.addr.eq(first_error[32:])]
 
-        # Counted a cycle late, which keeps the adders away from the lookup.
+        # Counted a cycle late, which keeps the counters away from the lookup.
         events = Signal.like(self.events)
         m.d.sync += events.eq(self.events)
         counted = {
@@ -153,9 +154,13 @@ class Registers(wiring.Component):
         }
         if params.snoop:
             counted |= {"snoop_hits": self.snoop_hit, "snoop_misses": self.snoop_miss}
-        for name, step in counted.items():
-            count = Signal(32, name=name)
-            with m.If(step != 0):
-                m.d.sync += count.eq(count + step)
-            m.d.comb += getattr(fields, name).count.eq(count)
+        rows = {name: CACHE_REGISTERS[name].offset // 4 % ROWS for name in counted}
+        m.submodules.counters = counters = Counters(
+            {row: params.ways if name == "invalidated" else 1 for name, row in rows.items()})
+        m.d.comb += counters.row.eq(regfile.word)
+        m.d.comb += [counters.steps[f"row_{rows[name]}"].eq(step)
+                     for name, step in counted.items()]
+        with m.Switch(regfile.word):
+            with m.Case(*(CACHE_REGISTERS[name].offset // 4 for name in counted)):
+                m.d.comb += regfile.elsewhere.eq(counters.value)
         return m

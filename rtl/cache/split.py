@@ -73,17 +73,22 @@ class Split(wiring.Component):
         with m.Else():
             m.d.comb += [burst.eq(self.i.payload), around.eq(self.i.p.len), starts.eq(1)]
 
-        low = burst.addr[:offset_bits]
-        within = Cat(burst.size > bit for bit in range(PAGE_BITS))      # address bits of a beat
+        # Only memory knows who holds a location, for it sees what all its managers write.
+        with m.If(burst.lock):
+            m.d.comb += burst.cache[2:].eq(0)
+
+        low, size = burst.addr[:offset_bits], Signal(RequestLayout(params)["size"].shape)
+        m.d.comb += size.eq(burst.size)
+        within = Cat(size > bit for bit in range(PAGE_BITS))      # address bits of a beat
         fixed = burst.burst == axi.Burst.FIXED
         wraps = burst.burst == axi.Burst.WRAP
         ring = Signal(PAGE_BITS)            # address bits that change in a burst that wraps
         turned = Signal(PAGE_BITS)          # address after the end of the line
         m.d.comb += [
-            ring.eq((around << burst.size) | within),
+            ring.eq((around << size) | within),
             turned.eq(Cat(C(0, offset_bits), burst.addr[offset_bits:PAGE_BITS] + 1)),
             cut.eq(Mux(beat == 0, (burst.addr[:PAGE_BITS] & ~within)
-                       + (CHUNK_BEATS << burst.size), cut_held)),
+                       + (CHUNK_BEATS << size), cut_held)),
         ]
 
         # Beats - 1 up to the end of the chunk; up to the end of the line, or of what wraps.
@@ -92,7 +97,7 @@ class Split(wiring.Component):
         at_end = Signal()                   # the latter is nearer
         m.d.comb += [
             to_cut.eq(~beat),
-            to_end.eq((~low >> burst.size) & Mux(wraps, around, ~0)),
+            to_end.eq((~low >> size) & Mux(wraps, around, ~0)),
             at_end.eq(~fixed & (to_end <= to_cut)),
         ]
         m.d.comb += [

@@ -51,19 +51,22 @@ class WriteData(wiring.Component):
         connect(m, flipped(self.w), queue.i)
         connect(m, queue.o, flipped(self.beats))
 
-        spare = Signal(range(self.depth + 1))   # beats in the queue that belong to no chunk yet
-        covered = Signal()
+        # A chunk ends with its burst, or else with its sixteenth beat.
+        beat = Signal(range(CHUNK_BEATS))
+        chunks = Signal(range(self.depth + 1))  # that are complete, and not let pass
+        covered, ends = Signal(), Signal()
+        with m.If(self.w.valid & self.w.ready):
+            m.d.comb += ends.eq(self.w.p.last | (beat == CHUNK_BEATS - 1))
+            m.d.sync += beat.eq(Mux(ends, 0, beat + 1))
         m.d.comb += [
-            covered.eq(~self.i.p.opens | (spare > self.i.p.chunk)),
+            covered.eq(~self.i.p.opens | (chunks != 0)),
             self.o.valid.eq(self.i.valid & covered),
             self.o.payload.eq(self.i.payload),
             self.i.ready.eq(self.o.ready & covered),
         ]
-        holed = Signal.like(spare)              # beats in the queue without some byte
+        holed = Signal.like(chunks)             # beats in the queue without some byte
         m.d.comb += self.full.eq(holed == 0)
         m.d.sync += holed.eq(holed + (self.w.valid & self.w.ready & ~self.w.p.strb.all())
                              - (self.beats.valid & self.beats.ready & ~self.beats.p.strb.all()))
-        claim = self.o.valid & self.o.ready & self.i.p.opens
-        m.d.sync += spare.eq(spare + (self.w.valid & self.w.ready)
-                             - Mux(claim, self.i.p.chunk + 1, 0))
+        m.d.sync += chunks.eq(chunks + ends - (self.o.valid & self.o.ready & self.i.p.opens))
         return m

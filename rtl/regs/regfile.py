@@ -33,6 +33,9 @@ class RegisterFile(wiring.Component):
     clear : ``In(len(groups))``
         Return every stored field of a group to its reset value; an access that is under way ends as
         usual.
+    word : ``Out(addr_width - 2)``, elsewhere : ``In(width)``
+        For read-only fields that are kept elsewhere, such as in a RAM: which word a read needs, in
+        the one cycle in which it does; bits to put into it.
     fields : ``Out(...)``
         One member for each register, holding ``w_stb: Out(1)``, high for one cycle after a write to
         the register, and for each field:
@@ -62,6 +65,7 @@ class RegisterFile(wiring.Component):
         super().__init__({
             "bus":    In(lite.Signature(addr_width=addr_width, data_width=regmap.width)),
             "clear":  In(len(groups)),
+            "word":   Out(addr_width - 2), "elsewhere": In(regmap.width),
             "fields": Out(wiring.Signature({
                 register.name: Out(self._register_signature(register)) for register in regmap
             })),
@@ -117,10 +121,10 @@ class RegisterFile(wiring.Component):
             m.d.sync += bus.b.p.resp.eq(Mux(whole, lite.Resp.OKAY, lite.Resp.SLVERR))
         # The address is decoded first: the words then need no more than an AND and an OR.
         chosen = Signal(len(self.regmap.registers))
-        m.d.sync += reading.eq(read)
+        m.d.sync += [reading.eq(read), self.word.eq(bus.ar.p.addr[2:])]
         with m.If(reading):
             m.d.sync += bus.r.valid.eq(1)
-            m.d.sync += bus.r.p.data.eq(self._select(chosen))
+            m.d.sync += bus.r.p.data.eq(self._select(chosen) | self.elsewhere)
 
         # Written values that have no storage of their own are held for the cycle of the strobe.
         written = Signal(self.regmap.width)

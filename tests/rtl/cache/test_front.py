@@ -39,6 +39,7 @@ class TestWriteData:
         this = bench(dut)
         parts = [part for tag, lengths in enumerate(chunks) for part in chunk(lengths, tag)]
         beats = sum(map(sum, chunks))
+        sizes = [sum(lengths) for lengths in chunks for _ in range(sum(lengths))]
         given_at, _passed_at = [], []
 
         @this.testbench
@@ -48,7 +49,9 @@ class TestWriteData:
         @this.testbench
         async def data(ctx):
             given_at.clear()
-            payloads = ({"data": word, "strb": 255, "last": 0} for word in range(beats))
+            ends = set(itertools.accumulate(map(sum, chunks)))
+            payloads = ({"data": word, "strb": 255, "last": word + 1 in ends and sizes[word] < 16}
+                        for word in range(beats))
             await send(ctx, dut.w, payloads, stall=stall, seed=2)
 
         @this.testbench
@@ -158,6 +161,7 @@ class TestFront:
             ctx.set(dut.ar.valid, 0)
             ctx.set(dut.aw.payload, burst)
             ctx.set(dut.aw.valid, 1)
+            ctx.set(dut.w.p.last, 1)
             ctx.set(dut.w.valid, 1)
             valids = []
             for _ in range(3):

@@ -33,7 +33,7 @@ class Setting(wiring.Component):
         m = Module()
         m.submodules.lookup = lookup = self.lookup
         for name in lookup.signature.members:
-            if name in ("events", "flight", "stored", "aside"):
+            if name in ("events", "flight", "stored", "aside", "windows"):
                 continue
             ports = getattr(lookup, name), flipped(getattr(self, name))
             connect(m, *ports)

@@ -124,6 +124,7 @@ def test_refills(bench, cases, shape):
             ctx.set(passed, 1)
             await ctx.tick()
             ctx.set(passed, 0)
+        await ctx.tick()
         assert ctx.get(dut.misses.ready)
 
     this.run()

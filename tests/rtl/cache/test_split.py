@@ -33,9 +33,10 @@ def model(params, burst):
             before = line
         parts[-1]["closes"] = True
     parts[-1]["last"] = True
+    cached = burst["cache"] >> 2 and not burst["lock"]
     return [part | {"id": burst["id"], "size": burst["size"], "burst": burst["burst"],
                     "fixed": burst["burst"] is Burst.FIXED,
-                    "kind": Kind.ACCESS if burst["cache"] >> 2 else Kind.BYPASS}
+                    "kind": Kind.ACCESS if cached else Kind.BYPASS}
             for part in parts]
 
 
@@ -51,6 +52,7 @@ def bursts(draw, width: int):
     else:
         length = draw(st.integers(0, min(255, (4095 - (addr & 4095 & -step)) // step)))
     return {"addr": addr, "len": length, "size": size, "burst": kind, "id": draw(st.integers(0, 1)),
+            "lock": draw(st.sampled_from([0, 0, 0, 1])),
             "cache": draw(st.sampled_from([CACHE_WRITE_BACK, CACHE_BYPASS, 0b0111, 0b1011, 0]))}
 
 

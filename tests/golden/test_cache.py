@@ -249,8 +249,11 @@ def test_write_back_error_keeps_the_line_dirty(cached):
     assert (cached.state(BASE), cached.state(BASE + LINE)) == ("dirty", "absent")
     assert (cached.read("status"), cached.read("err_addr"), cached.read("cleaned")) == (2, BASE, 1)
     cached.cache.load(BASE + STRIDE, 1)
+    cached.memory.poke(BASE + 2 * STRIDE, b"there")
     with pytest.raises(BusError, match="SLVERR"):
-        cached.cache.load(BASE + 2 * STRIDE, 1)         # needs the place of BASE
+        cached.cache.store(BASE + 2 * STRIDE, b"x")     # needs the place of BASE
+    assert cached.state(BASE + 2 * STRIDE) == "absent"
+    assert cached.memory.peek(BASE + 2 * STRIDE, 5) == b"there"
     assert cached.cache.load(BASE, 4) == b"keep"
     with pytest.raises(BusError, match="SLVERR"):
         cached.cache.load_uncached(BASE, 4)
@@ -259,6 +262,17 @@ def test_write_back_error_keeps_the_line_dirty(cached):
     cached.memory.clear_injected()
     cached.maintain(CacheMode.CLEAN_INVALIDATE, BASE, BASE + LINE)
     assert cached.memory.peek(BASE, 4) == b"keep"
+
+
+def test_a_load_is_served_though_nothing_makes_room(cached):
+    """Its word came; only the line is not kept."""
+    cached.cache.store(BASE, b"keep")
+    cached.cache.load(BASE + STRIDE, 1)
+    cached.memory.inject(BASE, BASE + LINE, "w")
+    cached.memory.poke(BASE + 2 * STRIDE, b"there")
+    assert cached.cache.load(BASE + 2 * STRIDE, 5) == b"there"
+    assert (cached.state(BASE), cached.state(BASE + 2 * STRIDE)) == ("dirty", "absent")
+    assert (cached.read("status"), cached.read("err_addr")) == (2, BASE)
 
 
 def test_uncached_accesses_write_back_and_drop(cached):

@@ -69,7 +69,7 @@ class KeyHole(wiring.Component):
             self.i.ready.eq(self.o.ready & last),
         ]
         with m.If(cut & past):
-            m.d.comb += piece.fault.eq(Fault.DMA_INT)
+            m.d.comb += [piece.fault.eq(Fault.DMA_INT), piece.doubt.eq(1)]
         with m.Elif(cut):
             m.d.comb += piece.span.eq(Mux(last, rest, most))
         with m.If(taken):

@@ -60,7 +60,7 @@ class PacketSpec(wiring.Component):
         run, entered = runs.valid & runs.ready, entries.valid & entries.ready
         known = Signal(2)
         m.d.comb += [
-            run_bytes.eq(runs.p.reach - runs.p.addr[:3] + 1),
+            run_bytes.eq(runs.p.span + 1),
             count.eq(entries.p.label.note[:SPAN_BITS]),
         ]
         m.d.sync += [

@@ -174,11 +174,11 @@ def test_true_counts_under_siege():
     async def scene(software):
         ctx, traffic = software.ctx, software.siege.traffic
         for number in range(1, 9):
-            await software._write(f"iohpmevt_{number}", number)
+            await software.write(f"iohpmevt_{number}", number)
         good = {1: 1, 2: 4}             # requests and misses of the good device, alone
         for number, event in good.items():
-            await software._write(f"iohpmevt_{number + 8}_msb", GOOD_DID << 4 | 1 << 29)
-            await software._write(f"iohpmevt_{number + 8}", event)
+            await software.write(f"iohpmevt_{number + 8}_msb", GOOD_DID << 4 | 1 << 29)
+            await software.write(f"iohpmevt_{number + 8}", event)
         before = await software._bus.readl(IOMMU_REGISTERS["tlb_misses"].offset)
         assert before == 0
         ctx.set(traffic.serve, 1)

@@ -36,7 +36,7 @@ def run(bench, shape, jobs, *, stall=0.0, seed=0):
     async def source(ctx):
         await send(ctx, dut.jobs, [
             {"src": src, "dst": dst, "span": size - 1, "fault": fault,
-             "label": {"name": k, "odd": k & 1}}
+             "doubt": fault is not Fault.NONE or k & 1, "label": {"name": k, "odd": k & 1}}
             for k, (src, dst, size, fault) in enumerate(jobs)], stall=stall, seed=seed)
 
     @this.testbench

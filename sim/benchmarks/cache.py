@@ -195,6 +195,8 @@ async def _figures(ctx, cpu: Cpu) -> dict[str, tuple[float, str]]:
     words = [HOT + WORD * (k % BEATS) for k in range(HITS)]
     found["read hit"] = await cpu.reads(ctx, words), "access"
     found["write hit"] = await cpu.writes(ctx, words), "access"
+    found["read and write hits, in turn, of the same words"] = await cpu.mixed(
+        ctx, [(write, addr) for addr in words for write in (True, False)]), "access"
     found["read hit in bursts of a line"] = await cpu.reads(ctx, [HOT] * 32, BEATS), "beat"
     found["read hit, AR to R"] = await cpu.first(ctx, HOT), "access"
     found["store, its B, load of the same word"] = await cpu.store_load(ctx, HOT), "pair"
